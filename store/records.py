@@ -1,0 +1,146 @@
+"""The vocabulary as frozen records: what a sweep changes, on what, and when.
+
+Every record is keyword-only, immutable, refuses unknown fields, and has one canonical JSON form, from which the content
+keys of units are made. Nothing here knows of torch, HDF5 or a file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Kind = Literal["resnet", "attention", "downsampler", "upsampler", "skip", "unet"]
+ActionName = Literal["compute", "bypass", "zero", "reuse", "reuse_delta"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, unknown fields refused, infinities and NaN refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Action(Record):
+    """What a component does at a step instead of being computed.
+
+    `order` is 0 (repeat the last computed value) or 1 (extrapolate linearly from the last two) and belongs to `reuse`
+    and `reuse_delta`; `space` says what a reused `unet` repeats: its noise prediction (`eps`) or the guided clean
+    picture (`x0`), and belongs to `reuse` of `unet` alone.
+    """
+
+    name: ActionName
+    order: Literal[0, 1] = 0
+    space: Literal["eps", "x0"] | None = None
+
+    @model_validator(mode="after")
+    def _fields_belong(self) -> Action:
+        if self.order and self.name not in ("reuse", "reuse_delta"):
+            raise ValueError(f"order belongs to reuse and reuse_delta, not to {self.name}")
+        if self.space is not None and self.name != "reuse":
+            raise ValueError(f"space belongs to reuse of unet, not to {self.name}")
+        return self
+
+    @property
+    def reads_cache(self) -> bool:
+        """Whether the action reads what an earlier step computed."""
+        return self.name in ("reuse", "reuse_delta")
+
+    def __str__(self) -> str:
+        details = [f"order {self.order}"] if self.order else []
+        details += [self.space] if self.space else []
+        return self.name + (f" ({', '.join(details)})" if details else "")
+
+
+class Window(Record):
+    """A half-open range of sampling steps `[start, stop)`; step 0 is the noisiest."""
+
+    start: Annotated[int, Field(ge=0)]
+    stop: int
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Window:
+        if self.stop <= self.start:
+            raise ValueError(f"window [{self.start}, {self.stop}) is empty: stop must be greater than start")
+        return self
+
+    def __contains__(self, step: object) -> bool:
+        return isinstance(step, int) and self.start <= step < self.stop
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.stop - 1}"
+
+
+class Ablation(Record):
+    """One action on a set of components in one window. Without components it is the null ablation, a control."""
+
+    type: Literal["ablation"] = "ablation"
+    components: tuple[str, ...]
+    window: Window
+    action: Action
+
+    @field_validator("components")
+    @classmethod
+    def _canonical(cls, components: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(set(components)))
+
+    def __str__(self) -> str:
+        return f"{str(self.action)} {' + '.join(self.components) or 'nothing'} in steps {self.window}"
+
+
+class Reseed(Record):
+    """The other control: the same prompt with another seed, whose distance to the baseline is 1 on the damage scale."""
+
+    type: Literal["reseed"] = "reseed"
+    offset: Annotated[int, Field(ge=1)]
+
+    def __str__(self) -> str:
+        return f"another seed (+{self.offset})"
+
+
+Intervention = Annotated[Ablation | Reseed, Field(discriminator="type")]
+
+
+class Condition(Record):
+    """What one picture is asked to be: a prompt, a seed and a guidance scale."""
+
+    prompt: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    guidance: Annotated[float, Field(ge=0)]
+
+
+Role = Literal["baseline", "control", "ablation"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Unit(Record):
+    """One intervention (none for a baseline) on one batch of conditions: what a worker executes and a shard holds."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    role: Role
+    baseline: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    intervention: Intervention | None = None
+    conditions: tuple[Condition, ...]
+
+    @model_validator(mode="after")
+    def _baseline_of_others(self) -> Unit:
+        if (self.role == "baseline") != (self.baseline is None) or (self.role == "baseline") != (
+            self.intervention is None
+        ):
+            raise ValueError("a baseline has no intervention; every other unit has one and names its baseline's key")
+        return self
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, ASCII, no NaN. Raises ValueError for what JSON can't hold."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def content_key(value: Any) -> str:
+    """SHA-256 (64 hex digits) of a value's canonical JSON: the same in every process and on every machine."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
