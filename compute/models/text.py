@@ -1,0 +1,105 @@
+"""GLIDE's text transformer: a caption in, a sequence for cross-attention and one pooled vector for the time embedding out.
+
+It does not depend on the sampling step, so it runs once a prompt. Layout after openai/glide-text2im, `text2im_model.py`
+and `xf.py`: learned positions, a learned padding embedding per position where the caption has ended, full attention
+(no mask), final layer norm, and a projection of the last position as the pooled vector.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from store.errors import SkipscopeError
+
+
+class UnreadablePrompt(SkipscopeError):
+    """A prompt that the text transformer cannot read whole."""
+
+
+class TextBlock(nn.Module):
+    """Pre-norm attention and MLP, each with its residual."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, h: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        q, k, v = self.qkv(self.norm1(h)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, L, D/H)
+        h = h + self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return h + self.fc2(F.gelu(self.fc1(self.norm2(h))))
+
+
+class TextTransformer(ModelMixin, ConfigMixin):
+    """Captions to what GLIDE's UNet attends to and adds to its time embedding.
+
+    `vocabulary` lists the words it knows; a token is a word's index, and words are split at white space.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        *,
+        vocabulary: list[str],
+        length: int = 16,
+        width: int = 128,
+        layers: int = 4,
+        heads: int = 4,
+        pooled: int = 256,
+    ) -> None:
+        super().__init__()
+        self._token_of = {word: i for i, word in enumerate(vocabulary)}
+        self.token_embedding = nn.Embedding(len(vocabulary), width)
+        self.positional_embedding = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.padding_embedding = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.blocks = nn.ModuleList(TextBlock(width, heads) for _ in range(layers))
+        self.final_norm = nn.LayerNorm(width)
+        self.pooled_proj = nn.Linear(width, pooled)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+
+    def tokenize(self, prompts: Sequence[str]) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
+        """Tokens and mask of prompts, on this module's device. The empty prompt has an empty mask.
+
+        Raises `UnreadablePrompt` for an unknown word and for a prompt that is too long: a word that is dropped in
+        silence would be an ablation nobody asked for.
+        """
+        length = self.config.length
+        tokens = torch.zeros(len(prompts), length, dtype=torch.long)
+        mask = torch.zeros(len(prompts), length, dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            words = prompt.split()
+            if len(words) > length:
+                raise UnreadablePrompt(f'prompt: "{prompt[:80]}" has {len(words)} words, this model reads {length}')
+            for column, word in enumerate(words):
+                if word not in self._token_of:
+                    near = difflib.get_close_matches(word, self._token_of, n=3) or sorted(self._token_of)[:8]
+                    raise UnreadablePrompt(
+                        f'prompt: this model does not know the word "{word[:40]}"; near: {", ".join(near)}'
+                    )
+                tokens[row, column] = self._token_of[word]
+            mask[row, : len(words)] = True
+        return tokens.to(self.device), mask.to(self.device)
+
+    def forward(
+        self, tokens: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B E"]]:
+        """Sequence and pooled vector of a batch of captions; `mask` is true where a token belongs to the caption."""
+        h = self.token_embedding(tokens) + self.positional_embedding
+        h = torch.where(mask[..., None], h, self.padding_embedding.to(h.dtype))
+        for block in self.blocks:
+            h = block(h)
+        h = self.final_norm(h)
+        return h, self.pooled_proj(h[:, -1])
