@@ -1,0 +1,72 @@
+"""A dropped step: the whole UNet's guided output, repeated or extrapolated from the steps that computed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from store.errors import SkipscopeError
+from store.records import Action
+
+
+class ReuseError(SkipscopeError):
+    """A step reuses what no earlier step of the run computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Computed:
+    """What one computed step leaves behind, (B, C, H, W) each; `sigma` may have no channels."""
+
+    step: int
+    eps: Tensor
+    pred_x0: Tensor
+    sigma: Tensor
+
+
+class OutputMemory:
+    """The outputs of the last two computed steps; only a step that really called the UNet writes it.
+
+    `pred_x0` is kept and reused within plus and minus `clip`, the range of pixels.
+    """
+
+    def __init__(self, clip: float) -> None:
+        self._clip = clip
+        self._computed: tuple[_Computed, ...] = ()
+
+    def write(self, step: int, x_t: Tensor, output: Float[Tensor, "B K H W"], alpha_bar: Tensor) -> None:
+        """Keep a computed step's guided output: C channels of eps, then those of the learned sigma."""
+        eps, sigma = output[:, : x_t.shape[1]], output[:, x_t.shape[1] :]
+        pred_x0 = ((x_t - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()).clamp(-self._clip, self._clip)
+        latest = _Computed(step=step, eps=eps, pred_x0=pred_x0, sigma=sigma)
+        self._computed = (*self._computed[-1:], latest)
+
+    def reuse(self, action: Action, step: int, x_t: Tensor, alpha_bar: Tensor) -> Float[Tensor, "B K H W"]:
+        """The output that `action` gives a step instead of the UNet's. Raises ReuseError.
+
+        Order 1 extrapolates linearly in the step index, the abscissa of every other component's `reuse` too. The
+        learned sigma is repeated in both orders: it is an interpolation weight, and extrapolated would leave its range.
+        """
+        needed = action.order + 1
+        if len(self._computed) < needed:
+            raise ReuseError(
+                f"step {step} reuses unet at order {action.order}, but only {len(self._computed)} steps of this run "
+                f"computed it before: start where {needed} computed steps come first"
+            )
+        last = self._computed[-1]
+        if action.space == "x0":
+            pred_x0 = self._at(step, "pred_x0", action.order).clamp(-self._clip, self._clip)
+            eps = (x_t - alpha_bar.sqrt() * pred_x0) / (1 - alpha_bar).sqrt()
+        else:
+            eps = self._at(step, "eps", action.order)
+        return torch.cat([eps, last.sigma], dim=1)
+
+    def _at(self, step: int, field: str, order: int) -> Tensor:
+        last: Tensor = getattr(self._computed[-1], field)
+        if order == 0:
+            return last
+        before: Tensor = getattr(self._computed[0], field)
+        ahead = (step - self._computed[-1].step) / (self._computed[-1].step - self._computed[0].step)
+        return last + ahead * (last - before)

@@ -1,0 +1,144 @@
+"""The samplers by name, made from a model folder's scheduler configuration: GLIDE's DDPM, and DDIM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
+from diffusers.utils.torch_utils import randn_tensor
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
+
+from store.errors import SkipscopeError
+from store.records import Record
+
+Spacing = Literal["linspace", "trailing", "leading"]
+
+# The first is the default. DDPM takes only the spacing that ends at t = 0, where no noise is added; DDIM only evenly
+# spaced ones, of which `leading` starts below pure noise (at 25 steps a picture of its own).
+_SPACINGS: dict[str, tuple[Spacing, ...]] = {"ddpm": ("linspace",), "ddim": ("trailing", "leading")}
+_TRAINED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
+
+
+class Scheduler(Protocol):
+    """What the sampling loop needs of a diffusers scheduler; one without a memory of earlier steps."""
+
+    config: Any
+    timesteps: Tensor
+    alphas_cumprod: Tensor
+
+    def step(
+        self, model_output: Tensor, timestep: int, sample: Tensor, *, generator: list[Generator], return_dict: bool
+    ) -> Any: ...
+
+
+class SamplerError(SkipscopeError):
+    """A sampler that can't be made as configured."""
+
+
+class SamplerConfig(Record):
+    """Which sampler, and how many steps. `eta` is DDIM's share of fresh noise: 0 is deterministic, 1 is DDPM-like.
+
+    A missing `spacing` is filled in with the sampler's own, so that equal samplers are equal records.
+    """
+
+    name: Literal["ddpm", "ddim"]
+    steps: Annotated[int, Field(ge=1)]
+    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    spacing: Spacing | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_spacing(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("spacing") is None and data.get("name") in _SPACINGS:
+            return {**data, "spacing": _SPACINGS[data["name"]][0]}
+        return data
+
+    @model_validator(mode="after")
+    def _fields_belong(self) -> SamplerConfig:
+        if self.spacing not in _SPACINGS[self.name]:
+            raise ValueError(f"spacing of {self.name} is {' or '.join(_SPACINGS[self.name])}, not {self.spacing}")
+        if self.name == "ddpm" and self.eta:
+            raise ValueError("eta belongs to ddim, not to ddpm")
+        if self.name == "ddpm" and self.steps < 2:
+            raise ValueError("steps of ddpm is at least 2: one step would start at t = 0")
+        return self
+
+
+def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
+    """A scheduler with its timesteps set, for a model whose folder holds the scheduler configuration `base`.
+
+    From `base` come the noise schedule (GLIDE's squared cosine unless it says otherwise), the range of pixels and what
+    the model's variance means (`learned_range` unless it says otherwise). Raises SamplerError.
+    """
+    if base.get("prediction_type", "epsilon") != "epsilon":
+        raise SamplerError(f"scheduler: prediction_type is {base['prediction_type']!r}; accepted is 'epsilon'")
+    trained = {"beta_schedule": "squaredcos_cap_v2", **{key: base[key] for key in _TRAINED if key in base}}
+    spaced = {"timestep_spacing": config.spacing, "clip_sample": True, "thresholding": False, "steps_offset": 0}
+    scheduler: Any
+    if config.name == "ddpm":
+        variance = base.get("variance_type", "learned_range")
+        scheduler = DDPMScheduler(**trained, **spaced, variance_type=variance)  # type: ignore[no-untyped-call]
+    else:
+        scheduler = SpacedDDIMScheduler(**trained, **spaced)  # type: ignore[no-untyped-call]
+        scheduler.eta = config.eta
+    available = scheduler.config.num_train_timesteps
+    if config.steps > available:
+        raise SamplerError(f"sampler: steps is {config.steps}; accepted is at most {available}, the model's timesteps")
+    scheduler.set_timesteps(config.steps)
+    made: Scheduler = scheduler
+    return made
+
+
+class SpacedDDIMScheduler(DDIMScheduler):
+    """DDIM that steps to the next of its own timesteps.
+
+    diffusers' steps to `t - num_train_timesteps // steps`, which under `trailing` spacing is another timestep wherever
+    steps does not divide num_train_timesteps, and may stop short of the clean picture; where it does the two agree.
+    As GLIDE does, eps is derived again from the clipped `pred_x0`.
+    """
+
+    config: Any
+    timesteps: Tensor
+    alphas_cumprod: Tensor
+    eta: float = 0.0
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: int,
+        sample: Tensor,
+        eta: float | None = None,
+        use_clipped_model_output: bool = True,
+        generator: Generator | list[Generator] | None = None,
+        variance_noise: Tensor | None = None,
+        return_dict: bool = True,
+    ) -> DDIMSchedulerOutput | tuple[Tensor, Tensor]:
+        """One step by equation 12 of DDIM (arXiv 2010.02502); shapes (B, C, H, W). `eta` None is the scheduler's."""
+        eta = self.eta if eta is None else eta
+        alpha_bar, alpha_bar_next = self.alphas_cumprod[timestep], self._alpha_bar_after(timestep)
+        pred_x0 = (sample - (1 - alpha_bar).sqrt() * model_output) / alpha_bar.sqrt()
+        if self.config.clip_sample:
+            pred_x0 = pred_x0.clamp(-self.config.clip_sample_range, self.config.clip_sample_range)
+        eps = model_output
+        if use_clipped_model_output:
+            eps = (sample - alpha_bar.sqrt() * pred_x0) / (1 - alpha_bar).sqrt()
+        sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)).sqrt()
+        x_next = alpha_bar_next.sqrt() * pred_x0 + (1 - alpha_bar_next - sigma**2).clamp(min=0).sqrt() * eps
+        if eta > 0:
+            if variance_noise is None:
+                variance_noise = randn_tensor(sample.shape, generator=generator, device=sample.device, dtype=eps.dtype)
+            x_next = x_next + sigma * variance_noise
+        if not return_dict:
+            return x_next, pred_x0
+        return DDIMSchedulerOutput(prev_sample=x_next, pred_original_sample=pred_x0)
+
+    def _alpha_bar_after(self, timestep: int) -> Tensor:
+        """`alpha_bar` of the timestep that follows, 1 after the last."""
+        here = int((self.timesteps == timestep).nonzero()[0])
+        if here + 1 == len(self.timesteps):
+            return torch.tensor(1.0)
+        return self.alphas_cumprod[self.timesteps[here + 1]]
