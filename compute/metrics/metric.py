@@ -1,0 +1,66 @@
+"""What a metric is, and what a family of metrics offers to the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from store.errors import SkipscopeError
+
+
+class MetricError(SkipscopeError):
+    """An unknown metric, or pictures that a metric can't take."""
+
+
+class Absent(Exception):
+    """A metric can't be had here; its text is the reason, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a metric's numbers mean. `version` counts its definitions; numbers of different versions don't compare."""
+
+    name: str
+    version: int
+    direction: Literal["lower", "higher"]
+    """Which is better."""
+    range: tuple[float, float | None]
+    """Least and greatest value; None is no upper bound."""
+    paired: bool
+    """Whether it compares with the baseline; otherwise it judges the picture by its prompt."""
+    label: str
+    smallest: int = 1
+    """The least height and width of the pictures it takes."""
+    weights: str | None = None
+    """What identifies the weights it reads pictures with (a digest, say); numbers of different weights don't compare."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What is measured: pictures beside the baselines of the same conditions, both within [-1, 1], and the prompts."""
+
+    pictures: Float[Tensor, "B 3 H W"]
+    baseline: Float[Tensor, "B 3 H W"]
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Metrics that are computed together, ready to use: `compute` gives the asked ones, (B,) each."""
+
+    descriptors: tuple[Metric, ...]
+    compute: Callable[[Sequence[str], Batch], Mapping[str, Float[Tensor, " B"]]]
+
+
+def per_metric(functions: Mapping[Metric, Callable[[Tensor, Tensor], Tensor]]) -> Family:
+    """A family of independent paired metrics, each a function of pictures and baseline."""
+    by_name = {metric.name: function for metric, function in functions.items()}
+
+    def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
+        return {name: by_name[name](batch.pictures, batch.baseline) for name in names}
+
+    return Family(descriptors=tuple(functions), compute=compute)

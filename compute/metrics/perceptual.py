@@ -1,0 +1,88 @@
+"""LPIPS by the `lpips` package. Its trunk, an AlexNet trained on ImageNet, is read from a file, never downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compute.metrics.metric import Absent, Family, Metric, per_metric
+
+TRUNK_VARIABLE = "SKIPSCOPE_LPIPS_TRUNK"
+TRUNK_FILE = "alexnet-owt-7be5be79.pth"
+"""The name under which PyTorch's hub caches the trunk, its SHA-256's first digits included."""
+
+SMALLEST = 31
+"""The least side of a picture: AlexNet's second pooling needs three positions."""
+
+
+def load(trunk: Path | None = None, device: torch.device | str = "cpu") -> Family:
+    """LPIPS (version 0.1, AlexNet) with the trunk from `trunk`, else SKIPSCOPE_LPIPS_TRUNK, else PyTorch's hub cache.
+
+    Raises Absent where none is there or it isn't torchvision's AlexNet.
+    """
+    path = _find(trunk)
+    network = _network(_read(path)).to(device)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    metric = Metric(
+        name="lpips",
+        version=1,
+        direction="lower",
+        range=(0, None),
+        paired=True,
+        label="LPIPS (AlexNet)",
+        smallest=SMALLEST,
+        weights=digest,
+    )
+
+    def lpips_distance(pictures: Tensor, baseline: Tensor) -> Tensor:
+        distance: Tensor = network(pictures.to(device, torch.float32), baseline.to(device, torch.float32))
+        return distance.flatten()
+
+    return per_metric({metric: lpips_distance})
+
+
+def _find(trunk: Path | None) -> Path:
+    named = trunk or (Path(os.environ[TRUNK_VARIABLE]) if os.environ.get(TRUNK_VARIABLE) else None)
+    path = named or Path(torch.hub.get_dir()) / "checkpoints" / TRUNK_FILE
+    if path.is_file():
+        return path
+    if named:
+        raise Absent(f"its trunk {named} is not a file")
+    raise Absent(
+        f"its trunk is not on this machine and is never downloaded unasked: set {TRUNK_VARIABLE} to torchvision's "
+        f"{TRUNK_FILE}, or put that file into {path.parent}"
+    )
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever its unpickler met
+        raise Absent(f"its trunk {path} can't be read: {type(error).__name__}") from error
+    if not isinstance(state, Mapping):
+        raise Absent(f"its trunk {path} is not a state dict")
+    return state
+
+
+def _network(state: Mapping[str, Tensor]) -> Any:
+    """The LPIPS network: calibration from the package, trunk from `state` (torchvision's names)."""
+    import compute.torchvision_ops  # noqa: F401  (lpips imports torchvision)
+    import lpips  # type: ignore[import-untyped]  # isort: skip
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips asks torchvision by a deprecated argument
+        network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+    for name, parameter in network.net.named_parameters():
+        source = f"features.{name.split('.', 1)[1]}"  # slice3.6.weight is torchvision's features.6.weight
+        if source not in state or state[source].shape != parameter.shape:
+            raise Absent(f"its trunk is not torchvision's AlexNet: {source} is missing or of another shape")
+        parameter.data.copy_(state[source])
+    return network.eval().requires_grad_(False)

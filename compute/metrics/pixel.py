@@ -1,0 +1,74 @@
+"""Paired metrics that need no weights: relative L2, mean squared error, PSNR, SSIM and HaarPSI.
+
+All are computed in float64 on pictures within [-1, 1]; SSIM and HaarPSI see them as [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.metrics.distance import relative_l2
+from compute.metrics.metric import Family, Metric, per_metric
+
+PSNR_CAP = 100.0
+"""PSNR of identical pictures, in dB: theirs would be infinite. 8-bit pictures up to 226x226 that differ stay below."""
+
+REL_L2 = Metric(name="rel_l2", version=1, direction="lower", range=(0, None), paired=True, label="relative L2 distance")
+MSE = Metric(name="mse", version=1, direction="lower", range=(0, 4), paired=True, label="mean squared error")
+PSNR = Metric(name="psnr", version=1, direction="higher", range=(0, PSNR_CAP), paired=True, label="PSNR (dB)")
+SSIM = Metric(name="ssim", version=1, direction="higher", range=(-1, 1), paired=True, label="SSIM", smallest=3)
+HAARPSI = Metric(name="haarpsi", version=1, direction="higher", range=(0, 1), paired=True, label="HaarPSI", smallest=16)
+
+
+def load() -> Family:
+    """The family; needs nothing but piq."""
+    return per_metric({REL_L2: relative_l2, MSE: mse, PSNR: psnr, SSIM: ssim, HAARPSI: haarpsi})
+
+
+def mse(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+    """Mean squared difference of pixels within [-1, 1]: 0 … 4."""
+    return (pictures.double() - baseline.double()).square().flatten(1).mean(1)
+
+
+def psnr(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+    """Peak signal-to-noise ratio in dB of a picture whose pixels span 2, at most PSNR_CAP."""
+    least = 4 * 10 ** (-PSNR_CAP / 10)
+    return 10 * (4 / mse(pictures, baseline).clamp(min=least)).log10()
+
+
+def ssim(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+    """Structural similarity (Wang et al. 2004), piq's, over a Gaussian window of sigma 1.5 and `ssim_window` pixels."""
+    window = ssim_window(min(pictures.shape[-2:]))
+    value: Tensor = _piq().ssim(_unit(pictures), _unit(baseline), kernel_size=window, reduction="none")
+    return value.clamp(-1, 1)
+
+
+def ssim_window(side: int) -> int:
+    """The side of SSIM's window: 11 as published, but at most about half the picture's side (16 → 7, 8 → 3), odd.
+
+    A window as large as the picture would leave a single position to average over.
+    """
+    return max(3, min(11, (side // 2 - 1) | 1))
+
+
+def haarpsi(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+    """Haar wavelet-based perceptual similarity (Reisenhofer et al. 2017), piq's; at least 16 pixels a side.
+
+    Where both pictures are black the published quotient divides by zero; they are identical, so the value is 1.
+    """
+    value: Tensor = _piq().haarpsi(_unit(pictures), _unit(baseline), reduction="none")
+    return value.clamp(0, 1)
+
+
+def _unit(pictures: Tensor) -> Tensor:
+    return ((pictures.double() + 1) / 2).clamp(0, 1)
+
+
+def _piq() -> Any:
+    import compute.torchvision_ops  # noqa: F401  (piq imports torchvision)
+    import piq  # type: ignore[import-untyped]  # isort: skip
+
+    return piq

@@ -1,0 +1,54 @@
+"""Prompt fidelity: whether a picture shows what its prompt says, as a scene judge reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.metrics.metric import Absent, Batch, Family, Metric
+
+ASPECTS = {
+    "objects": "right objects (share)",
+    "relation": "right relation (share)",
+    "background": "right background (share)",
+    "all": "whole prompt right (share)",
+}
+
+
+class Judge(Protocol):
+    """Reads pictures and compares them with what their prompts say."""
+
+    @property
+    def digest(self) -> str:
+        """Identifies its weights."""
+
+    def fidelity(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> Mapping[str, Float[Tensor, " B"]]:
+        """The share (0 … 1) of each of ASPECTS that is right, of pictures within [-1, 1]."""
+
+
+def load(judge: Judge | None) -> Family:
+    """`fidelity_objects`, `_relation`, `_background` and `_all` by `judge`. Raises Absent without one."""
+    if judge is None:
+        raise Absent("it needs a scene judge, and this model has none")
+    reader = judge
+    descriptors = tuple(
+        Metric(
+            name=f"fidelity_{aspect}",
+            version=1,
+            direction="higher",
+            range=(0, 1),
+            paired=False,
+            label=label,
+            weights=judge.digest,
+        )
+        for aspect, label in ASPECTS.items()
+    )
+
+    def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
+        verdicts = reader.fidelity(batch.pictures, batch.prompts)
+        return {name: verdicts[name.removeprefix("fidelity_")] for name in names}
+
+    return Family(descriptors=descriptors, compute=compute)
