@@ -1,0 +1,174 @@
+"""The component graph of a UNet as plain data: what feeds what, what each part costs, and which actions it admits.
+
+The graph holds two sorts of nodes. Components can be acted on (`store.records.Kind`); structures (the input convolution,
+the concatenations, the output) are what lies between them. A skip connection is a node of its own, between its source
+module and the decoder's concatenation. `unet` is a component without edges: it stands for the network as a whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from store.errors import SkipscopeError
+from store.records import KINDS, ActionName, Kind, Record, canonical_json
+
+UNET = "unet"
+SKIP_PREFIX = "skip:"
+StructureKind = Literal["embedding", "convolution", "concat", "output"]
+Count = Annotated[int, Field(ge=0)]
+
+
+class UnknownComponent(SkipscopeError):
+    """A name or a pattern that fits no component of the graph."""
+
+
+class Component(Record):
+    """A part of the network that a schedule can act on.
+
+    `flops` is what one forward pass of one sample costs here (a multiplication and an addition are two);
+    `bypass_flops` is what is left of it when the component is bypassed. `level` counts resolutions from 0, the full one.
+    `position` is the component's place in network order.
+    """
+
+    name: str
+    kind: Kind
+    parameters: Count
+    flops: Count
+    bypass_flops: Count = 0
+    actions: tuple[ActionName, ...]
+    level: Count
+    position: Count
+
+
+class Structure(Record):
+    """A part of the network between the components. An `embedding` runs whenever the network does."""
+
+    name: str
+    kind: StructureKind
+    parameters: Count = 0
+    flops: Count = 0
+    level: Count = 0
+    position: Count
+
+
+Node = Component | Structure
+Edge = tuple[str, str]
+
+
+class ComponentGraph(Record):
+    """Components and structures in network order, and the edges (from, to) along which tensors flow.
+
+    Network order is topological: every edge points forwards. `input_shape` is the (channels, height, width) and
+    `sequence_length` the number of text tokens that the FLOPs were counted for.
+    """
+
+    components: tuple[Component, ...]
+    structures: tuple[Structure, ...]
+    edges: tuple[Edge, ...]
+    input_shape: tuple[int, int, int]
+    sequence_length: int
+
+    @model_validator(mode="after")
+    def _edges_point_forwards(self) -> ComponentGraph:
+        positions = {node.name: node.position for node in (*self.components, *self.structures)}
+        if len(positions) != len(self.components) + len(self.structures):
+            raise ValueError("two nodes of the graph have the same name")
+        for source, target in self.edges:
+            if source not in positions or target not in positions:
+                raise ValueError(f"edge {source} -> {target} names a node that the graph lacks")
+            if positions[source] >= positions[target]:
+                raise ValueError(f"edge {source} -> {target} points backwards")
+        return self
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """Every node by name, in network order."""
+        ordered = sorted((*self.components, *self.structures), key=lambda node: node.position)
+        return {node.name: node for node in ordered}
+
+    @cached_property
+    def inputs(self) -> Mapping[str, tuple[str, ...]]:
+        """For every node the nodes it reads."""
+        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, target in self.edges:
+            found[target].append(source)
+        return {name: tuple(sources) for name, sources in found.items()}
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The nodes whose value leaves the network."""
+        return tuple(structure.name for structure in self.structures if structure.kind == "output")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The components' names in network order."""
+        return tuple(name for name, node in self.nodes.items() if isinstance(node, Component))
+
+    def component(self, name: str) -> Component:
+        """The component of a name; raises UnknownComponent."""
+        node = self.nodes.get(name)
+        if not isinstance(node, Component):
+            raise UnknownComponent(f"no component is called {name!r}{self._near(name)}")
+        return node
+
+    def of_kind(self, kind: Kind) -> tuple[str, ...]:
+        """The names of a kind's components in network order."""
+        return tuple(component.name for component in self.components if component.kind == kind)
+
+    def match(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """The components that any of the patterns fits, in network order.
+
+        A pattern is a name, a shell-style glob over names (`up_blocks.*.attentions.*`) or `kind:resnet`.
+        Raises UnknownComponent for a pattern that fits nothing, with the names that come near.
+        """
+        matched: set[str] = set()
+        for pattern in patterns:
+            fits = self._fits(pattern)
+            if not fits:
+                raise UnknownComponent(f"no component matches {pattern!r}{self._near(pattern)}")
+            matched.update(fits)
+        return tuple(name for name in self.names if name in matched)
+
+    def _fits(self, pattern: str) -> tuple[str, ...]:
+        if pattern.startswith("kind:"):
+            kind = pattern.removeprefix("kind:")
+            return tuple(component.name for component in self.components if component.kind == kind)
+        return tuple(name for name in self.names if fnmatchcase(name, pattern))
+
+    def _near(self, pattern: str) -> str:
+        if pattern.startswith("kind:"):
+            here = [kind for kind in KINDS if self.of_kind(kind)]
+            return f"; the kinds here are {', '.join(here)}"
+        near = difflib.get_close_matches(pattern, self.names, n=3, cutoff=0.5)
+        return f"; near names: {', '.join(near)}" if near else f"; names look like {', '.join(self.names[1:4])}"
+
+    @cached_property
+    def total_flops(self) -> int:
+        """FLOPs of one forward pass of one sample with every component computed."""
+        return self.flops(self.nodes)
+
+    def flops(self, running: Iterable[str], bypassed: Iterable[str] = ()) -> int:
+        """FLOPs of one forward pass of one sample in which the `running` nodes are computed, others bypassed or absent.
+
+        Embeddings always run and need not be named; `unet` stands for its parts and costs nothing by itself.
+        """
+        names = set(running) - {UNET}
+        names |= {structure.name for structure in self.structures if structure.kind == "embedding"}
+        return sum(self.nodes[name].flops for name in names) + sum(
+            self.component(name).bypass_flops for name in bypassed
+        )
+
+    def to_json(self) -> str:
+        """The graph's canonical JSON text."""
+        return canonical_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ComponentGraph:
+        """The graph of a JSON text; raises pydantic's ValidationError for anything else."""
+        return cls.model_validate_json(text)

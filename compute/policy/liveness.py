@@ -1,0 +1,191 @@
+"""Nobody reads it, nobody runs it: from a schedule to what each step really runs, reads and keeps.
+
+The rule. A node is *live* at a step when its value reaches the output of that step: the walk goes backwards from the
+output, through a component's inputs where its action needs them (`compute`, `bypass` and `reuse_delta` do, `reuse` and
+`zero` do not). What is not live is dead and does not run. Where `unet` is reused, everything is dead.
+
+A live `reuse` or `reuse_delta` reads the last earlier step at which the component was *live and computed* (with order 1,
+the last two). So a step's live set depends on that step's actions alone: reading a value never makes an earlier step
+run more than its own output asks for, what is read was live by definition, and there is no circle to resolve. A dead
+component reads and writes nothing, whatever its action says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from compute.policy.graph import UNET, Component, ComponentGraph
+from compute.policy.schedule import Schedule, ScheduleError, StepActions
+from store.records import Action
+
+Part = Literal["value", "delta"]
+NEEDS_INPUT = frozenset({"compute", "bypass", "reuse_delta"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPlan:
+    """What one step does.
+
+    `actions` are those of live components that are not computed; `computed` the live nodes that run in full, components
+    and structures; `dead` the nodes that do not run. `sources` gives for each component that reuses the steps it reads,
+    latest first; `writes` what later steps read of this one: the value, or its residual contribution.
+    """
+
+    step: int
+    actions: Mapping[str, Action]
+    computed: frozenset[str]
+    dead: frozenset[str]
+    sources: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    writes: Mapping[str, frozenset[Part]] = field(default_factory=dict)
+
+    @property
+    def unet(self) -> Action | None:
+        """The action that replaces the whole network at this step, if any."""
+        return self.actions.get(UNET)
+
+    @property
+    def bypassed(self) -> frozenset[str]:
+        """The live components of which only the shortcut path runs."""
+        return frozenset(name for name, action in self.actions.items() if action.name in ("bypass", "reuse_delta"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedSchedule:
+    """A schedule that was checked against a graph, with the plan of every step."""
+
+    graph: ComponentGraph
+    schedule: Schedule
+    steps: tuple[StepPlan, ...]
+
+    def earliest_source(self, start: int) -> int:
+        """The first step that a run must start from so that all that steps `start` and later read is computed."""
+        first = start
+        while True:
+            read = [min(steps) for plan in self.steps[first:] for steps in plan.sources.values()]
+            if not read or min(read) >= first:
+                return first
+            first = min(read)
+
+    def flops(self, step: int) -> int:
+        """FLOPs of a step's forward pass for one sample; 0 where `unet` is reused."""
+        plan = self.steps[step]
+        return 0 if plan.unet else self.graph.flops(plan.computed, plan.bypassed)
+
+    @property
+    def total_flops(self) -> int:
+        """FLOPs of all steps for one sample, guidance not counted."""
+        return sum(self.flops(step) for step in range(len(self.steps)))
+
+    def last_reads(self) -> Mapping[tuple[str, int], int]:
+        """For each (component, step) whose value is kept, the last step that reads it."""
+        return {
+            (name, source): plan.step
+            for plan in self.steps
+            for name, sources in plan.sources.items()
+            for source in sources
+        }
+
+
+def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
+    """Checks a schedule against a graph and says what every step runs, reads and keeps.
+
+    Raises ScheduleError for actions that a component does not admit, for a `reuse` of what was never computed before,
+    and for `unet` beside others; UnknownComponent for a name that the graph lacks.
+    """
+    live_sets: dict[tuple[tuple[str, Action], ...], frozenset[str]] = {}
+    history: dict[str, list[int]] = {}
+    plans: list[StepPlan] = []
+    writes: dict[int, dict[str, set[Part]]] = {}
+    for step in range(schedule.steps):
+        row = _checked(graph, schedule.at(step), step)
+        key = tuple(row.items())
+        if key not in live_sets:
+            live_sets[key] = _live(graph, row)
+        plan = _plan(graph, row, live_sets[key], step, history)
+        for name in plan.computed:
+            history.setdefault(name, []).append(step)
+        for name, sources in plan.sources.items():
+            part: Part = "delta" if plan.actions[name].name == "reuse_delta" else "value"
+            for source in sources:
+                writes.setdefault(source, {}).setdefault(name, set()).add(part)
+        plans.append(plan)
+    plans = [replace(plan, writes=_frozen(writes.get(plan.step, {}))) for plan in plans]
+    return ResolvedSchedule(graph=graph, schedule=schedule, steps=tuple(plans))
+
+
+def _checked(graph: ComponentGraph, row: StepActions, step: int) -> StepActions:
+    """The actions of a step, each admitted by its component, with `space` said for `unet`."""
+    for name, action in row.items():
+        _check(graph.component(name), action, step)
+    if UNET in row and len(row) > 1:
+        others = ", ".join(name for name in row if name != UNET)
+        raise ScheduleError(f"unet is to {row[UNET]} at step {step} beside {others}: unet alone is accepted")
+    if UNET in row and row[UNET].space is None:
+        return {UNET: row[UNET].model_copy(update={"space": "eps"})}
+    return row
+
+
+def _check(component: Component, action: Action, step: int) -> None:
+    accepted = f"accepted for it: {', '.join(component.actions)}"
+    if action.name not in component.actions:
+        reason = _reason(component, action)
+        raise ScheduleError(f"{component.name} can't {action} at step {step}: {reason}; {accepted}")
+    if action.space is not None and component.name != UNET:
+        raise ScheduleError(f"{component.name} can't {action} at step {step}: a space belongs to unet; {accepted}")
+
+
+def _reason(component: Component, action: Action) -> str:
+    if component.kind in ("downsampler", "upsampler") and action.name in ("bypass", "reuse_delta"):
+        return "a plain convolution has no shortcut to fall back on"
+    if component.kind == "unet":
+        return "without the network there is nothing to sample from"
+    return f"a component of kind {component.kind} does not admit it"
+
+
+def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
+    """The nodes whose value reaches the output of a step with these actions; none where `unet` is reused."""
+    if UNET in row:
+        return frozenset()
+    live = {UNET, *graph.outputs}
+    for name in reversed(graph.nodes):
+        node = graph.nodes[name]
+        if node.kind == "embedding":
+            live.add(name)
+        elif name in live and (name not in row or row[name].name in NEEDS_INPUT):
+            live.update(graph.inputs[name])
+    return frozenset(live)
+
+
+def _plan(
+    graph: ComponentGraph, row: StepActions, live: frozenset[str], step: int, history: Mapping[str, list[int]]
+) -> StepPlan:
+    actions = {name: action for name, action in row.items() if name in live or name == UNET}
+    return StepPlan(
+        step=step,
+        actions=actions,
+        computed=live - actions.keys(),
+        dead=frozenset(graph.nodes) - live - {UNET},
+        sources={
+            name: _sources(name, action, step, history.get(name, []))
+            for name, action in actions.items()
+            if action.reads_cache
+        },
+    )
+
+
+def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple[int, ...]:
+    """The steps that a reuse reads, latest first."""
+    needed = action.order + 1
+    if len(computed) < needed:
+        found = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
+        count = "one earlier step that does is needed" if needed == 1 else "two earlier steps that do are needed"
+        raise ScheduleError(
+            f"{name} can't {action} at step {step}: {found} {name} (where it is dead, it is not computed); {count}"
+        )
+    return tuple(reversed(computed[-needed:]))
+
+
+def _frozen(writes: Mapping[str, set[Part]]) -> Mapping[str, frozenset[Part]]:
+    return {name: frozenset(parts) for name, parts in writes.items()}

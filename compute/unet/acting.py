@@ -1,0 +1,156 @@
+"""Carries a resolved schedule out on a UNet: one dispatcher a module, installed by a context manager.
+
+A dispatcher is an instance attribute `forward` that shadows the class's. diffusers' own forwards stay as they are:
+a dispatcher calls the original, or something cheaper instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from compute.policy.liveness import Part, ResolvedSchedule, StepPlan
+from compute.unet.cache import ActingError, Cache
+from compute.unet.dispatch import dispatchers
+from compute.unet.trace import Shape, output_shapes
+from store.records import Action
+
+_MISSING = object()
+_acted_on: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+
+class Acts:
+    """The state of a run under `acting`: the step, the call within it, and what is kept for later steps.
+
+    The sampling loop calls `begin_step(i)` before it calls the UNet and `reset()` before a new run.
+    """
+
+    def __init__(self, unet: nn.Module, resolved: ResolvedSchedule) -> None:
+        self.resolved = resolved
+        self.active = True
+        self._unet = unet
+        self._cache = Cache(resolved.last_reads())
+        self._step: int | None = None
+        self._call = -1
+        self._sample_shape: Shape = ()
+        self._run_shapes: dict[int, Shape] = {}
+
+    def begin_step(self, step: int) -> None:
+        """Says which step the next calls of the UNet belong to; steps only go forwards within a run."""
+        if not 0 <= step < len(self.resolved.steps):
+            raise ActingError(f"step {step} lies outside the schedule: steps 0 to {len(self.resolved.steps) - 1} exist")
+        if self._step is not None and step <= self._step:
+            raise ActingError(f"step {step} after step {self._step}: call reset() before a new run")
+        self._step, self._call = step, -1
+        self._cache.free(step)
+
+    def reset(self) -> None:
+        """Forgets the run: the next step may be any, and nothing is kept."""
+        self._step, self._call = None, -1
+        self._run_shapes = {}
+        self._cache.clear()
+
+    def unet_action(self, step: int) -> Action | None:
+        """The action that replaces the whole UNet at a step; then the loop must not call it. `space` is always said."""
+        return self.resolved.steps[step].unet
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes kept now for later steps."""
+        return self._cache.bytes
+
+    @property
+    def peak_cache_bytes(self) -> int:
+        """The most bytes kept at once since `acting` began."""
+        return max(self._cache.peak_bytes, self._cache.bytes)
+
+    @property
+    def plan(self) -> StepPlan:
+        """The plan of the step that is being run; raises ActingError before `begin_step`."""
+        if self._step is None:
+            raise ActingError("the UNet was called before begin_step(i): the sampling loop must say which step it is")
+        return self.resolved.steps[self._step]
+
+    def begin_call(self, sample: torch.Tensor) -> None:
+        """Numbers a call of the UNet within its step."""
+        plan = self.plan
+        if plan.unet is not None:
+            raise ActingError(
+                f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
+                "ask unet_action(i) first and do not call it"
+            )
+        self._call += 1
+        self._sample_shape = tuple(sample.shape)
+        known = self._run_shapes.setdefault(self._call, self._sample_shape)
+        if plan.sources and known != self._sample_shape:
+            raise ActingError(
+                f"samples have shape {self._sample_shape} at step {plan.step} and had {known} before: "
+                "call reset() before a new run"
+            )
+
+    def dead(self, path: str, like: torch.Tensor) -> torch.Tensor:
+        """What a dead module puts out: one NaN that is expanded to the right shape, so that a stale read shows."""
+        shape = output_shapes(self._unet, self._sample_shape)[path]
+        return torch.full((), torch.nan, dtype=like.dtype, device=like.device).expand(shape)
+
+    def read(self, name: str, part: Part = "value") -> torch.Tensor:
+        """What a component reuses at this step."""
+        plan = self.plan
+        return self._cache.read(name, part, plan.sources[name], plan.step, self._call)
+
+    def keep(self, name: str, part: Part, value: torch.Tensor) -> None:
+        """Keeps what a component computed at this step."""
+        self._cache.write(name, part, self.plan.step, self._call, value)
+
+
+@contextmanager
+def acting(unet: nn.Module, resolved: ResolvedSchedule) -> Iterator[Acts]:
+    """Makes a UNet carry out a resolved schedule while the context lasts, and leaves it exactly as it was.
+
+    Raises ActingError when the UNet is already acted on, UnsupportedUNet when it can't be read.
+    """
+    if unet in _acted_on:
+        raise ActingError("this UNet already carries out a schedule: leave that context before entering another")
+    acts = Acts(unet, resolved)
+    installed: list[tuple[nn.Module, Any, Any]] = []
+    _acted_on.add(unet)
+    try:
+        for module, act in dispatchers(unet, acts):
+            installed.append(_install(module, act, acts))
+        yield acts
+    finally:
+        acts.active = False
+        acts.reset()
+        for module, dispatcher, before in reversed(installed):
+            _restore(module, dispatcher, before)
+        _acted_on.discard(unet)
+
+
+def _install(module: nn.Module, act: Callable[..., Any], acts: Acts) -> tuple[nn.Module, Any, Any]:
+    before = module.__dict__.get("forward", _MISSING)
+    original = module.forward
+
+    @functools.wraps(original)
+    def dispatcher(*args: Any, **kwargs: Any) -> Any:
+        if not acts.active:
+            return original(*args, **kwargs)
+        return act(original, *args, **kwargs)
+
+    module.__dict__["forward"] = dispatcher
+    return module, dispatcher, before
+
+
+def _restore(module: nn.Module, dispatcher: Any, before: Any) -> None:
+    """Takes a dispatcher off. One that somebody has wrapped since stays in their chain, where it only passes on."""
+    if module.__dict__.get("forward") is not dispatcher:
+        return
+    if before is _MISSING:
+        del module.__dict__["forward"]
+    else:
+        module.__dict__["forward"] = before

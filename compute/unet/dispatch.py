@@ -1,0 +1,159 @@
+"""What each module does instead of its forward, by the plan of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from compute.policy.graph import SKIP_PREFIX, ComponentGraph
+from compute.policy.liveness import StepPlan
+from compute.unet.blocks import Layer, Layout, read_blocks
+from compute.unet.cache import ActingError
+from compute.unet.fallback import shortcut
+from compute.unet.read import concat_name
+
+if TYPE_CHECKING:
+    from compute.unet.acting import Acts
+
+Forward = Callable[..., Any]
+Act = Callable[..., Any]
+
+
+def dispatchers(unet: Any, acts: Acts) -> Iterator[tuple[nn.Module, Act]]:
+    """The modules that need a dispatcher under the schedule, each with what it does: `act(original, *args, **kwargs)`.
+
+    Raises ActingError where the schedule was resolved for another UNet.
+    """
+    layouts = tuple(read_blocks(unet))
+    _check_fits(layouts, acts.resolved.graph)
+    plans = tuple({id(plan): plan for plan in acts.resolved.steps if plan.unet is None}.values())
+    yield unet, partial(_unet, acts)
+    if _touched(("conv_in",), plans):
+        yield unet.conv_in, partial(_structure, acts, "conv_in")
+    for layout in layouts:
+        yield from _of_block(layout, acts, plans)
+
+
+def _of_block(layout: Layout, acts: Acts, plans: tuple[StepPlan, ...]) -> Iterator[tuple[nn.Module, Act]]:
+    skips = _skips(layout, acts.resolved.graph)
+    if _touched(skips, plans) or any(_is_idle(layout, plan) for plan in plans):
+        yield layout.module, partial(_up_block, acts, layout, skips) if skips else partial(_block, acts, layout)
+    for layer in layout.layers:
+        if _touched((layer.path,), plans):
+            yield layer.module, partial(_layer, acts, layer)
+
+
+def _check_fits(layouts: tuple[Layout, ...], graph: ComponentGraph) -> None:
+    modules = {layer.path for layout in layouts for layer in layout.layers}
+    known = {component.name for component in graph.components if component.kind not in ("skip", "unet")}
+    if modules != known:
+        name = sorted(modules ^ known)[0]
+        raise ActingError(f"the schedule was resolved for another UNet: only one of the two has {name}")
+
+
+def _touched(names: tuple[str, ...], plans: tuple[StepPlan, ...]) -> bool:
+    """Whether any step does more with these nodes than compute them."""
+    return any(name in plan.dead or name in plan.actions or name in plan.writes for plan in plans for name in names)
+
+
+def _skips(layout: Layout, graph: ComponentGraph) -> tuple[str, ...]:
+    """The skip connections that a decoder block is given, in the order of its `res_hidden_states_tuple`.
+
+    The block takes them from the tuple's end, so the first resnet's comes last.
+    """
+    concats = [concat_name(layer.path) for layer in layout.layers if layer.takes_skip]
+    taken = [source for concat in concats for source in graph.inputs[concat] if source.startswith(SKIP_PREFIX)]
+    return tuple(reversed(taken))
+
+
+def _is_idle(layout: Layout, plan: StepPlan) -> bool:
+    """Whether nothing in a block runs: every layer is dead or repeats what it put out before."""
+    return all(
+        layer.path in plan.dead or (layer.path in plan.actions and plan.actions[layer.path].name == "reuse")
+        for layer in layout.layers
+    )
+
+
+def _unet(acts: Acts, original: Forward, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    acts.begin_call(sample)
+    return original(sample, *args, **kwargs)
+
+
+def _structure(acts: Acts, name: str, original: Forward, hidden_states: torch.Tensor) -> torch.Tensor:
+    return acts.dead(name, hidden_states) if name in acts.plan.dead else original(hidden_states)
+
+
+def _layer(
+    acts: Acts, layer: Layer, original: Forward, hidden_states: torch.Tensor, *args: Any, **kwargs: Any
+) -> torch.Tensor:
+    plan, name = acts.plan, layer.path
+    if name in plan.dead:
+        return acts.dead(name, hidden_states)
+    action = plan.actions.get(name)
+    if action is None:
+        output: torch.Tensor = original(hidden_states, *args, **kwargs)
+        _keep(acts, layer, hidden_states, output)
+        return output
+    if action.name == "bypass":
+        return shortcut(layer, hidden_states)
+    if action.name == "reuse_delta":
+        return shortcut(layer, hidden_states) + acts.read(name, "delta")
+    return acts.read(name)
+
+
+def _keep(acts: Acts, layer: Layer, hidden_states: torch.Tensor, output: torch.Tensor) -> None:
+    parts = acts.plan.writes.get(layer.path, frozenset())
+    if "value" in parts:
+        acts.keep(layer.path, "value", output)
+    if "delta" in parts:
+        acts.keep(layer.path, "delta", output - shortcut(layer, hidden_states))
+
+
+def _idle_value(acts: Acts, layer: Layer, like: torch.Tensor) -> torch.Tensor:
+    return acts.dead(layer.path, like) if layer.path in acts.plan.dead else acts.read(layer.path)
+
+
+def _block(
+    acts: Acts, layout: Layout, original: Forward, hidden_states: torch.Tensor, *args: Any, **kwargs: Any
+) -> Any:
+    """An encoder or middle block, which is left out whole where nothing in it runs."""
+    if not _is_idle(layout, acts.plan):
+        return original(hidden_states, *args, **kwargs)
+    output = _idle_value(acts, layout.layers[-1], hidden_states)
+    if layout.role == "mid":
+        return output
+    return output, tuple(_idle_value(acts, layer, hidden_states) for layer in layout.layers if layer.gives_skip)
+
+
+def _up_block(
+    acts: Acts,
+    layout: Layout,
+    skips: tuple[str, ...],
+    original: Forward,
+    hidden_states: torch.Tensor,
+    res_hidden_states_tuple: tuple[torch.Tensor, ...],
+    *args: Any,
+    **kwargs: Any,
+) -> torch.Tensor:
+    """A decoder block: left out whole where nothing in it runs, else given the skips that the plan asks for."""
+    if _is_idle(layout, acts.plan):
+        return _idle_value(acts, layout.layers[-1], hidden_states)
+    given = tuple(_skip(acts, name, value) for name, value in zip(skips, res_hidden_states_tuple, strict=True))
+    output: torch.Tensor = original(hidden_states, given, *args, **kwargs)
+    return output
+
+
+def _skip(acts: Acts, name: str, value: torch.Tensor) -> torch.Tensor:
+    plan = acts.plan
+    if name in plan.dead:
+        return value.new_full((), torch.nan).expand(value.shape)
+    action = plan.actions.get(name)
+    if action is None:
+        if name in plan.writes:
+            acts.keep(name, "value", value)
+        return value
+    return acts.read(name) if action.name == "reuse" else value.new_zeros(()).expand(value.shape)

@@ -1,0 +1,150 @@
+"""From a `UNet2DConditionModel` to its component graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from compute.policy.graph import SKIP_PREFIX, UNET, Component, ComponentGraph, Edge, Structure, StructureKind
+from compute.unet.blocks import Layer, Layout, read_blocks
+from compute.unet.trace import Trace, trace
+from store.records import ActionName, Kind
+
+SHORTCUT_ACTIONS: tuple[ActionName, ...] = ("compute", "bypass", "reuse", "reuse_delta")
+PLAIN_ACTIONS: tuple[ActionName, ...] = ("compute", "reuse")
+SKIP_ACTIONS: tuple[ActionName, ...] = ("compute", "zero", "reuse")
+
+EMBEDDING_MODULES = (
+    "time_proj",
+    "time_embedding",
+    "class_embedding",
+    "add_time_proj",
+    "add_embedding",
+    "encoder_hid_proj",
+)
+OUTPUT_MODULES = ("conv_norm_out", "conv_act", "conv_out")
+
+
+def read_graph(unet: Any, sample_size: int | None = None, sequence_length: int = 16) -> ComponentGraph:
+    """The component graph of a UNet, with parameters and the FLOPs of one forward pass of one sample.
+
+    `sample_size` is the picture's height and width in pixels (None: the UNet's own), `sequence_length` the number of
+    text tokens. Raises UnsupportedUNet for a block type that has no reader.
+    """
+    size = sample_size or unet.config.sample_size
+    layouts = tuple(read_blocks(unet))
+    shape = (int(unet.config.in_channels), int(size), int(size))
+    return _Builder(unet=unet, trace=trace(unet, (1, *shape), sequence_length)).build(layouts, shape, sequence_length)
+
+
+def skip_name(source: str) -> str:
+    """The name of the skip connection that leaves after a module."""
+    return SKIP_PREFIX + source
+
+
+def concat_name(resnet: str) -> str:
+    """The name of the concatenation in front of a decoder's resnet."""
+    return "concat:" + resnet
+
+
+@dataclass(kw_only=True)
+class _Builder:
+    """Walks the layouts in the order they run and collects nodes and edges."""
+
+    unet: Any
+    trace: Trace
+    components: list[Component] = field(default_factory=list)
+    structures: list[Structure] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    skips: list[str] = field(default_factory=list)
+
+    def build(self, layouts: tuple[Layout, ...], shape: tuple[int, int, int], sequence_length: int) -> ComponentGraph:
+        self._component(UNET, "unet", PLAIN_ACTIONS, level=0, module=self.unet, flops=self.trace.total_flops)
+        self._structure("time_embedding", "embedding", EMBEDDING_MODULES)
+        self._structure("conv_in", "convolution", ("conv_in",))
+        previous = "conv_in"
+        self._skip(previous, 0)
+        for layout in layouts:
+            for layer in layout.layers:
+                previous = self._layer(layer, layout.level, previous)
+        self._structure("conv_out", "output", OUTPUT_MODULES)
+        self.edges.append((previous, "conv_out"))
+        return ComponentGraph(
+            components=tuple(self.components),
+            structures=tuple(self.structures),
+            edges=tuple(self.edges),
+            input_shape=shape,
+            sequence_length=sequence_length,
+        )
+
+    def _layer(self, layer: Layer, level: int, previous: str) -> str:
+        if layer.takes_skip:
+            concat = concat_name(layer.path)
+            self._structure(concat, "concat", level=level)
+            self.edges += [(previous, concat), (self.skips.pop(), concat)]
+            previous = concat
+        actions = SHORTCUT_ACTIONS if layer.has_shortcut else PLAIN_ACTIONS
+        self._component(
+            layer.path, layer.kind, actions, level=level, module=layer.module, flops=self.trace.flops.get(layer.path, 0)
+        )
+        self.edges.append((previous, layer.path))
+        if layer.gives_skip:
+            self._skip(layer.path, level)
+        return layer.path
+
+    def _skip(self, source: str, level: int) -> None:
+        name = skip_name(source)
+        self._component(name, "skip", SKIP_ACTIONS, level=level)
+        self.edges.append((source, name))
+        self.skips.append(name)
+
+    def _component(
+        self,
+        name: str,
+        kind: Kind,
+        actions: tuple[ActionName, ...],
+        *,
+        level: int,
+        module: nn.Module | None = None,
+        flops: int = 0,
+    ) -> None:
+        component = Component(
+            name=name,
+            kind=kind,
+            parameters=_parameters(module),
+            flops=flops,
+            bypass_flops=self.trace.flops.get(f"{name}.conv_shortcut", 0),
+            actions=actions,
+            level=level,
+            position=self._position(),
+        )
+        self.components.append(component)
+
+    def _structure(self, name: str, kind: StructureKind, modules: tuple[str, ...] = (), level: int = 0) -> None:
+        present = list(_present(self.unet, modules))
+        structure = Structure(
+            name=name,
+            kind=kind,
+            parameters=sum(_parameters(module) for _, module in present),
+            flops=sum(self.trace.flops.get(path, 0) for path, _ in present),
+            level=level,
+            position=self._position(),
+        )
+        self.structures.append(structure)
+
+    def _position(self) -> int:
+        return len(self.components) + len(self.structures)
+
+
+def _present(unet: Any, names: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
+    for name in names:
+        module = getattr(unet, name, None)
+        if isinstance(module, nn.Module):
+            yield name, module
+
+
+def _parameters(module: nn.Module | None) -> int:
+    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
