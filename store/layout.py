@@ -1,0 +1,79 @@
+"""Names and places inside a sweep's folder, and the check that a key is a key before it becomes a path."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from store.errors import StoreError
+from store.records import Role
+
+FORMAT = "skipscope-sweep"
+VERSION = 1
+
+HEADER = "sweep.json"
+MANIFEST = "manifest"
+CATALOGUE = "catalogue"
+DRIVER = "driver.json"
+DRIVER_GUARD = "driver.lock"
+DRIVER_CLAIM = "driver.claim"
+BASELINES = "baselines"
+UNITS = "units"
+FAILURES = "failures"
+POLICIES = "policies"
+REPORTS = "reports"
+TOKENS = "tokens"
+FOLDERS = (BASELINES, UNITS, FAILURES, POLICIES, REPORTS, TOKENS)
+SHARD_FOLDERS = (BASELINES, UNITS)
+FILES = (HEADER, MANIFEST, CATALOGUE, DRIVER, DRIVER_GUARD, DRIVER_CLAIM)
+TEMPORARY_SUFFIX = ".tmp"
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_SHARD = re.compile(r"([0-9a-f]{64})\.h5")
+
+
+def checked_key(key: str) -> str:
+    """Return `key` if it is 64 lower-case hexadecimal digits. Raises StoreError: nothing else may become a path."""
+    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+        raise StoreError(f"key: {str(key)[:80]!r} is no unit key: 64 lower-case hexadecimal digits are")
+    return key
+
+
+def shard_folder(role: Role) -> str:
+    """The folder for shards of a role: baselines apart from controls and ablations."""
+    return BASELINES if role == "baseline" else UNITS
+
+
+def shard_name(role: Role, key: str) -> str:
+    """A shard's path relative to the store, with forward slashes, as the manifest names it."""
+    return f"{shard_folder(role)}/{checked_key(key)}.h5"
+
+
+def shard_key(name: str) -> str | None:
+    """The key in a shard's file name, or None if the name is not a shard's."""
+    match = _SHARD.fullmatch(name)
+    return match.group(1) if match else None
+
+
+def real_folder(root: Path, name: str) -> Path:
+    """The path of one of the store's own folders. Raises StoreError where a link stands in its place."""
+    folder = root / name
+    if folder.is_symlink():
+        raise StoreError(f"{folder}: is a symbolic link; a store's folders must be real, to keep writing inside it")
+    return folder
+
+
+def shards(root: Path, folder: str) -> Iterator[tuple[str, Path]]:
+    """(key, path) of every regular file of a shard folder under its final name; links and temporaries are left out."""
+    place = real_folder(root, folder)
+    try:
+        entries = os.scandir(place)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            key = shard_key(entry.name)
+            if key is not None and entry.is_file(follow_symlinks=False):
+                yield key, place / entry.name

@@ -1,0 +1,69 @@
+"""A metric's description and its values on one unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from store.errors import PayloadError
+from store.records import Record
+
+
+class MetricInfo(Record):
+    """What a metric is: its name, the version of its definition, which direction is better, and its range.
+
+    `low` and `high` bound the values, both included; None leaves a side open (and lets the value be infinite there, as
+    PSNR is for identical pictures).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    version: Annotated[int, Field(ge=1)] = 1
+    direction: Literal["lower", "higher"]
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> MetricInfo:
+        if self.low is not None and self.high is not None and self.high <= self.low:
+            raise ValueError(f"range of {self.name}: high ({self.high}) must be greater than low ({self.low})")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricValues:
+    """A metric on one unit: one float64 value a condition, or None and the reason why it is absent.
+
+    A value may be NaN where the metric is not defined for that condition. Raises PayloadError for anything that does
+    not fit.
+    """
+
+    info: MetricInfo
+    values: npt.NDArray[np.float64] | None = None
+    absent: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.values is None) == (not self.absent):
+            raise PayloadError(f"metric {self.info.name}: has either values or a reason why it is absent")
+        if self.values is not None:
+            object.__setattr__(self, "values", self._checked(self.values))
+
+    def _checked(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        array: npt.NDArray[Any] = np.asarray(values)
+        if array.ndim != 1 or array.dtype.kind not in "fiu":
+            raise PayloadError(
+                f"metric {self.info.name}: values have shape {array.shape} and type {array.dtype}; "
+                "one number a condition is accepted"
+            )
+        array = array.astype(np.float64)
+        low = -math.inf if self.info.low is None else self.info.low
+        high = math.inf if self.info.high is None else self.info.high
+        outside = (array < low) | (array > high)
+        if outside.any():
+            raise PayloadError(f"metric {self.info.name}: {array[outside][0]} is outside its range [{low}, {high}]")
+        array.flags.writeable = False
+        return array

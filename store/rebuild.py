@@ -1,0 +1,61 @@
+"""Bringing manifest and catalogue in line with the shards that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.catalogue import CatalogueRow, read_catalogue, row_line
+from store.errors import ShardDamaged, ShardMissing
+from store.files import replace_file
+from store.layout import CATALOGUE, MANIFEST, SHARD_FOLDERS, shards
+from store.manifest import ManifestRow, read_manifest
+from store.payload import ShardReceipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebuildReport:
+    """What a rebuild did: how many shards it read again, which rows it dropped, and which shards it could not read."""
+
+    read: int
+    dropped: int
+    unreadable: tuple[str, ...]
+
+
+def rebuild_indexes(root: Path, receipt: Callable[[str], ShardReceipt], *, full: bool = False) -> RebuildReport:
+    """Rewrite manifest and catalogue: one row a shard, sorted; rows of shards that are gone are dropped.
+
+    A shard is read (through `receipt`) where a row is missing, where its size is not the manifest's, where the two rows
+    disagree, and, with `full`, always. A shard that cannot be read keeps the manifest row it had, for `verify` to
+    compare with. Nothing is written where nothing changes.
+    """
+    old_manifest, old_catalogue = read_manifest(root / MANIFEST), read_catalogue(root / CATALOGUE)
+    manifest: dict[str, ManifestRow] = {}
+    catalogue: dict[str, CatalogueRow] = {}
+    read, unreadable = 0, []
+    for folder in SHARD_FOLDERS:
+        for key, path in shards(root, folder):
+            name = f"{folder}/{path.name}"
+            known, row = old_manifest.get(name), old_catalogue.get(key)
+            if not full and known and row and known.sha256 == row.sha256 and known.size == path.lstat().st_size:
+                manifest[name], catalogue[key] = known, row
+                continue
+            try:
+                fresh = receipt(key)
+                manifest[name], catalogue[key] = fresh.manifest, fresh.catalogue
+                read += 1
+            except (ShardDamaged, ShardMissing):
+                unreadable.append(name)
+                if known:
+                    manifest[name] = known
+    _write(root / MANIFEST, [row_line(manifest[name]) for name in sorted(manifest)])
+    _write(root / CATALOGUE, [row_line(catalogue[key]) for key in sorted(catalogue)])
+    gone = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
+    return RebuildReport(read=read, dropped=gone, unreadable=tuple(unreadable))
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    data = "".join(line + "\n" for line in lines).encode("ascii")
+    if not path.is_file() or path.read_bytes() != data:
+        replace_file(path, data)

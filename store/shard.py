@@ -1,0 +1,130 @@
+"""A unit's payload as the bytes of a shard.
+
+HDF5 never touches the disk here: the file is built in memory, so that a full disk or a kill cannot leave it half done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import h5py
+
+from store.catalogue import CatalogueRow, catalogue_metrics
+from store.elements import mark, write_array, write_text
+from store.errors import StoreError
+from store.layout import shard_name
+from store.manifest import ManifestRow
+from store.metric import MetricValues
+from store.payload import Array, ShardReceipt, UnitPayload
+from store.records import Unit, canonical_json
+from store.seal import SEAL_SIZE, sealed
+
+ENCODING = "skipscope-unit"
+ENCODING_VERSION = 1
+
+
+def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
+    """The whole file for a checked payload; `settings_digest` says under which settings of the sweep it was made."""
+    with _image_in_memory() as file:
+        mark(file, ENCODING, ENCODING_VERSION)
+        file.attrs["key"] = unit.key
+        file.attrs["role"] = unit.role
+        file.attrs["settings"] = settings_digest
+        file.attrs["steps"] = payload.steps
+        file.attrs["start"] = payload.start
+        file.attrs["seconds"] = float(payload.seconds)
+        file.attrs["unet_evaluations"] = payload.unet_evaluations
+        write_text(file, "unit", canonical_json(unit))
+        write_text(file, "provenance", _provenance(payload))
+        write_array(file, "final", payload.final, "pictures", (1, *payload.final.shape[1:]))
+        _write_trajectory(file, "x_t", payload.x_t, payload.x_t_steps)
+        _write_trajectory(file, "pred_x0", payload.pred_x0, payload.pred_x0_steps)
+        distances = file.create_group("distances")
+        mark(distances, "distances")
+        for name, rows in sorted(payload.distances.items()):
+            write_array(distances, name, rows, "array", None)
+        mark(file.create_group("metrics"), "metrics")
+        write_metrics(file["metrics"], payload.metrics)
+        return _sealed_image(file)
+
+
+def add_metrics_to(data: bytes, metrics: Sequence[MetricValues]) -> bytes:
+    """A sealed shard's bytes with metrics added; one of the same name is replaced."""
+    with _image_in_memory(data[SEAL_SIZE:]) as file:
+        write_metrics(file["metrics"], metrics)
+        return _sealed_image(file)
+
+
+def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
+    """Write each metric as a dataset with its description as attributes; an absent one is empty and says why."""
+    for metric in metrics:
+        info = metric.info
+        if info.name in group:
+            del group[info.name]
+        if metric.values is None:
+            dataset = group.create_dataset(info.name, shape=(0,), dtype="float64")
+            dataset.attrs["absent"] = metric.absent
+        else:
+            dataset = group.create_dataset(info.name, data=metric.values)
+        mark(dataset, "metric")
+        dataset.attrs["version"] = info.version
+        dataset.attrs["direction"] = info.direction
+        for side in ("low", "high"):
+            if (bound := getattr(info, side)) is not None:
+                dataset.attrs[side] = float(bound)
+
+
+def receipt_of(data: bytes, unit: Unit, payload: UnitPayload) -> ShardReceipt:
+    """The receipt for a shard whose bytes are `data`."""
+    digest = hashlib.sha256(data).hexdigest()
+    row = CatalogueRow(
+        unit=unit,
+        sha256=digest,
+        steps=payload.steps,
+        start=payload.start,
+        seconds=payload.seconds,
+        unet_evaluations=payload.unet_evaluations,
+        metrics=catalogue_metrics(payload.metrics),
+    )
+    manifest = ManifestRow(path=shard_name(unit.role, unit.key), sha256=digest, size=len(data))
+    return ShardReceipt(manifest=manifest, catalogue=row)
+
+
+def _write_trajectory(file: h5py.File, name: str, values: Array | None, steps: tuple[int, ...]) -> None:
+    if values is None:
+        return
+    group = file.create_group(name)
+    mark(group, "trajectory")
+    # One step of one sample is a chunk: film strips read a sample across steps, resumed runs a step across samples.
+    write_array(group, "values", values, "latents", (1, 1, *values.shape[2:]))
+    if values.dtype == "uint16":
+        group["values"].attrs["bits-of"] = "bfloat16"
+    group.create_dataset("steps", data=list(steps), dtype="int64")
+    mark(group["steps"], "array")
+
+
+def _provenance(payload: UnitPayload) -> str:
+    try:
+        return canonical_json(dict(payload.provenance))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"provenance: cannot be written as JSON: {error}") from error
+
+
+@contextmanager
+def _image_in_memory(image: bytes | None = None) -> Iterator[h5py.File]:
+    if image is None:
+        file = h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110"))
+    else:
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fapl_core(1 << 16, False)
+        access.set_file_image(image)
+        file = h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
+    with file:
+        yield file
+
+
+def _sealed_image(file: h5py.File) -> bytes:
+    file.flush()
+    return sealed(file.id.get_file_image())

@@ -1,0 +1,261 @@
+"""A sweep's folder: opened, written by workers, driven by one driver, and read by everyone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from store import token
+from store.catalogue import CatalogueRow, read_catalogue, row_line
+from store.driver import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
+from store.errors import NotASweep, ShardDamaged, ShardMissing
+from store.failures import Failure, read_failures, remove_failure, write_failure
+from store.files import append_line, create_file, free_bytes, replace_file, sync_folder
+from store.header import SweepHeader, encode_header, read_header
+from store.layout import (
+    CATALOGUE,
+    FOLDERS,
+    HEADER,
+    MANIFEST,
+    SHARD_FOLDERS,
+    checked_key,
+    real_folder,
+    shard_folder,
+    shard_name,
+    shards,
+)
+from store.metric import MetricValues
+from store.payload import ShardReceipt, UnitPayload, check_metrics, check_payload
+from store.reader import UnitReader, damage_named, open_reader
+from store.rebuild import RebuildReport, rebuild_indexes
+from store.records import Record, Role, Unit
+from store.seal import read_sealed
+from store.shard import add_metrics_to, encode_shard, receipt_of
+
+
+class StatusCounts(Record):
+    """How far a sweep is: `planned` = `done` + `failed` + `left`; the plan names no `unplanned` shard any more."""
+
+    planned: int
+    done: int
+    failed: int
+    left: int
+    unplanned: int
+
+
+class SweepStore:
+    """A sweep store at `root`. Make one with `create` or `open`.
+
+    Workers call `write` and `read`; they need no lock. The driver enters `drive` and alone calls `record`, `extend`
+    and `rebuild`.
+    """
+
+    def __init__(self, root: Path, header: SweepHeader) -> None:
+        self.root = root
+        self.header = header
+        self._lease: Lease | None = None
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], header: SweepHeader) -> SweepStore:
+        """Make a store in a folder that is empty or not there yet. Raises NotASweep for any other, StoreFull."""
+        root = Path(path).absolute()
+        data = encode_header(header)
+        try:
+            if root.exists() and set(os.listdir(root)) - set(FOLDERS):
+                raise NotASweep(
+                    f"{root}: is not empty; a new sweep needs an empty folder, or one that is not there yet"
+                )
+            for name in FOLDERS:
+                real_folder(root, name).mkdir(parents=True, exist_ok=True)
+            sync_folder(root)
+        except OSError as error:
+            raise NotASweep(f"{root}: a sweep cannot be made here: {error.strerror}") from error
+        if not create_file(root / HEADER, data):
+            raise NotASweep(f"{root}: another process made a sweep here just now; open that one")
+        return cls(root, header)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SweepStore:
+        """Open a store. Raises NotASweep, NewerFormat or SweepDamaged."""
+        root = Path(path).absolute()
+        return cls(root, read_header(root))
+
+    def extend(self, header: SweepHeader) -> None:
+        """Replace config, settings, plan and provenance atomically; shards stay, also those no longer planned."""
+        replace_file(self.root / HEADER, encode_header(header))
+        self.header = header
+
+    def free_bytes(self) -> int:
+        """Bytes that may still be written."""
+        return free_bytes(self.root)
+
+    # Shards
+
+    def present(self, role: Role | None = None) -> set[str]:
+        """Keys of the shards that are there whole, planned or not; with a role, of the planned ones of that role."""
+        folders = SHARD_FOLDERS if role is None else (shard_folder(role),)
+        keys = {key for folder in folders for key, _ in shards(self.root, folder)}
+        if role is None:
+            return keys
+        return {key for key in keys if (unit := self.header.units.get(key)) is not None and unit.role == role}
+
+    def write(self, unit: Unit, payload: UnitPayload) -> ShardReceipt:
+        """Write a unit's shard: whole and durable under its name when this returns, else not there.
+
+        If a whole shard of that key is there already (a worker thought dead was only slow), that one stays and its
+        receipt is returned. Raises PayloadError, StoreFull or StoreError.
+        """
+        check_payload(unit, payload)
+        path = self._path(shard_name(unit.role, unit.key))
+        data = encode_shard(unit, payload, self.header.settings_digest)
+        if not create_file(path, data):
+            try:
+                return self.receipt(unit.key)
+            except (ShardDamaged, ShardMissing):
+                replace_file(path, data)
+        return receipt_of(data, unit, payload)
+
+    def read(self, key: str, *, check: bool = False) -> UnitReader:
+        """Open a shard for lazy reading; with `check`, compare the whole file with its checksum first.
+
+        Raises ShardMissing or ShardDamaged.
+        """
+        path = self.shard_path(key)
+        if check:
+            read_sealed(path)
+        reader = open_reader(lambda: h5py.File(path, "r", locking=False), str(path))
+        if reader.unit.key != key:
+            reader.close()
+            raise ShardDamaged(f"{path}: holds unit {reader.unit.key}, not the one that its name says")
+        return reader
+
+    def receipt(self, key: str) -> ShardReceipt:
+        """The receipt of a shard that is there, after checking the whole of it. Raises ShardMissing, ShardDamaged."""
+        data = read_sealed(self.shard_path(key))
+        with self.read(key) as reader:
+            return receipt_of(data, reader.unit, reader.payload())
+
+    def add_metrics(self, key: str, metrics: Sequence[MetricValues]) -> ShardReceipt:
+        """Add metrics to a shard, or replace those of the same name; a crash leaves the old shard whole.
+
+        Returns the new receipt for `record`. Raises PayloadError, ShardMissing, ShardDamaged or StoreFull.
+        """
+        path = self.shard_path(key)
+        with self.read(key) as reader:
+            check_metrics(tuple(metrics), len(reader.unit.conditions))
+        data = read_sealed(path)
+        with damage_named(str(path)):
+            changed = add_metrics_to(data, metrics)
+        replace_file(path, changed)
+        return self.receipt(key)
+
+    def discard(self, key: str) -> None:
+        """Remove a shard, so that its unit runs again. The driver's, for a shard found damaged."""
+        self.shard_path(key).unlink(missing_ok=True)
+
+    def shard_path(self, key: str) -> Path:
+        """Where the shard of a key lies. Raises ShardMissing, and StoreError for what is no key."""
+        for folder in SHARD_FOLDERS:
+            path = self._path(f"{folder}/{checked_key(key)}.h5")
+            if path.is_symlink():
+                raise ShardDamaged(f"{path}: is a symbolic link; a store holds regular files only")
+            if path.is_file():
+                return path
+        raise ShardMissing(f"{self.root}: holds no shard of unit {key}")
+
+    def _path(self, name: str) -> Path:
+        folder, _, file = name.partition("/")
+        return real_folder(self.root, folder) / file
+
+    # What the driver keeps
+
+    def record(self, receipt: ShardReceipt) -> None:
+        """Append a written shard to manifest and catalogue, durably; forget its unit's failure. Raises StoreFull."""
+        append_line(self.root / MANIFEST, row_line(receipt.manifest))
+        append_line(self.root / CATALOGUE, row_line(receipt.catalogue))
+        remove_failure(self.root, receipt.key)
+
+    def catalogue(self) -> dict[str, CatalogueRow]:
+        """A row for each shard that is there, by key; a shard that the catalogue lacks is opened for it.
+
+        A shard that cannot be read is left out: `verify` names it.
+        """
+        rows = read_catalogue(self.root / CATALOGUE)
+        present = self.present()
+        for key in present - rows.keys():
+            try:
+                rows[key] = self.receipt(key).catalogue
+            except (ShardDamaged, ShardMissing):
+                continue
+        return {key: row for key, row in rows.items() if key in present}
+
+    def rebuild(self, *, full: bool = False) -> RebuildReport:
+        """Bring manifest and catalogue in line with the shards; with `full`, read every shard again.
+
+        Raises DriverRunning if somebody else drives the store.
+        """
+        if self._lease is not None:
+            return rebuild_indexes(self.root, self.receipt, full=full)
+        with self.drive("rebuild"):
+            return rebuild_indexes(self.root, self.receipt, full=full)
+
+    def record_failure(
+        self, key: str, reason: str, *, attempts: int = 1, where: str = "", details: str = ""
+    ) -> Failure:
+        """Note that a unit failed; a later call for the same key replaces it."""
+        failure = Failure(
+            key=checked_key(key), reason=reason, attempts=attempts, where=where or socket.gethostname(), details=details
+        )
+        write_failure(self.root, failure)
+        return failure
+
+    def failures(self) -> dict[str, Failure]:
+        """The failed units by key."""
+        return read_failures(self.root)
+
+    def clear_failure(self, key: str) -> None:
+        """Forget a unit's failure, so that it is tried again."""
+        remove_failure(self.root, key)
+
+    def status_counts(self) -> StatusCounts:
+        """How many of the planned units are done, failed and left."""
+        planned, present = self.header.units.keys(), self.present()
+        done = planned & present
+        failed = (planned & self.failures().keys()) - done
+        left = len(planned) - len(done) - len(failed)
+        return StatusCounts(
+            planned=len(planned), done=len(done), failed=len(failed), left=left, unplanned=len(present - planned)
+        )
+
+    # The driver and its workers
+
+    @contextmanager
+    def drive(self, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> Iterator[Lease]:
+        """Hold the store as its one driver; on entering, what a driver that died left undone is put right.
+
+        Raises DriverRunning where another one lives.
+        """
+        with Lease(self.root, owner, heartbeat_seconds) as lease:
+            self._lease = lease
+            try:
+                rebuild_indexes(self.root, self.receipt)
+                yield lease
+            finally:
+                self._lease = None
+
+    def driver(self) -> DriverState:
+        """Who drives the store now."""
+        return driver_state(self.root)
+
+    def new_token(self) -> str:
+        """Leave a fresh file that only a process on this very folder can see; returns what to hand to workers."""
+        return token.new_token(self.root)
+
+    def sees_token(self, name: str) -> bool:
+        """Whether this process's folder is the one in which the driver left that token."""
+        return token.sees_token(self.root, name)
