@@ -14,11 +14,16 @@ from store.errors import PayloadError
 from store.records import Record
 
 
+ROUNDING = 1e-3  # single precision lets a similarity exceed 1 by a little
+
+
 class MetricInfo(Record):
     """What a metric is: its name, the version of its definition, which direction is better, and its range.
 
     `low` and `high` bound the values, both included; None leaves a side open (and lets the value be infinite there, as
-    PSNR is for identical pictures).
+    PSNR may be for identical pictures). `paired` metrics compare with the baseline, the others judge the picture by its
+    prompt. `weights` identifies the weights that it reads pictures with. Numbers compare only where version and weights
+    are the same.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -26,6 +31,9 @@ class MetricInfo(Record):
     direction: Literal["lower", "higher"]
     low: float | None = None
     high: float | None = None
+    paired: bool = True
+    label: str = ""
+    weights: str | None = None
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> MetricInfo:
@@ -62,7 +70,7 @@ class MetricValues:
         array = array.astype(np.float64)
         low = -math.inf if self.info.low is None else self.info.low
         high = math.inf if self.info.high is None else self.info.high
-        outside = (array < low) | (array > high)
+        outside = (array < low - ROUNDING) | (array > high + ROUNDING)
         if outside.any():
             raise PayloadError(f"metric {self.info.name}: {array[outside][0]} is outside its range [{low}, {high}]")
         array.flags.writeable = False

@@ -188,6 +188,9 @@ class UnitReader:
                 direction=about.attribute("direction", str),
                 low=about.optional_attribute("low", float),
                 high=about.optional_attribute("high", float),
+                paired=bool(about.attribute("paired", int)),
+                label=about.attribute("label", str),
+                weights=about.optional_attribute("weights", str),
             )
             values = self._values(f"metrics/{name}", dataset, ()) if absent is None else None
             return MetricValues(info=info, values=values, absent=absent)

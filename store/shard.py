@@ -71,9 +71,12 @@ def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
         mark(dataset, "metric")
         dataset.attrs["version"] = info.version
         dataset.attrs["direction"] = info.direction
-        for side in ("low", "high"):
-            if (bound := getattr(info, side)) is not None:
-                dataset.attrs[side] = float(bound)
+        dataset.attrs["paired"] = int(info.paired)
+        dataset.attrs["label"] = info.label
+        optional = {"low": info.low, "high": info.high, "weights": info.weights}
+        for name, value in optional.items():
+            if value is not None:
+                dataset.attrs[name] = value
 
 
 def receipt_of(data: bytes, unit: Unit, payload: UnitPayload) -> ShardReceipt:
