@@ -1,1 +1,1 @@
-"""Plain data and plain Python about a network's components: the graph, schedules of actions, and what they leave alive."""
+"""The component graph, schedules of actions and what they leave alive: plain data and plain Python, without torch."""

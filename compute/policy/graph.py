@@ -1,8 +1,8 @@
 """The component graph of a UNet as plain data: what feeds what, what each part costs, and which actions it admits.
 
-The graph holds two sorts of nodes. Components can be acted on (`store.records.Kind`); structures (the input convolution,
-the concatenations, the output) are what lies between them. A skip connection is a node of its own, between its source
-module and the decoder's concatenation. `unet` is a component without edges: it stands for the network as a whole.
+The graph holds two sorts of nodes. Components can be acted on (`store.records.Kind`); structures (the input
+convolution, the concatenations, the output) are what lies between them. A skip connection is a node of its own, between
+its source module and the decoder's concatenation. `unet` is a component without edges: it stands for the whole network.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class UnknownComponent(SkipscopeError):
 class Component(Record):
     """A part of the network that a schedule can act on.
 
-    `flops` is what one forward pass of one sample costs here (a multiplication and an addition are two);
-    `bypass_flops` is what is left of it when the component is bypassed. `level` counts resolutions from 0, the full one.
+    `flops` is what one forward pass of one sample costs here (a multiplication and an addition are two), `bypass_flops`
+    what is left of it when the component is bypassed. `level` counts resolutions from 0, the full one;
     `position` is the component's place in network order.
     """
 
@@ -76,8 +76,8 @@ class ComponentGraph(Record):
 
     @model_validator(mode="after")
     def _edges_point_forwards(self) -> ComponentGraph:
-        positions = {node.name: node.position for node in (*self.components, *self.structures)}
-        if len(positions) != len(self.components) + len(self.structures):
+        positions = {node.name: node.position for node in self._all_nodes()}
+        if len(positions) != len(self._all_nodes()):
             raise ValueError("two nodes of the graph have the same name")
         for source, target in self.edges:
             if source not in positions or target not in positions:
@@ -86,11 +86,13 @@ class ComponentGraph(Record):
                 raise ValueError(f"edge {source} -> {target} points backwards")
         return self
 
+    def _all_nodes(self) -> list[Node]:
+        return [*self.components, *self.structures]
+
     @cached_property
     def nodes(self) -> dict[str, Node]:
         """Every node by name, in network order."""
-        ordered = sorted((*self.components, *self.structures), key=lambda node: node.position)
-        return {node.name: node for node in ordered}
+        return {node.name: node for node in sorted(self._all_nodes(), key=lambda node: node.position)}
 
     @cached_property
     def inputs(self) -> Mapping[str, tuple[str, ...]]:

@@ -4,9 +4,10 @@ The rule. A node is *live* at a step when its value reaches the output of that s
 output, through a component's inputs where its action needs them (`compute`, `bypass` and `reuse_delta` do, `reuse` and
 `zero` do not). What is not live is dead and does not run. Where `unet` is reused, everything is dead.
 
-A live `reuse` or `reuse_delta` reads the last earlier step at which the component was *live and computed* (with order 1,
-the last two). So a step's live set depends on that step's actions alone: reading a value never makes an earlier step
-run more than its own output asks for, what is read was live by definition, and there is no circle to resolve. A dead
+A live `reuse` or `reuse_delta` reads the last earlier step at which the component was *live and computed* (with order
+1, the last two). So a step's live set depends on that step's actions alone: a read never makes an earlier step run
+more than its own output asks for, what is read was live by definition, and there is no circle to resolve. A component
+that is dead, or that is not computed, is never a source; where no source is left, the schedule is refused. A dead
 component reads and writes nothing, whatever its action says.
 """
 
@@ -71,7 +72,10 @@ class ResolvedSchedule:
     def flops(self, step: int) -> int:
         """FLOPs of a step's forward pass for one sample; 0 where `unet` is reused."""
         plan = self.steps[step]
-        return 0 if plan.unet else self.graph.flops(plan.computed, plan.bypassed)
+        if plan.unet:
+            return 0
+        deltas = [name for name, parts in plan.writes.items() if "delta" in parts]
+        return self.graph.flops(plan.computed, [*plan.bypassed, *deltas])
 
     @property
     def total_flops(self) -> int:

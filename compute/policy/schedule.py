@@ -58,8 +58,8 @@ class Schedule(Record):
                 f"window [{window.start}, {window.stop}) lies outside the run: "
                 f"0 <= start < stop <= {steps} is accepted for {steps} steps"
             )
-        row = {name: ablation.action for name in ablation.components}
-        return cls(steps=steps, actions={step: row for step in range(window.start, window.stop)})
+        row = dict.fromkeys(ablation.components, ablation.action)
+        return cls(steps=steps, actions=dict.fromkeys(range(window.start, window.stop), row))
 
     @classmethod
     def merge(cls, *schedules: Schedule) -> Schedule:

@@ -73,7 +73,7 @@ _shapes_by_unet: weakref.WeakKeyDictionary[nn.Module, dict[Shape, dict[str, Shap
 
 
 def output_shapes(unet: nn.Module, shape: Shape) -> dict[str, Shape]:
-    """Every module's output shape for samples of a shape (B, C, H, W); traced once a UNet and shape, then remembered."""
+    """Every module's output shape for samples of a shape (B, C, H, W), traced once for each UNet and shape."""
     known = _shapes_by_unet.setdefault(unet, {})
     if shape not in known:
         known[shape] = trace(unet, shape, sequence_length=1).shapes

@@ -1,0 +1,84 @@
+"""The component graph: names and patterns, costs, and its JSON form."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from compute.policy.graph import ComponentGraph, UnknownComponent
+from tests.policy.graphs import chain, graphs
+
+GRAPH = chain("block.0", "plain.1", "block.2", skips=(("block.0", "block.2"),))
+
+
+@given(graphs())
+def test_json_round_trip(graph: ComponentGraph) -> None:
+    again = ComponentGraph.from_json(graph.to_json())
+    assert again == graph
+    assert again.to_json() == graph.to_json()
+    assert again.inputs == graph.inputs
+
+
+@given(graphs())
+def test_every_edge_points_forwards_in_network_order(graph: ComponentGraph) -> None:
+    order = list(graph.nodes)
+    assert all(order.index(source) < order.index(target) for source, target in graph.edges)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["plain.1"], ("plain.1",)),
+        (["block.*"], ("block.0", "block.2")),
+        (["kind:downsampler", "block.[01]"], ("block.0", "plain.1")),
+        (["block.2", "block.0", "block.2"], ("block.0", "block.2")),
+        (["skip:*"], ("skip:block.0",)),
+        (["kind:unet"], ("unet",)),
+        (["*"], GRAPH.names),
+        ([], ()),
+    ],
+)
+def test_match(patterns: list[str], expected: tuple[str, ...]) -> None:
+    assert GRAPH.match(patterns) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named"),
+    [
+        ("block.7", ("'block.7'", "block.0", "block.2")),
+        ("skip:block.9", ("'skip:block.9'", "skip:block.0")),
+        ("kind:attention", ("'kind:attention'", "resnet, downsampler", "kinds here are")),
+        ("concat:block.2", ("'concat:block.2'", "block.2")),
+        ("zzz*", ("'zzz*'", "names look like")),
+        ("Block.*", ("'Block.*'",)),
+    ],
+)
+def test_a_pattern_that_matches_nothing_names_itself_and_the_near(pattern: str, named: tuple[str, ...]) -> None:
+    with pytest.raises(UnknownComponent) as caught:
+        GRAPH.match(["block.0", pattern])
+    text = str(caught.value)
+    assert "\n" not in text
+    assert all(name in text for name in named), text
+
+
+def test_component_refuses_structures() -> None:
+    assert GRAPH.component("block.0").kind == "resnet"
+    with pytest.raises(UnknownComponent, match="no component is called 'conv_in'"):
+        GRAPH.component("conv_in")
+
+
+def test_flops_of_a_step() -> None:
+    assert GRAPH.total_flops == 1 + 2 + 3 + 4 + 16 + 64
+    assert GRAPH.flops([]) == 1, "the embedding runs whenever the network does"
+    assert GRAPH.flops(["block.0", "unet", "conv_out"]) == 1 + 4 + 3
+    assert GRAPH.flops(["plain.1"], bypassed=["block.2"]) == 1 + 16 + 16
+
+
+def test_broken_graphs_are_refused() -> None:
+    fields = GRAPH.model_dump()
+    with pytest.raises(ValueError, match="points backwards"):
+        ComponentGraph.model_validate(fields | {"edges": [("block.2", "block.0")]})
+    with pytest.raises(ValueError, match="names a node that the graph lacks"):
+        ComponentGraph.model_validate(fields | {"edges": [("block.2", "block.9")]})
+    with pytest.raises(ValueError, match="same name"):
+        ComponentGraph.model_validate(fields | {"components": fields["components"] * 2})
