@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,14 +37,14 @@ class OutputMemory:
         self._clip = clip
         self._computed: tuple[_Computed, ...] = ()
 
-    def write(self, step: int, x_t: Tensor, output: Float[Tensor, "B K H W"], alpha_bar: Tensor) -> None:
+    def write(self, step: int, x_t: Tensor, output: Float[Tensor, "B K H W"], alpha_bar: float) -> None:
         """Keep a computed step's guided output: C channels of eps, then those of the learned sigma."""
         eps, sigma = output[:, : x_t.shape[1]], output[:, x_t.shape[1] :]
-        pred_x0 = ((x_t - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()).clamp(-self._clip, self._clip)
+        pred_x0 = ((x_t - math.sqrt(1 - alpha_bar) * eps) / math.sqrt(alpha_bar)).clamp(-self._clip, self._clip)
         latest = _Computed(step=step, eps=eps, pred_x0=pred_x0, sigma=sigma)
         self._computed = (*self._computed[-1:], latest)
 
-    def reuse(self, action: Action, step: int, x_t: Tensor, alpha_bar: Tensor) -> Float[Tensor, "B K H W"]:
+    def reuse(self, action: Action, step: int, x_t: Tensor, alpha_bar: float) -> Float[Tensor, "B K H W"]:
         """The output that `action` gives a step instead of the UNet's. Raises ReuseError.
 
         Order 1 extrapolates linearly in the step index, the abscissa of every other component's `reuse` too. The
@@ -58,7 +59,7 @@ class OutputMemory:
         last = self._computed[-1]
         if action.space == "x0":
             pred_x0 = self._at(step, "pred_x0", action.order).clamp(-self._clip, self._clip)
-            eps = (x_t - alpha_bar.sqrt() * pred_x0) / (1 - alpha_bar).sqrt()
+            eps = (x_t - math.sqrt(alpha_bar) * pred_x0) / math.sqrt(1 - alpha_bar)
         else:
             eps = self._at(step, "eps", action.order)
         return torch.cat([eps, last.sigma], dim=1)

@@ -80,8 +80,10 @@ def sample(
         raise SkipscopeError(f"sample: {len(seeds)} seeds for {batch} samples; give one seed a sample")
     if len(text.sequence) != 2 * batch or len(text.pooled) != 2 * batch:
         raise SkipscopeError(f"sample: text has {len(text.sequence)} rows; {batch} samples need {2 * batch}")
-    scales = torch.as_tensor(guidance, dtype=torch.float32, device=x_t.device).expand(batch)
-    predict = _Guided(unet, text, scales)
+    scales = torch.as_tensor(guidance, dtype=torch.float32, device=x_t.device).flatten()
+    if len(scales) not in (1, batch):
+        raise SkipscopeError(f"sample: guidance has {len(scales)} values; give one, or one a sample ({batch})")
+    predict = _Guided(unet, text, scales.expand(batch))
     return _steps(predict, scheduler, x_t.float(), tuple(seeds), range(start, stop), acts)
 
 
@@ -93,7 +95,7 @@ def _steps(
     memory = OutputMemory(scheduler.config.clip_sample_range)
     for index in indices:
         t = timesteps[index]
-        alpha_bar = scheduler.alphas_cumprod[t]
+        alpha_bar = float(scheduler.alphas_cumprod[t])
         action = None
         if acts is not None:
             acts.begin_step(index)

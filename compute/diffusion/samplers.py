@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
@@ -96,15 +97,23 @@ def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
 class SpacedDDIMScheduler(DDIMScheduler):
     """DDIM that steps to the next of its own timesteps.
 
-    diffusers' steps to `t - num_train_timesteps // steps`, which under `trailing` spacing is another timestep wherever
-    steps does not divide num_train_timesteps, and may stop short of the clean picture; where it does the two agree.
-    As GLIDE does, eps is derived again from the clipped `pred_x0`.
+    diffusers' steps to `t - num_train_timesteps // steps`. Where steps does not divide num_train_timesteps that is
+    another timestep under `trailing` spacing, and the run may end before the clean picture (diffusers 0.42.1); where it
+    does the two agree. As GLIDE does, eps is derived again from the clipped `pred_x0`.
     """
 
     config: Any
     timesteps: Tensor
     alphas_cumprod: Tensor
     eta: float = 0.0
+
+    def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
+        """As diffusers does, but with exactly `num_inference_steps` timesteps: its `trailing` ones drift (234 for 233)."""
+        super().set_timesteps(num_inference_steps, device)
+        if self.config.timestep_spacing == "trailing":
+            stride = self.config.num_train_timesteps / num_inference_steps
+            left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64, device=device)
+            self.timesteps = (left * stride).round().long() - 1
 
     def step(
         self,
@@ -119,15 +128,16 @@ class SpacedDDIMScheduler(DDIMScheduler):
     ) -> DDIMSchedulerOutput | tuple[Tensor, Tensor]:
         """One step by equation 12 of DDIM (arXiv 2010.02502); shapes (B, C, H, W). `eta` None is the scheduler's."""
         eta = self.eta if eta is None else eta
-        alpha_bar, alpha_bar_next = self.alphas_cumprod[timestep], self._alpha_bar_after(timestep)
-        pred_x0 = (sample - (1 - alpha_bar).sqrt() * model_output) / alpha_bar.sqrt()
+        # The coefficients are Python's floats: 1 - alpha_bar_next - sigma**2 cancels, and float32 would lose it.
+        alpha_bar, alpha_bar_next = float(self.alphas_cumprod[timestep]), self._alpha_bar_after(timestep)
+        pred_x0 = (sample - math.sqrt(1 - alpha_bar) * model_output) / math.sqrt(alpha_bar)
         if self.config.clip_sample:
             pred_x0 = pred_x0.clamp(-self.config.clip_sample_range, self.config.clip_sample_range)
         eps = model_output
         if use_clipped_model_output:
-            eps = (sample - alpha_bar.sqrt() * pred_x0) / (1 - alpha_bar).sqrt()
-        sigma = eta * ((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)).sqrt()
-        x_next = alpha_bar_next.sqrt() * pred_x0 + (1 - alpha_bar_next - sigma**2).clamp(min=0).sqrt() * eps
+            eps = (sample - math.sqrt(alpha_bar) * pred_x0) / math.sqrt(1 - alpha_bar)
+        sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next))
+        x_next = math.sqrt(alpha_bar_next) * pred_x0 + math.sqrt(max(0.0, 1 - alpha_bar_next - sigma**2)) * eps
         if eta > 0:
             if variance_noise is None:
                 variance_noise = randn_tensor(sample.shape, generator=generator, device=sample.device, dtype=eps.dtype)
@@ -136,9 +146,9 @@ class SpacedDDIMScheduler(DDIMScheduler):
             return x_next, pred_x0
         return DDIMSchedulerOutput(prev_sample=x_next, pred_original_sample=pred_x0)
 
-    def _alpha_bar_after(self, timestep: int) -> Tensor:
+    def _alpha_bar_after(self, timestep: int) -> float:
         """`alpha_bar` of the timestep that follows, 1 after the last."""
         here = int((self.timesteps == timestep).nonzero()[0])
         if here + 1 == len(self.timesteps):
-            return torch.tensor(1.0)
-        return self.alphas_cumprod[self.timesteps[here + 1]]
+            return 1.0
+        return float(self.alphas_cumprod[self.timesteps[here + 1]])

@@ -13,7 +13,9 @@ def relative_l2(values: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H
     The denominator is at least 1e-12, so that a baseline of zeros (a picture of exact mid-gray) gives a finite number.
     """
     difference = torch.linalg.vector_norm((values.double() - baseline.double()).flatten(1), dim=1)
-    return difference / torch.linalg.vector_norm(baseline.double().flatten(1), dim=1).clamp(min=1e-12)
+    norm = torch.linalg.vector_norm(baseline.double().flatten(1), dim=1)
+    quotient: Tensor = difference / norm.clamp(min=1e-12)
+    return quotient
 
 
 def cosine(values: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
