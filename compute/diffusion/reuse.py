@@ -50,11 +50,11 @@ class OutputMemory:
         Order 1 extrapolates linearly in the step index, the abscissa of every other component's `reuse` too. The
         learned sigma is repeated in both orders: it is an interpolation weight, and extrapolated would leave its range.
         """
-        needed = action.order + 1
-        if len(self._computed) < needed:
+        there, needed = len(self._computed), action.order + 1
+        if there < needed:
             raise ReuseError(
-                f"step {step} reuses unet at order {action.order}, but only {len(self._computed)} steps of this run "
-                f"computed it before: start where {needed} computed steps come first"
+                f"step {step} reuses unet at order {action.order}, but {there} earlier step{'s' * (there != 1)} of this "
+                f"run computed it; it needs {needed}"
             )
         last = self._computed[-1]
         if action.space == "x0":

@@ -177,7 +177,7 @@ def test_the_model_folders_schedule_is_used() -> None:
     for config in (SamplerConfig(name="ddpm", steps=5), SamplerConfig(name="ddim", steps=5)):
         scheduler = make_scheduler(base, config)
         assert scheduler.alphas_cumprod.shape == (100,)
-        assert torch.equal(scheduler.alphas_cumprod, DDPMScheduler(**{**base}).alphas_cumprod)
+        assert torch.equal(scheduler.alphas_cumprod, DDPMScheduler(**base).alphas_cumprod)
     assert make_scheduler(base, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "fixed_small"
     assert make_scheduler({}, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "learned_range"
 
