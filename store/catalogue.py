@@ -3,62 +3,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-import numpy as np
-import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from store.files import read_file
+from store.lines import read_lines
 from store.metric import MetricInfo, MetricValues
 from store.records import Record, Unit, canonical_json
 
-Value = float | Literal["inf", "-inf"] | None
-Row = TypeVar("Row", bound=Record)
+Value = Annotated[float | Literal["inf", "-inf"] | None, Field(union_mode="left_to_right")]
+Column = tuple[Value, ...] | str
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_INFOS = TypeAdapter(tuple[MetricInfo, ...])
 
 
-class CatalogueMetric(Record):
-    """A metric in a catalogue row: `values` has one entry a condition (null is NaN), or `absent` says why not."""
-
-    info: MetricInfo
-    values: tuple[Value, ...] | None = None
-    absent: str | None = None
-
-    def array(self, conditions: int) -> npt.NDArray[np.float64]:
-        """(conditions,) values; NaN where absent."""
-        if self.values is None or len(self.values) != conditions:
-            return np.full(conditions, np.nan)
-        return np.array([math.nan if value is None else float(value) for value in self.values], dtype=np.float64)
-
-
-class CatalogueRow(Record):
-    """What the catalogue says of one shard; `sha256` names the very file that it was read from."""
-
-    unit: Unit
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+class _Facts(Record):
+    sha256: Digest
     steps: int
     start: int
     seconds: float
     unet_evaluations: int
-    metrics: tuple[CatalogueMetric, ...] = ()
+    values: tuple[Annotated[Column, Field(union_mode="left_to_right")], ...] = ()
+
+
+class _Line(_Facts):
+    """A row on disk: unit and metric descriptions as JSON texts, since a reader knows the former from the plan, and of
+    the latter there are few, so that it parses neither thousands of times."""
+
+    key: Digest
+    unit: str
+    infos: str
+
+
+class CatalogueRow(_Facts):
+    """What the catalogue says of one shard; `sha256` names the very file that it was read from.
+
+    `values` has for each of `infos` one entry a condition (None is NaN, the infinities are text), or a text that says
+    why the metric is absent.
+    """
+
+    unit: Unit
+    infos: tuple[MetricInfo, ...] = ()
 
     @property
     def key(self) -> str:
         """The unit's key."""
         return self.unit.key
 
+    def line(self) -> str:
+        """The row as the one line that stands for it in the file, without its newline."""
+        facts = self.model_dump(mode="json", exclude={"unit", "infos"})
+        texts = {"unit": canonical_json(self.unit), "infos": _INFOS.dump_json(self.infos).decode("utf-8")}
+        return canonical_json({"key": self.key, **texts, **facts})
 
-def catalogue_metrics(metrics: Sequence[MetricValues]) -> tuple[CatalogueMetric, ...]:
-    """Metrics as they stand in a catalogue row, by name."""
-    rows = [
-        CatalogueMetric(info=metric.info, absent=metric.absent)
-        if metric.values is None
-        else CatalogueMetric(info=metric.info, values=tuple(_encoded(value) for value in metric.values.tolist()))
-        for metric in metrics
-    ]
-    return tuple(sorted(rows, key=lambda row: row.info.name))
+
+def metric_columns(metrics: Sequence[MetricValues]) -> tuple[tuple[MetricInfo, ...], tuple[Column, ...]]:
+    """`infos` and `values` of a catalogue row, by name."""
+    ordered = sorted(metrics, key=lambda metric: metric.info.name)
+    return tuple(metric.info for metric in ordered), tuple(_column(metric) for metric in ordered)
+
+
+def _column(metric: MetricValues) -> Column:
+    if metric.values is None:
+        return metric.absent or "is absent"
+    return tuple(_encoded(value) for value in metric.values.tolist())
 
 
 def _encoded(value: float) -> Value:
@@ -69,31 +80,32 @@ def _encoded(value: float) -> Value:
     return value
 
 
-def row_line(row: Record) -> str:
-    """A row as the one line that stands for it in the manifest or the catalogue, without its newline."""
-    return canonical_json(row)
+def read_catalogue(path: Path, units: Mapping[str, Unit]) -> tuple[dict[str, CatalogueRow], list[int]]:
+    """The catalogue's rows by key (the last line of a key holds), and the numbers of damaged lines, which are left out.
 
-
-def read_rows(path: Path, kind: type[Row]) -> tuple[list[Row], list[int]]:
-    """The rows of a JSONL file, in order, and the numbers (from 1) of lines that are damaged. No file: no rows.
-
-    A last line without its newline is a write in progress or cut off by a crash: it is neither a row nor damage.
+    `units` are those that are known already; what a line says of them is not parsed.
     """
-    try:
-        lines = read_file(path).split(b"\n")
-    except FileNotFoundError:
-        return [], []
-    rows: list[Row] = []
-    damaged: list[int] = []
-    for number, line in enumerate(lines[:-1], start=1):
+    lines, damaged = read_lines(path, _Line)
+    rows: dict[str, CatalogueRow] = {}
+    for number, line in lines:
         try:
-            rows.append(kind.model_validate_json(line))
-        except ValidationError:
+            rows[line.key] = _row(line, units)
+        except (ValidationError, ValueError):
             damaged.append(number)
-    return rows, damaged
+    return rows, sorted(damaged)
 
 
-def read_catalogue(path: Path) -> dict[str, CatalogueRow]:
-    """The catalogue's rows by key; the last line of a key holds, damaged lines are left out."""
-    rows, _ = read_rows(path, CatalogueRow)
-    return {row.key: row for row in rows}
+def _row(line: _Line, units: Mapping[str, Unit]) -> CatalogueRow:
+    unit = units.get(line.key) or Unit.model_validate_json(line.unit)
+    infos = _infos(line.infos)
+    conditions = len(unit.conditions)
+    fits = all(isinstance(column, str) or len(column) == conditions for column in line.values)
+    if unit.key != line.key or len(infos) != len(line.values) or not fits:
+        raise ValueError("the row does not fit together")
+    facts = {name: getattr(line, name) for name in _Facts.model_fields}
+    return CatalogueRow.model_construct(unit=unit, infos=infos, **facts)
+
+
+@lru_cache(maxsize=1024)
+def _infos(text: str) -> tuple[MetricInfo, ...]:
+    return _INFOS.validate_json(text)

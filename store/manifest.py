@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from store.catalogue import read_rows
-from store.records import Record
+from store.lines import read_lines
+from store.records import Record, canonical_json
 
 
 class ManifestRow(Record):
@@ -18,13 +18,12 @@ class ManifestRow(Record):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
 
-    @property
-    def key(self) -> str:
-        """The key of the shard's unit."""
-        return self.path.partition("/")[2].removesuffix(".h5")
+    def line(self) -> str:
+        """The row as the one line that stands for it in the file, without its newline."""
+        return canonical_json(self)
 
 
-def read_manifest(path: Path) -> dict[str, ManifestRow]:
-    """The manifest's rows by the shard's relative path; the last line of a path holds, damaged lines are left out."""
-    rows, _ = read_rows(path, ManifestRow)
-    return {row.path: row for row in rows}
+def read_manifest(path: Path) -> tuple[dict[str, ManifestRow], list[int]]:
+    """The rows by the shard's relative path (the last line of a path holds), and the numbers of damaged lines."""
+    lines, damaged = read_lines(path, ManifestRow)
+    return {row.path: row for _, row in lines}, damaged

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from store.errors import PayloadError
 from store.records import Record
 
-
 ROUNDING = 1e-3  # single precision lets a similarity exceed 1 by a little
 
 

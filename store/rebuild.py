@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from store.catalogue import CatalogueRow, read_catalogue, row_line
+from store.catalogue import CatalogueRow, read_catalogue
 from store.errors import ShardDamaged, ShardMissing
 from store.files import replace_file
 from store.layout import CATALOGUE, MANIFEST, SHARD_FOLDERS, shards
 from store.manifest import ManifestRow, read_manifest
 from store.payload import ShardReceipt
+from store.records import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +24,17 @@ class RebuildReport:
     unreadable: tuple[str, ...]
 
 
-def rebuild_indexes(root: Path, receipt: Callable[[str], ShardReceipt], *, full: bool = False) -> RebuildReport:
+def rebuild_indexes(
+    root: Path, units: Mapping[str, Unit], receipt: Callable[[str], ShardReceipt], *, full: bool = False
+) -> RebuildReport:
     """Rewrite manifest and catalogue: one row a shard, sorted; rows of shards that are gone are dropped.
 
     A shard is read (through `receipt`) where a row is missing, where its size is not the manifest's, where the two rows
     disagree, and, with `full`, always. A shard that cannot be read keeps the manifest row it had, for `verify` to
     compare with. Nothing is written where nothing changes.
     """
-    old_manifest, old_catalogue = read_manifest(root / MANIFEST), read_catalogue(root / CATALOGUE)
+    old_manifest, _ = read_manifest(root / MANIFEST)
+    old_catalogue, _ = read_catalogue(root / CATALOGUE, units)
     manifest: dict[str, ManifestRow] = {}
     catalogue: dict[str, CatalogueRow] = {}
     read, unreadable = 0, []
@@ -49,8 +53,8 @@ def rebuild_indexes(root: Path, receipt: Callable[[str], ShardReceipt], *, full:
                 unreadable.append(name)
                 if known:
                     manifest[name] = known
-    _write(root / MANIFEST, [row_line(manifest[name]) for name in sorted(manifest)])
-    _write(root / CATALOGUE, [row_line(catalogue[key]) for key in sorted(catalogue)])
+    _write(root / MANIFEST, [manifest[name].line() for name in sorted(manifest)])
+    _write(root / CATALOGUE, [catalogue[key].line() for key in sorted(catalogue)])
     gone = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
     return RebuildReport(read=read, dropped=gone, unreadable=tuple(unreadable))
 

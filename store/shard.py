@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import h5py
 
-from store.catalogue import CatalogueRow, catalogue_metrics
+from store.catalogue import CatalogueRow, metric_columns
 from store.elements import mark, write_array, write_text
 from store.errors import StoreError
 from store.layout import shard_name
@@ -82,14 +82,16 @@ def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
 def receipt_of(data: bytes, unit: Unit, payload: UnitPayload) -> ShardReceipt:
     """The receipt for a shard whose bytes are `data`."""
     digest = hashlib.sha256(data).hexdigest()
+    infos, values = metric_columns(payload.metrics)
     row = CatalogueRow(
         unit=unit,
         sha256=digest,
-        steps=payload.steps,
-        start=payload.start,
-        seconds=payload.seconds,
-        unet_evaluations=payload.unet_evaluations,
-        metrics=catalogue_metrics(payload.metrics),
+        steps=int(payload.steps),
+        start=int(payload.start),
+        seconds=float(payload.seconds),
+        unet_evaluations=int(payload.unet_evaluations),
+        infos=infos,
+        values=values,
     )
     manifest = ManifestRow(path=shard_name(unit.role, unit.key), sha256=digest, size=len(data))
     return ShardReceipt(manifest=manifest, catalogue=row)

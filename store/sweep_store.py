@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 
 from store import token
-from store.catalogue import CatalogueRow, read_catalogue, row_line
+from store.catalogue import CatalogueRow, read_catalogue
 from store.driver import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
 from store.errors import NotASweep, ShardDamaged, ShardMissing
 from store.failures import Failure, read_failures, remove_failure, write_failure
@@ -176,8 +176,8 @@ class SweepStore:
 
     def record(self, receipt: ShardReceipt) -> None:
         """Append a written shard to manifest and catalogue, durably; forget its unit's failure. Raises StoreFull."""
-        append_line(self.root / MANIFEST, row_line(receipt.manifest))
-        append_line(self.root / CATALOGUE, row_line(receipt.catalogue))
+        append_line(self.root / MANIFEST, receipt.manifest.line())
+        append_line(self.root / CATALOGUE, receipt.catalogue.line())
         remove_failure(self.root, receipt.key)
 
     def catalogue(self) -> dict[str, CatalogueRow]:
@@ -185,7 +185,7 @@ class SweepStore:
 
         A shard that cannot be read is left out: `verify` names it.
         """
-        rows = read_catalogue(self.root / CATALOGUE)
+        rows, _ = read_catalogue(self.root / CATALOGUE, self.header.units)
         present = self.present()
         for key in present - rows.keys():
             try:
@@ -200,9 +200,9 @@ class SweepStore:
         Raises DriverRunning if somebody else drives the store.
         """
         if self._lease is not None:
-            return rebuild_indexes(self.root, self.receipt, full=full)
+            return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
         with self.drive("rebuild"):
-            return rebuild_indexes(self.root, self.receipt, full=full)
+            return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
 
     def record_failure(
         self, key: str, reason: str, *, attempts: int = 1, where: str = "", details: str = ""
@@ -243,7 +243,7 @@ class SweepStore:
         with Lease(self.root, owner, heartbeat_seconds) as lease:
             self._lease = lease
             try:
-                rebuild_indexes(self.root, self.receipt)
+                rebuild_indexes(self.root, self.header.units, self.receipt)
                 yield lease
             finally:
                 self._lease = None
