@@ -45,7 +45,9 @@ class Step:
 
 
 class Acts(Protocol):
-    """What carries out a schedule of actions on a UNet, told by the loop which step begins."""
+    """What carries out a schedule of actions on a UNet, told by the loop when a run and when a step begins."""
+
+    def reset(self) -> None: ...
 
     def begin_step(self, step: int) -> None: ...
 
@@ -69,8 +71,9 @@ def sample(
     `unet` is a `UNet2DConditionModel` that reads `encoder_hidden_states` and `class_labels`, with C or 2C output
     channels; it is called once a step, on 2B rows, or on B rows where every guidance is 1. The scheduler's mathematics
     are done in float32 on the device of `x_t`, whatever the UNet's dtype. Fresh noise depends on seed and step alone,
-    so a run that starts later equals the run it continues. Raises SkipscopeError for sizes or steps that don't fit,
-    and, while it runs, where `acts` reuses a UNet output that no earlier step of this run computed.
+    so a run that starts later equals the run it continues; but what `acts` reuses must be computed within this run, as
+    nothing is kept from another. Raises SkipscopeError for sizes or steps that don't fit, and, while it runs, ReuseError
+    where the UNet's output is reused before this run computed it.
     """
     batch, steps = len(x_t), len(scheduler.timesteps)
     stop = steps if stop is None else stop
@@ -93,6 +96,8 @@ def _steps(
 ) -> Iterator[Step]:
     timesteps = scheduler.timesteps.tolist()
     memory = OutputMemory(scheduler.config.clip_sample_range)
+    if acts is not None:
+        acts.reset()
     for index in indices:
         t = timesteps[index]
         alpha_bar = float(scheduler.alphas_cumprod[t])

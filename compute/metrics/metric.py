@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from store.errors import SkipscopeError
+from store.metric import MetricInfo
 
 
 class MetricError(SkipscopeError):
@@ -38,6 +39,21 @@ class Metric:
     weights: str | None = None
     """What identifies the weights it reads pictures with (a digest, say); numbers of different weights don't compare."""
 
+    @property
+    def info(self) -> MetricInfo:
+        """The same as the store keeps it beside the numbers."""
+        low, high = self.range
+        return MetricInfo(
+            name=self.name,
+            version=self.version,
+            direction=self.direction,
+            low=low,
+            high=high,
+            paired=self.paired,
+            label=self.label,
+            weights=self.weights,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -50,17 +66,19 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Metrics that are computed together, ready to use: `compute` gives the asked ones, (B,) each."""
+    """Metrics that are computed together, ready to use: `compute` gives the asked ones, (B,) each.
 
-    descriptors: tuple[Metric, ...]
+    `weights` identifies what they read pictures with, if anything.
+    """
+
     compute: Callable[[Sequence[str], Batch], Mapping[str, Float[Tensor, " B"]]]
+    weights: str | None = None
 
 
-def per_metric(functions: Mapping[Metric, Callable[[Tensor, Tensor], Tensor]]) -> Family:
-    """A family of independent paired metrics, each a function of pictures and baseline."""
-    by_name = {metric.name: function for metric, function in functions.items()}
+def paired(functions: Mapping[str, Callable[[Tensor, Tensor], Tensor]], weights: str | None = None) -> Family:
+    """A family of independent metrics, each a function of pictures and baseline."""
 
     def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
-        return {name: by_name[name](batch.pictures, batch.baseline) for name in names}
+        return {name: functions[name](batch.pictures, batch.baseline) for name in names}
 
-    return Family(descriptors=tuple(functions), compute=compute)
+    return Family(compute=compute, weights=weights)

@@ -12,14 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compute.metrics.metric import Absent, Family, Metric, per_metric
+from compute.metrics.metric import Absent, Family, Metric, paired
 
 TRUNK_VARIABLE = "SKIPSCOPE_LPIPS_TRUNK"
 TRUNK_FILE = "alexnet-owt-7be5be79.pth"
 """The name under which PyTorch's hub caches the trunk, its SHA-256's first digits included."""
 
-SMALLEST = 31
-"""The least side of a picture: AlexNet's second pooling needs three positions."""
+METRICS = (
+    Metric(
+        name="lpips",
+        version=1,
+        direction="lower",
+        range=(0, None),
+        paired=True,
+        label="LPIPS (AlexNet)",
+        smallest=31,  # AlexNet's second pooling needs three positions
+    ),
+)
 
 
 def load(trunk: Path | None = None, device: torch.device | str = "cpu") -> Family:
@@ -31,22 +40,12 @@ def load(trunk: Path | None = None, device: torch.device | str = "cpu") -> Famil
     network = _network(_read(path)).to(device)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    metric = Metric(
-        name="lpips",
-        version=1,
-        direction="lower",
-        range=(0, None),
-        paired=True,
-        label="LPIPS (AlexNet)",
-        smallest=SMALLEST,
-        weights=digest,
-    )
 
     def lpips_distance(pictures: Tensor, baseline: Tensor) -> Tensor:
         distance: Tensor = network(pictures.to(device, torch.float32), baseline.to(device, torch.float32))
         return distance.flatten()
 
-    return per_metric({metric: lpips_distance})
+    return paired({"lpips": lpips_distance}, weights=digest)
 
 
 def _find(trunk: Path | None) -> Path:

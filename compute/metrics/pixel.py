@@ -11,21 +11,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.metrics.distance import relative_l2
-from compute.metrics.metric import Family, Metric, per_metric
+from compute.metrics.metric import Family, Metric, paired
 
 PSNR_CAP = 100.0
 """PSNR of identical pictures, in dB: theirs would be infinite. 8-bit pictures up to 226x226 that differ stay below."""
 
-REL_L2 = Metric(name="rel_l2", version=1, direction="lower", range=(0, None), paired=True, label="relative L2 distance")
-MSE = Metric(name="mse", version=1, direction="lower", range=(0, 4), paired=True, label="mean squared error")
-PSNR = Metric(name="psnr", version=1, direction="higher", range=(0, PSNR_CAP), paired=True, label="PSNR (dB)")
-SSIM = Metric(name="ssim", version=1, direction="higher", range=(-1, 1), paired=True, label="SSIM", smallest=3)
-HAARPSI = Metric(name="haarpsi", version=1, direction="higher", range=(0, 1), paired=True, label="HaarPSI", smallest=16)
+METRICS = (
+    Metric(name="rel_l2", version=1, direction="lower", range=(0, None), paired=True, label="relative L2 distance"),
+    Metric(name="mse", version=1, direction="lower", range=(0, 4), paired=True, label="mean squared error"),
+    Metric(name="psnr", version=1, direction="higher", range=(0, PSNR_CAP), paired=True, label="PSNR (dB)"),
+    Metric(name="ssim", version=1, direction="higher", range=(-1, 1), paired=True, label="SSIM", smallest=3),
+    Metric(name="haarpsi", version=1, direction="higher", range=(0, 1), paired=True, label="HaarPSI", smallest=16),
+)
 
 
 def load() -> Family:
     """The family; needs nothing but piq."""
-    return per_metric({REL_L2: relative_l2, MSE: mse, PSNR: psnr, SSIM: ssim, HAARPSI: haarpsi})
+    return paired({"rel_l2": relative_l2, "mse": mse, "psnr": psnr, "ssim": ssim, "haarpsi": haarpsi})
 
 
 def mse(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:

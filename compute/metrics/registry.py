@@ -24,14 +24,14 @@ class Sources:
     device: torch.device | str = "cpu"
 
 
-# A family of metrics: the names it knows, and what makes it ready or raises Absent. A new family is one line here.
-_FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Sources], Family]], ...] = (
-    (("rel_l2", "mse", "psnr", "ssim", "haarpsi"), lambda sources: pixel.load()),
-    (("lpips",), lambda sources: perceptual.load(sources.lpips_trunk, sources.device)),
-    (tuple(f"fidelity_{aspect}" for aspect in semantic.ASPECTS), lambda sources: semantic.load(sources.judge)),
+# A family's metrics, and what makes them ready or raises Absent. A new family is one line here.
+_FAMILIES: tuple[tuple[tuple[Metric, ...], Callable[[Sources], Family]], ...] = (
+    (pixel.METRICS, lambda sources: pixel.load()),
+    (perceptual.METRICS, lambda sources: perceptual.load(sources.lpips_trunk, sources.device)),
+    (semantic.METRICS, lambda sources: semantic.load(sources.judge)),
 )
 
-KNOWN: tuple[str, ...] = tuple(name for names, _ in _FAMILIES for name in names)
+KNOWN: tuple[str, ...] = tuple(metric.name for known, _ in _FAMILIES for metric in known)
 """The names of all metrics, had here or not."""
 
 
@@ -43,33 +43,38 @@ def metrics(names: Sequence[str], sources: Sources | None = None) -> MetricSet:
     unknown = [name for name in names if name not in KNOWN]
     if unknown:
         raise MetricError(f"metrics: {unknown[0]!r} is not known; accepted are {', '.join(KNOWN)}")
-    families: dict[Family, tuple[str, ...]] = {}
+    families: list[tuple[Family, tuple[str, ...]]] = []
+    descriptors: dict[str, Metric] = {}
     absent: dict[str, str] = {}
     for known, load in _FAMILIES:
-        wanted = tuple(name for name in known if name in names)
+        wanted = {metric.name: metric for metric in known if metric.name in names}
         if not wanted:
             continue
         try:
-            families[load(sources or Sources())] = wanted
+            family = load(sources or Sources())
         except Absent as reason:
             absent |= dict.fromkeys(wanted, str(reason))
-    return MetricSet(families, absent)
+            descriptors |= wanted
+        else:
+            families.append((family, tuple(wanted)))
+            descriptors |= {name: replace(metric, weights=family.weights) for name, metric in wanted.items()}
+    return MetricSet(families, descriptors, absent)
 
 
 class MetricSet:
     """Metrics that are ready to be computed. It keeps nothing of what it measured."""
 
-    def __init__(self, families: Mapping[Family, tuple[str, ...]], absent: Mapping[str, str]) -> None:
-        self._families = dict(families)
+    def __init__(
+        self,
+        families: Sequence[tuple[Family, tuple[str, ...]]],
+        descriptors: Mapping[str, Metric],
+        absent: Mapping[str, str],
+    ) -> None:
+        self._families = tuple(families)
+        self.descriptors: dict[str, Metric] = dict(descriptors)
+        """What the numbers of each asked metric mean, absent ones included."""
         self.absent: dict[str, str] = dict(absent)
         """Names that can't be had here, and why."""
-        self.descriptors: dict[str, Metric] = {
-            metric.name: metric
-            for family, wanted in families.items()
-            for metric in family.descriptors
-            if metric.name in wanted
-        }
-        """What each computed metric's numbers mean."""
 
     @torch.inference_mode()
     def compute(
@@ -84,7 +89,7 @@ class MetricSet:
         self._check(batch)
         batch = replace(batch, pictures=pictures.clamp(-1, 1), baseline=baseline.clamp(-1, 1))
         numbers: dict[str, Float64[np.ndarray, " B"]] = {}
-        for family, wanted in self._families.items():
+        for family, wanted in self._families:
             for name, values in family.compute(wanted, batch).items():
                 numbers[name] = values.double().cpu().numpy()
         return numbers
@@ -98,7 +103,7 @@ class MetricSet:
         if len(batch.prompts) != shape[0]:
             raise MetricError(f"metrics: {len(batch.prompts)} prompts for {shape[0]} pictures; give one a picture")
         for metric in self.descriptors.values():
-            if min(shape[2:]) < metric.smallest:
+            if metric.name not in self.absent and min(shape[2:]) < metric.smallest:
                 side = metric.smallest
                 raise MetricError(
                     f"metrics: {metric.name} needs at least {side}x{side} pixels, not {shape[2]}x{shape[3]}"

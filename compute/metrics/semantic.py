@@ -10,12 +10,17 @@ from torch import Tensor
 
 from compute.metrics.metric import Absent, Batch, Family, Metric
 
-ASPECTS = {
+_PREFIX = "fidelity_"
+_LABELS = {
     "objects": "right objects (share)",
     "relation": "right relation (share)",
     "background": "right background (share)",
     "all": "whole prompt right (share)",
 }
+METRICS = tuple(
+    Metric(name=_PREFIX + aspect, version=1, direction="higher", range=(0, 1), paired=False, label=label)
+    for aspect, label in _LABELS.items()
+)
 
 
 class Judge(Protocol):
@@ -26,7 +31,10 @@ class Judge(Protocol):
         """Identifies its weights."""
 
     def fidelity(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> Mapping[str, Float[Tensor, " B"]]:
-        """The share (0 … 1) of each of ASPECTS that is right, of pictures within [-1, 1]."""
+        """For `objects`, `relation`, `background` and `all` the share (0 … 1) that is right, NaN where there is none.
+
+        Pictures lie within [-1, 1].
+        """
 
 
 def load(judge: Judge | None) -> Family:
@@ -34,21 +42,9 @@ def load(judge: Judge | None) -> Family:
     if judge is None:
         raise Absent("it needs a scene judge, and this model has none")
     reader = judge
-    descriptors = tuple(
-        Metric(
-            name=f"fidelity_{aspect}",
-            version=1,
-            direction="higher",
-            range=(0, 1),
-            paired=False,
-            label=label,
-            weights=judge.digest,
-        )
-        for aspect, label in ASPECTS.items()
-    )
 
     def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
         verdicts = reader.fidelity(batch.pictures, batch.prompts)
-        return {name: verdicts[name.removeprefix("fidelity_")] for name in names}
+        return {name: verdicts[name.removeprefix(_PREFIX)] for name in names}
 
-    return Family(descriptors=descriptors, compute=compute)
+    return Family(compute=compute, weights=judge.digest)
