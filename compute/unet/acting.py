@@ -85,14 +85,13 @@ class Acts:
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
                 "ask unet_action(i) first and do not call it"
             )
-        self._call += 1
-        self._sample_shape = tuple(sample.shape)
-        known = self._run_shapes.setdefault(self._call, self._sample_shape)
-        if plan.sources and known != self._sample_shape:
+        shape = tuple(sample.shape)
+        known = self._run_shapes.setdefault(self._call + 1, shape)
+        if plan.sources and known != shape:
             raise ActingError(
-                f"samples have shape {self._sample_shape} at step {plan.step} and had {known} before: "
-                "call reset() before a new run"
+                f"samples have shape {shape} at step {plan.step} and had {known} before: call reset() before a new run"
             )
+        self._call, self._sample_shape = self._call + 1, shape
 
     def dead(self, path: str, like: torch.Tensor) -> torch.Tensor:
         """What a dead module puts out: one NaN that is expanded to the right shape, so that a stale read shows."""

@@ -114,7 +114,11 @@ def _keep(acts: Acts, layer: Layer, hidden_states: torch.Tensor, output: torch.T
 
 
 def _idle_value(acts: Acts, layer: Layer, like: torch.Tensor) -> torch.Tensor:
-    return acts.dead(layer.path, like) if layer.path in acts.plan.dead else acts.read(layer.path)
+    """What a layer of an idle block puts out; one that reuses is called, so that foreign hooks on it see its value."""
+    if layer.path in acts.plan.dead:
+        return acts.dead(layer.path, like)
+    output: torch.Tensor = layer.module(like)
+    return output
 
 
 def _block(

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from compute.policy.graph import SKIP_PREFIX, UNET, Component, ComponentGraph, Edge, Structure, StructureKind
-from compute.unet.blocks import Layer, Layout, read_blocks
+from compute.unet.blocks import Layer, Layout, UnsupportedUNet, read_blocks
 from compute.unet.trace import Trace, trace
 from store.records import ActionName, Kind
 
@@ -35,8 +35,10 @@ def read_graph(unet: Any, sample_size: int | None = None, sequence_length: int =
     text tokens. Raises UnsupportedUNet for a block type that has no reader.
     """
     size = sample_size or unet.config.sample_size
+    if not isinstance(size, int):
+        raise UnsupportedUNet(f"the UNet's sample_size is {size}; pass sample_size, the pictures' height and width")
     layouts = tuple(read_blocks(unet))
-    shape = (int(unet.config.in_channels), int(size), int(size))
+    shape = (int(unet.config.in_channels), size, size)
     return _Builder(unet=unet, trace=trace(unet, (1, *shape), sequence_length)).build(layouts, shape, sequence_length)
 
 

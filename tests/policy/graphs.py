@@ -20,7 +20,7 @@ def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGrap
 
     Names that begin with `plain` admit no bypass. FLOPs are powers of two, so that a sum says what is in it.
     """
-    sources = dict((target, source) for source, target in skips)
+    sources = {target: source for source, target in skips}
     components: list[Component] = []
     structures: list[Structure] = []
     edges: list[Edge] = []

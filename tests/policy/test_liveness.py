@@ -178,15 +178,24 @@ def test_unet_reuses_its_noise_prediction_unless_said() -> None:
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        ({2: {"plain.1": BYPASS}}, "plain.1 can't bypass at step 2: a plain convolution has no shortcut to fall back on"),
+        (
+            {2: {"plain.1": BYPASS}},
+            "plain.1 can't bypass at step 2: a plain convolution has no shortcut to fall back on",
+        ),
         ({2: {"plain.1": DELTA}}, "plain.1 can't reuse_delta at step 2: .*accepted for it: compute, reuse$"),
-        ({2: {"block.0": ZERO}}, "block.0 can't zero at step 2: .*accepted for it: compute, bypass, reuse, reuse_delta"),
+        (
+            {2: {"block.0": ZERO}},
+            "block.0 can't zero at step 2: .*accepted for it: compute, bypass, reuse, reuse_delta",
+        ),
         ({1: {"skip:block.0": BYPASS}}, "skip:block.0 can't bypass at step 1: .*accepted for it: compute, zero, reuse"),
         ({1: {"unet": BYPASS}}, "unet can't bypass at step 1: .*accepted for it: compute, reuse"),
         ({1: {"block.0": UNET}}, r"block.0 can't reuse \(x0\) at step 1: a space belongs to unet"),
         ({0: {"block.0": REUSE}}, "block.0 can't reuse at step 0: no step before it computes block.0"),
         ({0: {"block.0": DELTA}}, "block.0 can't reuse_delta at step 0: no step before it"),
-        ({1: {"block.0": LINE}}, r"block.0 can't reuse \(order 1\) at step 1: only step 0 before it .* two earlier steps"),
+        (
+            {1: {"block.0": LINE}},
+            r"block.0 can't reuse \(order 1\) at step 1: only step 0 before it .* two earlier steps",
+        ),
         ({0: {"unet": UNET}}, r"unet can't reuse \(x0\) at step 0: no step before it"),
         ({1: {"unet": UNET, "block.0": BYPASS}}, "unet is to .* at step 1 beside block.0: unet alone is accepted"),
         ({0: {"block.0": BYPASS}, 1: {"block.0": REUSE}}, "block.0 can't reuse at step 1: no step before it computes"),

@@ -51,9 +51,7 @@ def test_a_step_outside_the_run_is_refused(step: int) -> None:
 def test_merge() -> None:
     one = Schedule(steps=3, actions={0: {"a": BYPASS}, 1: {"a": BYPASS}})
     other = Schedule(steps=3, actions={1: {"a": BYPASS, "b": REUSE}})
-    assert Schedule.merge(one, other) == Schedule(
-        steps=3, actions={0: {"a": BYPASS}, 1: {"a": BYPASS, "b": REUSE}}
-    )
+    assert Schedule.merge(one, other) == Schedule(steps=3, actions={0: {"a": BYPASS}, 1: {"a": BYPASS, "b": REUSE}})
     with pytest.raises(ScheduleError, match="a is to bypass and to reuse at step 1: one action is accepted"):
         Schedule.merge(one, Schedule(steps=3, actions={1: {"a": REUSE}}))
     with pytest.raises(ScheduleError, match=r"\[3, 4\] steps can't be merged"):

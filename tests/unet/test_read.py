@@ -1,0 +1,121 @@
+"""The graph that is read from a UNet: its parts, its skips, parameters and FLOPs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from compute.policy.graph import ComponentGraph
+from compute.unet import UnsupportedUNet, read_graph
+from compute.unet.trace import output_shapes
+from tests.unet.oracle import components, skips
+from tests.unet.tiny import inputs, make_unet, predict
+
+
+def test_every_module_and_skip_is_a_component(unet: Any, graph: ComponentGraph) -> None:
+    assert set(graph.names) == {"unet", *components(unet), *skips(unet)}
+    assert list(graph.of_kind("skip")) == skips(unet)
+
+
+def test_network_order_is_the_order_in_which_modules_run(unet: Any, graph: ComponentGraph) -> None:
+    ran: list[str] = []
+    modules = dict(unet.named_modules())
+    hooks = [modules[path].register_forward_hook(lambda *_, path=path: ran.append(path)) for path in components(unet)]
+    predict(unet, 0)
+    for hook in hooks:
+        hook.remove()
+    assert ran == [name for name in graph.names if name in modules]
+
+
+def test_skips_end_where_diffusers_pops_them(unet: Any, graph: ComponentGraph) -> None:
+    """Each skip's channels and the previous output's make up the input of the resnet behind the concat."""
+    shapes = output_shapes(unet, (1, 3, 8, 8))
+    for concat in (name for name in graph.nodes if name.startswith("concat:")):
+        resnet = unet.get_submodule(concat.removeprefix("concat:"))
+        previous, skip = graph.inputs[concat]
+        assert skip.startswith("skip:")
+        assert shapes[previous][1] + shapes[skip.removeprefix("skip:")][1] == resnet.in_channels
+        assert shapes[previous][2:] == shapes[skip.removeprefix("skip:")][2:]
+    ends = [source for name in graph.nodes if name.startswith("concat:") for source in graph.inputs[name]]
+    assert [name for name in ends if name.startswith("skip:")] == skips(unet)[::-1]
+
+
+def test_levels_count_resolutions(unet: Any, graph: ComponentGraph) -> None:
+    shapes = output_shapes(unet, (1, 3, 8, 8))
+    for name in (*graph.of_kind("resnet"), *graph.of_kind("attention")):
+        assert shapes[name][-1] == 8 >> graph.component(name).level
+
+
+def test_parameters_add_up(unet: Any, graph: ComponentGraph) -> None:
+    total = sum(parameter.numel() for parameter in unet.parameters())
+    assert graph.component("unet").parameters == total
+    assert sum(node.parameters for name, node in graph.nodes.items() if name != "unet") == total
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_flops_add_up_to_the_counter_s_total(size: int, unet: Any) -> None:
+    """Attention included: only the mathematical kernel of `scaled_dot_product_attention` is counted on a CPU."""
+    graph = read_graph(unet, sample_size=size, sequence_length=5)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        unet(**inputs(0, batch=1, size=size))
+    assert graph.total_flops == pytest.approx(counter.get_total_flops(), rel=0.01)
+    assert graph.component("unet").flops == graph.total_flops
+    assert all(graph.component(name).flops > 0 for name in graph.names if not name.startswith("skip:"))
+
+
+def test_reading_leaves_no_trace_and_calls_nobody_s_hooks(unet: Any, graph: ComponentGraph) -> None:
+    called: list[int] = []
+    hook = unet.conv_in.register_forward_hook(lambda *_: called.append(1))
+    before = {name: dict(module.__dict__) for name, module in unet.named_modules()}
+    assert read_graph(unet, sequence_length=5) == graph
+    assert before == {name: dict(module.__dict__) for name, module in unet.named_modules()}
+    hook.remove()
+    assert not called
+
+
+def test_json_round_trip_of_a_real_graph(graph: ComponentGraph) -> None:
+    assert ComponentGraph.from_json(graph.to_json()) == graph
+
+
+def test_two_layers_a_level_and_no_attention() -> None:
+    unet = make_unet(layers_per_block=2)
+    assert set(read_graph(unet).names) == {"unet", *components(unet), *skips(unet)}
+    plain = make_unet(
+        down_block_types=("ResnetDownsampleBlock2D",) * 2,
+        up_block_types=("ResnetUpsampleBlock2D",) * 2,
+        block_out_channels=(32, 64),
+        mid_block_type=None,
+    )
+    assert read_graph(plain).of_kind("attention") == ()
+
+
+def test_an_unknown_block_type_is_named_with_the_supported() -> None:
+    unet = make_unet(
+        down_block_types=("DownBlock2D", "SimpleCrossAttnDownBlock2D"),
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        block_out_channels=(32, 64),
+    )
+    with pytest.raises(UnsupportedUNet) as caught:
+        read_graph(unet)
+    text = str(caught.value)
+    assert text.startswith("down_blocks.0 is a DownBlock2D; supported block types: ResnetDownsampleBlock2D, ")
+    assert "\n" not in text
+
+
+def test_an_unknown_attention_processor_is_named() -> None:
+    from diffusers.models.attention_processor import AttnProcessor
+
+    unet = make_unet()
+    unet.mid_block.attentions[0].processor = AttnProcessor()
+    with pytest.raises(UnsupportedUNet, match=r"mid_block\.attentions\.0 uses AttnProcessor; .*AddedKV"):
+        read_graph(unet)
+
+
+def test_another_class_embedding_is_refused() -> None:
+    unet = make_unet(class_embed_type="timestep")
+    with pytest.raises(UnsupportedUNet, match="class_embed_type is 'timestep'; 'identity' and None are supported"):
+        read_graph(unet)

@@ -1,0 +1,58 @@
+"""A tiny GLIDE with random weights, and the inputs of its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import compute.torchvision_ops  # noqa: F401  (diffusers imports torchvision)
+
+from diffusers import UNet2DConditionModel  # isort: skip
+
+SIZE, BATCH, TOKENS = 8, 2, 5
+LAYOUT: dict[str, Any] = {
+    "sample_size": SIZE,
+    "in_channels": 3,
+    "out_channels": 6,
+    "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D", "SimpleCrossAttnDownBlock2D"),
+    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+    "up_block_types": ("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    "block_out_channels": (32, 32, 64),
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "attention_head_dim": 16,
+    "cross_attention_dim": 32,
+    "resnet_time_scale_shift": "scale_shift",
+    "class_embed_type": "identity",
+    "only_cross_attention": False,
+}
+
+
+def make_unet(**changes: Any) -> UNet2DConditionModel:
+    """A UNet laid out as GLIDE's; its weights are random, since diffusers starts some at zero and silences branches."""
+    unet = UNet2DConditionModel(**(LAYOUT | changes)).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            centre = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+            parameter.copy_(centre + 0.1 * torch.randn(parameter.shape, generator=generator))
+    return unet
+
+
+def inputs(step: int, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
+    """What the UNet is called with at a step: every step has its own."""
+    generator = torch.Generator().manual_seed(step)
+    return {
+        "sample": torch.randn(batch, 3, size, size, generator=generator),
+        "timestep": torch.tensor(900 - 40 * step),
+        "encoder_hidden_states": torch.randn(batch, TOKENS, 32, generator=generator),
+        "class_labels": torch.randn(batch, 128, generator=generator),
+    }
+
+
+def predict(unet: UNet2DConditionModel, step: int, batch: int = BATCH, size: int = SIZE) -> torch.Tensor:
+    """The UNet's output (B, 6, H, W) at a step."""
+    with torch.no_grad():
+        output: torch.Tensor = unet(**inputs(step, batch, size)).sample
+    return output
