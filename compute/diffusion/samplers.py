@@ -109,7 +109,7 @@ class SpacedDDIMScheduler(DDIMScheduler):
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
         """As diffusers does, but with exactly `num_inference_steps` timesteps: its `trailing` ones drift (234 for 233)."""
-        super().set_timesteps(num_inference_steps, device)
+        super().set_timesteps(num_inference_steps, device)  # type: ignore[misc]
         if self.config.timestep_spacing == "trailing":
             stride = self.config.num_train_timesteps / num_inference_steps
             left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64, device=device)

@@ -30,6 +30,11 @@ class Acts:
     def __init__(self, actions: Mapping[int, Action]) -> None:
         self.actions = actions
         self.begun: list[int] = []
+        self.resets = 0
+
+    def reset(self) -> None:
+        assert not self.begun
+        self.resets += 1
 
     def begin_step(self, step: int) -> None:
         self.begun.append(step)
@@ -97,7 +102,7 @@ def reuse(order: int, space: str | None) -> Action:
 def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerConfig) -> None:
     acts = Acts({3: Action(name="compute")})
     plain, acted = run(scripted(config), config, None), run(scripted(config), config, acts)
-    assert acts.begun == list(range(STEPS))
+    assert acts.resets == 1 and acts.begun == list(range(STEPS))
     assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, acted, strict=True))
 
 

@@ -1,0 +1,57 @@
+"""Distances between trajectories."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compute.metrics.distance import cosine, relative_l2
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def states(seed: int, batch: int = 3) -> torch.Tensor:
+    return torch.randn(batch, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+
+
+@given(seed=SEEDS, scale=st.floats(1e-3, 1e3))
+@settings(deadline=None)
+def test_equal_states_have_no_distance(seed: int, scale: float) -> None:
+    x = states(seed) * scale
+    assert relative_l2(x, x).tolist() == [0, 0, 0]
+    assert cosine(x, x).tolist() == [1, 1, 1]
+
+
+@given(seed=SEEDS, factor=st.floats(-3, 3).filter(lambda factor: abs(factor) > 1e-3))
+@settings(deadline=None)
+def test_a_scaled_state_is_as_far_as_its_factor_and_points_the_same_way(seed: int, factor: float) -> None:
+    x = states(seed).double()
+    torch.testing.assert_close(relative_l2(factor * x, x), torch.full((3,), abs(factor - 1), dtype=torch.float64))
+    torch.testing.assert_close(cosine(factor * x, x), torch.full((3,), math.copysign(1, factor), dtype=torch.float64))
+
+
+@given(seed=SEEDS, other=SEEDS)
+@settings(deadline=None)
+def test_samples_are_measured_one_by_one(seed: int, other: int) -> None:
+    a, b = states(seed), states(other)
+    for distance in (relative_l2, cosine):
+        together = distance(a, b)
+        assert together.dtype == torch.float64 and together.shape == (3,)
+        torch.testing.assert_close(together, torch.cat([distance(a[i : i + 1], b[i : i + 1]) for i in range(3)]))
+
+
+def test_known_values() -> None:
+    a = torch.tensor([3.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
+    b = torch.tensor([0.0, 4.0, 0.0]).reshape(1, 3, 1, 1)
+    assert relative_l2(a, b).item() == 5 / 4
+    assert cosine(a, b).item() == 0
+
+
+def test_zero_states_give_finite_numbers() -> None:
+    zero, one = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
+    assert relative_l2(zero, zero).item() == 0 and cosine(zero, zero).item() == 1
+    assert relative_l2(zero, one).item() == 1 and cosine(zero, one).item() == 0
+    assert math.isfinite(relative_l2(one, zero).item()) and cosine(one, zero).item() == 0
