@@ -87,11 +87,16 @@ class Lease:
     """The right to drive a store, held from entering to leaving the context; a thread keeps the heartbeat going.
 
     Entering raises DriverRunning where another driver lives. Leaving writes why it stopped: what `stop` was given, else
-    `finished`, `interrupted` after Ctrl-C, `failed` after another exception.
+    `finished`, `interrupted` after Ctrl-C, `failed` after another exception. A `passing` lease, for maintenance, leaves
+    what the driver before it said.
     """
 
-    def __init__(self, root: Path, owner: str, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self, root: Path, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, passing: bool = False
+    ) -> None:
         self._root = root
+        self._passing = passing
+        self._before: tuple[DriverRecord, float] | None = None
         self._seconds = heartbeat_seconds
         self._record = DriverRecord(
             state="running",
@@ -126,7 +131,7 @@ class Lease:
         self._guard = _locked_guard(self._root)
         try:
             with _claimed(self._root) as now:
-                self._refuse_if_driven(now)
+                self._before = self._refuse_if_driven(now)
                 self._write(self._record)
         except BaseException:
             self._release_guard()
@@ -139,32 +144,37 @@ class Lease:
     ) -> None:
         self._left.set()
         self._thread.join()
-        why = (
-            "interrupted"
-            if kind is not None and issubclass(kind, KeyboardInterrupt)
-            else "failed"
-            if kind
-            else "finished"
-        )
+        failed = "interrupted" if kind is not None and issubclass(kind, KeyboardInterrupt) else "failed"
         try:
             if self._is_ours():
-                self._write(self._record.model_copy(update={"state": "stopped", "reason": self._reason or why}))
+                self._leave(self._reason or (failed if kind else "finished"))
         except StoreError:
             if kind is None:
                 raise
         finally:
             self._release_guard()
 
-    def _refuse_if_driven(self, now: float) -> None:
+    def _leave(self, reason: str) -> None:
+        if not self._passing:
+            self._write(self._record.model_copy(update={"state": "stopped", "reason": reason}))
+        elif self._before is None:
+            (self._root / DRIVER).unlink(missing_ok=True)
+        else:
+            record, beat = self._before
+            self._write(record)
+            os.utime(self._root / DRIVER, (beat, beat))
+
+    def _refuse_if_driven(self, now: float) -> tuple[DriverRecord, float] | None:
         found = _read(self._root)
         if found is None or found[0].state == "stopped":
-            return
+            return found
         record, beat = found
         same_machine_and_gone = (
             record.machine == self._record.machine and self._guard is not None and record.pid != os.getpid()
         )
         if now - beat < STALE_SECONDS and not same_machine_and_gone and not _is_gone(record):
             raise _running(self._root, record)
+        return found
 
     def _write(self, record: DriverRecord) -> None:
         replace_file(self._root / DRIVER, record.model_dump_json().encode())

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from store.errors import ShardDamaged
+from store.errors import ShardDamaged, StoreError
 from store.files import JSON_LIMIT, parse_json
 
 Array = npt.NDArray[Any]
@@ -123,7 +123,10 @@ class Elements:
         self._check_storage(name, dataset)
         if dataset.shape != () or dataset.dtype.kind != "S" or dataset.dtype.itemsize > JSON_ELEMENT_LIMIT:
             raise self.fail(name, f"is no JSON text of at most {JSON_ELEMENT_LIMIT} bytes")
-        return parse_json(bytes(dataset[()]), f"{self._where}: {name}")
+        try:
+            return parse_json(bytes(dataset[()]), name)
+        except StoreError as error:
+            raise ShardDamaged(f"{self._where}: {error}") from error
 
     def attribute(self, name: str, kind: type) -> Any:
         """A scalar attribute: `kind` is str, int or float. Raises ShardDamaged for any other value."""

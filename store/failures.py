@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from store.errors import StoreError
 from store.files import read_file, replace_file
-from store.layout import FAILURES, checked_key, real_folder
+from store.layout import FAILURES, checked_key, is_key, real_folder
 from store.records import Record
 
 FAILURE_LIMIT = 1 << 20
@@ -39,7 +39,7 @@ def read_failures(root: Path) -> dict[str, Failure]:
     folder = real_folder(root, FAILURES)
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     keys = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    return {key: _read(root, key) for key in keys if len(key) == 64 and set(key) <= set("0123456789abcdef")}
+    return {key: _read(root, key) for key in keys if is_key(key)}
 
 
 def _read(root: Path, key: str) -> Failure:

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Never
 
 from store.errors import StoreError, StoreFull
-from store.layout import TEMPORARY_SUFFIX
+from store.layout import temporary_name
 
 JSON_LIMIT = 1 << 30
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -57,7 +56,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def write_temporary(path: Path, data: bytes) -> Path:
     """Write and fsync `data` under a temporary name beside `path`; return that name. Leaves nothing when it fails."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         try:

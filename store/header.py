@@ -59,7 +59,7 @@ class SweepHeader(Record):
 
 
 class _PlannedUnit(Record):
-    """A unit in `sweep.json`: many have the same conditions, so they stand in `batches` once, and `batch` says where."""
+    """A unit in `sweep.json`: many share their conditions, which stand in `batches` once; `batch` says where."""
 
     key: str
     role: Role

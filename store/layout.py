@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,10 +29,15 @@ TOKENS = "tokens"
 FOLDERS = (BASELINES, UNITS, FAILURES, POLICIES, REPORTS, TOKENS)
 SHARD_FOLDERS = (BASELINES, UNITS)
 FILES = (HEADER, MANIFEST, CATALOGUE, DRIVER, DRIVER_GUARD, DRIVER_CLAIM)
-TEMPORARY_SUFFIX = ".tmp"
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY = re.compile(r".+\.[0-9]+\.[0-9a-f]{12}\.tmp")
 _SHARD = re.compile(r"([0-9a-f]{64})\.h5")
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` is a unit key."""
+    return _KEY.fullmatch(text) is not None
 
 
 def checked_key(key: str) -> str:
@@ -39,6 +45,16 @@ def checked_key(key: str) -> str:
     if not isinstance(key, str) or _KEY.fullmatch(key) is None:
         raise StoreError(f"key: {str(key)[:80]!r} is no unit key: 64 lower-case hexadecimal digits are")
     return key
+
+
+def temporary_name(name: str) -> str:
+    """A name beside `name` that no other writer has, for a file that is not whole yet."""
+    return f"{name}.{os.getpid()}.{secrets.token_hex(6)}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that `temporary_name` gives."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def shard_folder(role: Role) -> str:

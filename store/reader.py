@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,9 +17,19 @@ from pydantic import ValidationError
 from store.elements import Elements
 from store.errors import PayloadError, ShardDamaged, StoreError
 from store.metric import MetricInfo, MetricValues
-from store.payload import DISTANCES, LATENT_DTYPES, PICTURE_DTYPES, Array, DistanceName, UnitPayload, widen_bfloat16
+from store.payload import (
+    DISTANCES,
+    LATENT_DTYPES,
+    PICTURE_DTYPES,
+    Array,
+    DistanceName,
+    ShardReceipt,
+    UnitPayload,
+    widen_bfloat16,
+)
 from store.records import Unit
-from store.shard import ENCODING, ENCODING_VERSION
+from store.seal import SEAL_SIZE
+from store.shard import ENCODING, ENCODING_VERSION, image_in_memory, receipt_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +90,11 @@ class UnitReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def check_key(self, key: str) -> None:
+        """Raise ShardDamaged unless this is the shard of that unit."""
+        if self.unit.key != key:
+            raise self._root.fail("unit", f"is {self.unit.key}, not {key} as the file's name says")
 
     def _unit(self) -> Unit:
         try:
@@ -228,15 +244,30 @@ def damage_named(where: str) -> Iterator[None]:
         ) from error
 
 
-Opener = Callable[[], h5py.File]
-
-
-def open_reader(opener: Opener, where: str) -> UnitReader:
-    """Open a shard and check its structure; nothing large is read. Raises ShardDamaged."""
-    with damage_named(where):
-        file = opener()
+def open_reader(path: Path, key: str) -> UnitReader:
+    """Open the shard of a unit and check its structure; nothing large is read. Raises ShardDamaged."""
+    with damage_named(str(path)):
+        # Shards never change in place, so HDF5's own locks, which some network file systems lack, are not needed.
+        file = h5py.File(path, "r", locking=False)
         try:
-            return UnitReader(file, where)
+            reader = UnitReader(file, str(path))
+            reader.check_key(key)
         except BaseException:
             file.close()
             raise
+        return reader
+
+
+@contextmanager
+def open_image(data: bytes, key: str, where: str) -> Iterator[UnitReader]:
+    """Read a whole shard from its bytes. Raises ShardDamaged."""
+    with damage_named(where), image_in_memory(data[SEAL_SIZE:]) as file:
+        reader = UnitReader(file, where)
+        reader.check_key(key)
+        yield reader
+
+
+def receipt_from(data: bytes, key: str, where: str) -> ShardReceipt:
+    """The receipt of a whole shard's bytes. Raises ShardDamaged."""
+    with open_image(data, key, where) as reader:
+        return receipt_of(data, reader.unit, reader)

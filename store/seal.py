@@ -1,4 +1,4 @@
-"""The seal: the first 512 bytes of a shard, which hold the SHA-256 of the rest, so that a shard proves itself whole.
+"""The seal: the first 512 bytes of a shard, with size and SHA-256 of the rest, by which a shard proves itself whole.
 
 HDF5 calls such bytes a user block and looks for its own signature behind it, so any HDF5 reader opens a sealed file.
 """
@@ -6,13 +6,15 @@ HDF5 calls such bytes a user block and looks for its own signature behind it, so
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
+from typing import Literal
 
 from store.errors import ShardDamaged, ShardMissing, StoreError
 from store.files import read_file
 
 SEAL_SIZE = 512
-_PREFIX = b"skipscope-shard 1 sha256 "
+_SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 [0-9a-f]{64} *\n")
 
 
 def sealed(image: bytes) -> bytes:
@@ -20,14 +22,15 @@ def sealed(image: bytes) -> bytes:
     return _seal(image) + image
 
 
-def is_sealed(data: bytes) -> bool:
-    """Whether a whole shard's bytes are those that were sealed."""
-    return data[:SEAL_SIZE] == _seal(memoryview(data)[SEAL_SIZE:])
-
-
-def has_seal(data: bytes) -> bool:
-    """Whether the bytes claim to be a shard of ours, whole or not."""
-    return data.startswith(_PREFIX)
+def seal_state(data: bytes) -> Literal["whole", "truncated", "flipped", "none"]:
+    """Whether a file's bytes are those that were sealed, and if not, in which way; `none`: it has no seal of ours."""
+    seal, image = data[:SEAL_SIZE], memoryview(data)[SEAL_SIZE:]
+    written = _SEAL.fullmatch(seal)
+    if written is None:
+        return "none"
+    if len(image) < int(written.group(1)):
+        return "truncated"
+    return "whole" if seal == _seal(image) else "flipped"
 
 
 def read_sealed(path: Path) -> bytes:
@@ -38,11 +41,13 @@ def read_sealed(path: Path) -> bytes:
         raise ShardMissing(f"{path}: no such shard") from None
     except StoreError as error:
         raise ShardDamaged(str(error)) from error
-    if not is_sealed(data):
-        raise ShardDamaged(f"{path}: does not match its own checksum; `verify` the store and run the unit again")
+    state = seal_state(data)
+    if state != "whole":
+        what = "is no shard of ours" if state == "none" else f"is {state}: it does not match its own checksum"
+        raise ShardDamaged(f"{path}: {what}; `prune --damaged` removes it, and the sweep then runs its unit again")
     return data
 
 
 def _seal(image: bytes | memoryview) -> bytes:
-    digest = hashlib.sha256(image).hexdigest().encode("ascii")
-    return (_PREFIX + digest).ljust(SEAL_SIZE - 1) + b"\n"
+    text = f"skipscope-shard 1 size {len(image)} sha256 {hashlib.sha256(image).hexdigest()}"
+    return text.encode("ascii").ljust(SEAL_SIZE - 1) + b"\n"

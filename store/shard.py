@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import h5py
 
@@ -27,7 +28,7 @@ ENCODING_VERSION = 1
 
 def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
     """The whole file for a checked payload; `settings_digest` says under which settings of the sweep it was made."""
-    with _image_in_memory() as file:
+    with image_in_memory() as file:
         mark(file, ENCODING, ENCODING_VERSION)
         file.attrs["key"] = unit.key
         file.attrs["role"] = unit.role
@@ -52,7 +53,7 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
 
 def add_metrics_to(data: bytes, metrics: Sequence[MetricValues]) -> bytes:
     """A sealed shard's bytes with metrics added; one of the same name is replaced."""
-    with _image_in_memory(data[SEAL_SIZE:]) as file:
+    with image_in_memory(data[SEAL_SIZE:]) as file:
         write_metrics(file["metrics"], metrics)
         return _sealed_image(file)
 
@@ -79,17 +80,32 @@ def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
                 dataset.attrs[name] = value
 
 
-def receipt_of(data: bytes, unit: Unit, payload: UnitPayload) -> ShardReceipt:
+class Facts(Protocol):
+    """What a receipt says beyond the unit: a payload has it, and so has a reader."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def unet_evaluations(self) -> int: ...
+    @property
+    def metrics(self) -> Sequence[MetricValues]: ...
+
+
+def receipt_of(data: bytes, unit: Unit, facts: Facts) -> ShardReceipt:
     """The receipt for a shard whose bytes are `data`."""
     digest = hashlib.sha256(data).hexdigest()
-    infos, values = metric_columns(payload.metrics)
+    infos, values = metric_columns(facts.metrics)
     row = CatalogueRow(
         unit=unit,
         sha256=digest,
-        steps=int(payload.steps),
-        start=int(payload.start),
-        seconds=float(payload.seconds),
-        unet_evaluations=int(payload.unet_evaluations),
+        steps=int(facts.steps),
+        start=int(facts.start),
+        seconds=float(facts.seconds),
+        unet_evaluations=int(facts.unet_evaluations),
         infos=infos,
         values=values,
     )
@@ -118,7 +134,8 @@ def _provenance(payload: UnitPayload) -> str:
 
 
 @contextmanager
-def _image_in_memory(image: bytes | None = None) -> Iterator[h5py.File]:
+def image_in_memory(image: bytes | None = None) -> Iterator[h5py.File]:
+    """A new HDF5 file in memory, or one from the bytes of a file; changes to it go nowhere else."""
     if image is None:
         file = h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110"))
     else:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
 from store import token
 from store.catalogue import CatalogueRow, read_catalogue
 from store.driver import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
@@ -31,7 +29,7 @@ from store.layout import (
 )
 from store.metric import MetricValues
 from store.payload import ShardReceipt, UnitPayload, check_metrics, check_payload
-from store.reader import UnitReader, damage_named, open_reader
+from store.reader import UnitReader, damage_named, open_reader, receipt_from
 from store.rebuild import RebuildReport, rebuild_indexes
 from store.records import Record, Role, Unit
 from store.seal import read_sealed
@@ -104,6 +102,11 @@ class SweepStore:
             return keys
         return {key for key in keys if (unit := self.header.units.get(key)) is not None and unit.role == role}
 
+    def shards(self) -> Iterator[tuple[str, Path]]:
+        """(key, path) of every shard that is there under its final name."""
+        for folder in SHARD_FOLDERS:
+            yield from shards(self.root, folder)
+
     def write(self, unit: Unit, payload: UnitPayload) -> ShardReceipt:
         """Write a unit's shard: whole and durable under its name when this returns, else not there.
 
@@ -128,17 +131,12 @@ class SweepStore:
         path = self.shard_path(key)
         if check:
             read_sealed(path)
-        reader = open_reader(lambda: h5py.File(path, "r", locking=False), str(path))
-        if reader.unit.key != key:
-            reader.close()
-            raise ShardDamaged(f"{path}: holds unit {reader.unit.key}, not the one that its name says")
-        return reader
+        return open_reader(path, key)
 
     def receipt(self, key: str) -> ShardReceipt:
         """The receipt of a shard that is there, after checking the whole of it. Raises ShardMissing, ShardDamaged."""
-        data = read_sealed(self.shard_path(key))
-        with self.read(key) as reader:
-            return receipt_of(data, reader.unit, reader.payload())
+        path = self.shard_path(key)
+        return receipt_from(read_sealed(path), key, str(path))
 
     def add_metrics(self, key: str, metrics: Sequence[MetricValues]) -> ShardReceipt:
         """Add metrics to a shard, or replace those of the same name; a crash leaves the old shard whole.
@@ -201,7 +199,7 @@ class SweepStore:
         """
         if self._lease is not None:
             return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
-        with self.drive("rebuild"):
+        with self.drive("rebuild", passing=True):
             return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
 
     def record_failure(
@@ -235,18 +233,25 @@ class SweepStore:
     # The driver and its workers
 
     @contextmanager
-    def drive(self, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> Iterator[Lease]:
+    def drive(
+        self, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, passing: bool = False
+    ) -> Iterator[Lease]:
         """Hold the store as its one driver; on entering, what a driver that died left undone is put right.
 
-        Raises DriverRunning where another one lives.
+        `passing` is for maintenance: `driver` then goes on telling of the driver before. Raises DriverRunning where another one lives.
         """
-        with Lease(self.root, owner, heartbeat_seconds) as lease:
+        with Lease(self.root, owner, heartbeat_seconds=heartbeat_seconds, passing=passing) as lease:
             self._lease = lease
             try:
                 rebuild_indexes(self.root, self.header.units, self.receipt)
                 yield lease
             finally:
                 self._lease = None
+
+    @property
+    def driving(self) -> bool:
+        """Whether this very object holds the lease."""
+        return self._lease is not None
 
     def driver(self) -> DriverState:
         """Who drives the store now."""

@@ -87,7 +87,7 @@ def make_table(rows: Sequence[CatalogueRow]) -> Table:
         values[:] = [read(row, ablation) for row, ablation in zip(rows, ablations, strict=True)]
         columns[name] = np.repeat(values, counts)
     columns |= _condition_columns(rows)
-    infos, absent = _chosen(rows), {}
+    infos, absent = chosen_metrics(rows), {}
     for name, info in infos.items():
         columns[name], absent[name] = _metric_column(rows, info)
     return Table(columns=columns, metrics=infos, absent={name: why for name, why in absent.items() if why})
@@ -104,7 +104,8 @@ def _condition_columns(rows: Sequence[CatalogueRow]) -> dict[str, Column]:
     return {name: np.array(lists[name], dtype=dtype) for name, dtype in _CONDITION_COLUMNS.items()}
 
 
-def _chosen(rows: Sequence[CatalogueRow]) -> dict[str, MetricInfo]:
+def chosen_metrics(rows: Sequence[CatalogueRow]) -> dict[str, MetricInfo]:
+    """The metrics of some rows by name: of each the newest version, and of its weights the most frequent."""
     sets = Counter(row.infos for row in rows)
     counted: Counter[MetricInfo] = Counter()
     for infos, count in sets.items():
