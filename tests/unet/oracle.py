@@ -17,7 +17,7 @@ from torch import nn
 
 from compute.policy.schedule import Schedule
 from store.records import Action
-from tests.unet.tiny import inputs
+from tests.unet.tiny import BATCH, SIZE, inputs
 
 Values = dict[str, torch.Tensor]
 
@@ -94,7 +94,8 @@ def look(
     replace: Mapping[str, torch.Tensor] | None = None,
     add: Mapping[str, torch.Tensor] | None = None,
     silent: Sequence[str] = (),
-    **size: int,
+    batch: int = BATCH,
+    size: int = SIZE,
 ) -> Seen:
     """Runs everything at a step with some values replaced or added to and some residual branches silenced."""
     one = Pass(replace=replace or {}, add=add or {}, skip_names=skips(unet))
@@ -106,7 +107,7 @@ def look(
         for block in unet.up_blocks:
             stack.enter_context(_removing(block.register_forward_pre_hook(one.on_up_block, with_kwargs=True)))
         with torch.enable_grad():
-            output = unet(**inputs(step, **size)).sample
+            output = unet(**inputs(step, batch, size)).sample
             names = list(one.values)
             found = torch.autograd.grad(output.sum(), [one.values[name] for name in names], allow_unused=True)
     return Seen(
@@ -124,12 +125,12 @@ def _removing(handle: Any) -> Iterator[None]:
         handle.remove()
 
 
-def run_everything(unet: Any, schedule: Schedule, **size: int) -> list[Seen | None]:
+def run_everything(unet: Any, schedule: Schedule, batch: int = BATCH, size: int = SIZE) -> list[Seen | None]:
     """Every step of a schedule with all modules running; None where `unet` is reused.
 
     A value is reused from the last earlier steps at which it was computed and mattered.
     """
-    shapes = look(unet, 0, **size).values
+    shapes = look(unet, 0, batch=batch, size=size).values
     history: dict[str, list[tuple[int, torch.Tensor, torch.Tensor | None]]] = {}
     seen: list[Seen | None] = []
     for step in range(schedule.steps):
@@ -141,11 +142,11 @@ def run_everything(unet: Any, schedule: Schedule, **size: int) -> list[Seen | No
         replace |= {name: line(row[name], step, history, name, 1) for name in row if row[name].name == "reuse"}
         add = {name: line(row[name], step, history, name, 2) for name in row if row[name].name == "reuse_delta"}
         silent = [name for name in row if row[name].name in ("bypass", "reuse_delta")]
-        one = look(unet, step, replace, add, silent, **size)
+        one = look(unet, step, replace, add, silent, batch, size)
         for name in one.mattered - set(row):
             shortcut = None
             if any(schedule.action(later, name).name == "reuse_delta" for later in range(step, schedule.steps)):
-                shortcut = look(unet, step, replace, add, [*silent, name], **size).values[name]
+                shortcut = look(unet, step, replace, add, [*silent, name], batch, size).values[name]
             residual = None if shortcut is None else one.values[name] - shortcut
             history.setdefault(name, []).append((step, one.values[name], residual))
         seen.append(one)

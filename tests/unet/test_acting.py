@@ -48,10 +48,11 @@ def test_steps_without_actions_are_bit_identical(unet: Any, graph: ComponentGrap
     schedule = Schedule(steps=3, actions={1: data.draw(step_actions(graph))})
     before = state(unet)
     with acting(unet, resolve(graph, schedule)) as acts:
-        outputs = []
+        outputs = {}
         for step in range(3):
             acts.begin_step(step)
-            outputs.append(None if acts.unet_action(step) else predict(unet, step))
+            if acts.unet_action(step) is None:
+                outputs[step] = predict(unet, step)
     assert state(unet) == before
     assert torch.equal(outputs[0], predict(unet, 0))
     assert torch.equal(outputs[2], predict(unet, 2))
@@ -134,7 +135,8 @@ def test_beside_foreign_hooks(unet: Any, deepcache: ResolvedSchedule) -> None:
 def test_who_wraps_a_dispatcher_keeps_what_they_set(deepcache: ResolvedSchedule) -> None:
     """Somebody who overrides a forward inside the context and stays gets the original through a dispatcher at rest."""
     unet = make_unet()
-    plain, called = predict(unet, 0), []
+    called: list[str] = []
+    plain = predict(unet, 0)
     with acting(unet, deepcache):
         _override(unet, DEEP, called)
     assert torch.equal(predict(unet, 0), plain)

@@ -22,7 +22,7 @@ from tests.unet.tiny import inputs, predict
 
 TOLERANCE = 1e-4
 REUSE = Action(name="reuse")
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def run(unet: Any, resolved: ResolvedSchedule, start: int = 0, **size: int) -> list[torch.Tensor | None]:

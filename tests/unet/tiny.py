@@ -29,9 +29,10 @@ LAYOUT: dict[str, Any] = {
 }
 
 
-def make_unet(**changes: Any) -> UNet2DConditionModel:
+def make_unet(**changes: Any) -> Any:
     """A UNet laid out as GLIDE's; its weights are random, since diffusers starts some at zero and silences branches."""
-    unet = UNet2DConditionModel(**(LAYOUT | changes)).eval()
+    unet_class: Any = UNet2DConditionModel
+    unet = unet_class(**(LAYOUT | changes)).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in unet.named_parameters():
@@ -51,7 +52,7 @@ def inputs(step: int, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
     }
 
 
-def predict(unet: UNet2DConditionModel, step: int, batch: int = BATCH, size: int = SIZE) -> torch.Tensor:
+def predict(unet: Any, step: int, batch: int = BATCH, size: int = SIZE) -> torch.Tensor:
     """The UNet's output (B, 6, H, W) at a step."""
     with torch.no_grad():
         output: torch.Tensor = unet(**inputs(step, batch, size)).sample
