@@ -10,9 +10,10 @@ from compute.models.text import TextTransformer
 
 TEXT_LENGTH = 16
 TEXT_WIDTH = 128
-CHANNELS = (64, 64, 128)
+CHANNELS = (32, 64, 128)
 LAYERS = 2
 HEAD_CHANNELS = 32
+TIME_WIDTH = 256
 PICTURE_SIDE = 32
 TRAINING_TIMESTEPS = 1000
 
@@ -41,6 +42,7 @@ def build_unet(channels: tuple[int, int, int] = CHANNELS, layers: int = LAYERS) 
         only_cross_attention=False,
         resnet_time_scale_shift="scale_shift",
         class_embed_type="identity",
+        time_embedding_dim=TIME_WIDTH,
         flip_sin_to_cos=True,
         freq_shift=0,
     )
@@ -61,6 +63,6 @@ def build_pipeline() -> GlidePipeline:
     """An untrained glide-mini with random weights."""
     unet = build_unet()
     text = TextTransformer(
-        vocabulary=vocabulary(), length=TEXT_LENGTH, width=TEXT_WIDTH, pooled=unet.time_embedding.linear_2.out_features
+        vocabulary=vocabulary(), length=TEXT_LENGTH, width=TEXT_WIDTH, pooled=TIME_WIDTH
     )
     return GlidePipeline(text, unet, build_scheduler())
