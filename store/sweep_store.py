@@ -238,7 +238,8 @@ class SweepStore:
     ) -> Iterator[Lease]:
         """Hold the store as its one driver; on entering, what a driver that died left undone is put right.
 
-        `passing` is for maintenance: `driver` then goes on telling of the driver before. Raises DriverRunning where another one lives.
+        `passing` is for maintenance: `driver` then goes on telling of the driver before. Raises DriverRunning where
+        another one lives.
         """
         with Lease(self.root, owner, heartbeat_seconds=heartbeat_seconds, passing=passing) as lease:
             self._lease = lease

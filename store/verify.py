@@ -105,7 +105,7 @@ def _failures(store: SweepStore) -> Iterator[Finding]:
 def _shards(store: SweepStore) -> Iterator[Finding]:
     names = sorted(f"{path.parent.name}/{path.name}" for _, path in store.shards())
     manifest, bad_lines = read_manifest(store.root / MANIFEST)
-    catalogue, bad_rows = read_catalogue(store.root / CATALOGUE, store.header.units)
+    catalogue, bad_rows = read_catalogue(store.root / CATALOGUE, {})
     for file, lines in ((MANIFEST, bad_lines), (CATALOGUE, bad_rows)):
         for line in lines:
             yield Finding(kind="damaged", path=file, detail=f"line {line} cannot be read; `rebuild` puts it right")
@@ -133,7 +133,8 @@ def _shard(
         yield problem
         if problem.kind != "unlisted":
             return
-    yield from _content(store, name, data, catalogue)
+    # The row of a shard that was rewritten since is out of date, which is no damage.
+    yield from _content(store, name, data, catalogue if problem is None else {})
 
 
 def _bytes_problem(name: str, data: bytes, listed: ManifestRow | None) -> Finding | None:
@@ -141,7 +142,7 @@ def _bytes_problem(name: str, data: bytes, listed: ManifestRow | None) -> Findin
     if state == "whole":
         if listed is None:
             return Finding(kind="unlisted", path=name, detail="is whole, but not in the manifest")
-        if hashlib.sha256(data).hexdigest() != listed.sha256:
+        if (hashlib.sha256(data).hexdigest(), len(data)) != (listed.sha256, listed.size):
             return Finding(kind="unlisted", path=name, detail="is whole, but not the file that the manifest lists")
         return None
     if listed is not None:
@@ -169,5 +170,5 @@ def _content(store: SweepStore, name: str, data: bytes, catalogue: Mapping[str, 
         yield Finding(kind="foreign", path=name, detail="holds another unit than the plan has under this key")
     elif digest != store.header.settings_digest:
         yield Finding(kind="stale", path=name, detail="was made under other settings than the sweep's")
-    if (known := catalogue.get(key)) is not None and known != row and known.sha256 == row.sha256:
+    if catalogue.get(key, row) != row:
         yield Finding(kind="damaged", path=CATALOGUE, detail=f"says otherwise than {name}; delete it, or `rebuild`")

@@ -1,0 +1,135 @@
+"""verify finds any changed byte, any cut, and whatever does not belong."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from store.header import SweepHeader
+from store.payload import UnitPayload
+from store.records import Unit, content_key
+from store.sweep_store import SweepStore
+from store.verify import verify
+
+
+def found(store: SweepStore) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.path) for finding in verify(store)}
+
+
+def test_nothing_is_found_in_a_sound_store(filled: SweepStore) -> None:
+    assert verify(filled) == []
+
+
+@pytest.fixture
+def small(store: SweepStore, payload: Callable[..., UnitPayload]) -> SweepStore:
+    """A finished sweep of one baseline."""
+    baseline = store.header.plan[0]
+    with store.drive("a test"):
+        store.extend(SweepHeader(settings=store.header.settings, plan=(baseline,)))
+        store.record(store.write(baseline, payload(baseline)))
+    return store
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_hundred_flips_are_found(small: SweepStore, listed: bool) -> None:
+    """One byte anywhere, the seal's padding included, also where no manifest could tell."""
+    rng = random.Random(0)
+    path = small.shard_path(small.header.plan[0].key)
+    name = f"baselines/{path.name}"
+    whole = path.read_bytes()
+    if not listed:
+        (small.root / "manifest").unlink()
+    places = [0, 100, 511, 512, len(whole) - 1, *(rng.randrange(len(whole)) for _ in range(95))]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << rng.randrange(8))]) + whole[place + 1 :])
+        kinds = {kind for kind, where in found(small) if where == name}
+        assert kinds == {"flipped"} if listed else kinds & {"flipped", "foreign", "truncated"}, place
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_hundred_truncations_are_found(small: SweepStore, listed: bool) -> None:
+    rng = random.Random(1)
+    path = small.shard_path(small.header.plan[0].key)
+    name = f"baselines/{path.name}"
+    whole = path.read_bytes()
+    if not listed:
+        (small.root / "manifest").unlink()
+    for length in [0, 1, 512, len(whole) - 1, *(rng.randrange(512, len(whole)) for _ in range(96))]:
+        path.write_bytes(whole[:length])
+        kinds = {kind for kind, where in found(small) if where == name}
+        assert kinds == {"truncated"} if listed or length >= 512 else kinds == {"foreign"}, length
+
+
+def test_a_longer_file_is_found(filled: SweepStore) -> None:
+    path = filled.shard_path(filled.header.plan[0].key)
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert found(filled) == {("flipped", f"baselines/{path.name}")}
+
+
+def test_flips_in_the_lists_are_found(filled: SweepStore) -> None:
+    rng = random.Random(2)
+    for name in ("manifest", "catalogue"):
+        path = filled.root / name
+        whole = path.read_bytes()
+        for place in [rng.randrange(len(whole)) for _ in range(30)]:
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert found(filled) or place == len(whole) - 1, (name, place, whole[place - 20 : place + 20])
+        path.write_bytes(whole)
+
+
+def test_what_does_not_belong_is_named(
+    filled: SweepStore, payload: Callable[..., UnitPayload], ablation: Callable[[int], Unit]
+) -> None:
+    root = filled.root
+    shard = filled.shard_path(filled.header.plan[2].key)
+    other = f"units/{content_key('nobody')}.h5"
+    shutil.copy(shard, root / other)
+    (root / "units/notes.txt").write_text("mine")
+    (root / f"units/{shard.name}.17.0123456789ab.tmp").write_bytes(b"half")
+    (root / "units/\x1b[31mred\n").write_bytes(b"")
+    os.symlink("/etc/passwd", root / "stray")
+    filled.write(ablation(7), payload(ablation(7)))
+    filled.record_failure(filled.header.plan[0].key, "it failed once")
+    filled.record_failure(content_key("gone"), "it was planned once")
+    filled.shard_path(filled.header.plan[3].key).unlink()
+    assert found(filled) == {
+        ("foreign", other),
+        ("unlisted", other),
+        ("foreign", "units/notes.txt"),
+        ("stale", f"units/{shard.name}.17.0123456789ab.tmp"),
+        ("foreign", "units/?[31mred?"),
+        ("foreign", "stray"),
+        ("stale", f"units/{ablation(7).key}.h5"),
+        ("unlisted", f"units/{ablation(7).key}.h5"),
+        ("stale", f"failures/{filled.header.plan[0].key}.json"),
+        ("stale", f"failures/{content_key('gone')}.json"),
+        ("missing", f"units/{filled.header.plan[3].key}.h5"),
+    }
+
+
+def test_shards_of_other_settings_are_stale(filled: SweepStore) -> None:
+    filled.extend(SweepHeader(settings={"steps": 5}, plan=filled.header.plan))
+    assert {kind for kind, _ in found(filled)} == {"stale"}
+    assert len(found(filled)) == len(filled.header.plan)
+
+
+def test_a_unit_that_the_plan_has_otherwise_is_foreign(filled: SweepStore) -> None:
+    unit = filled.header.plan[-1]
+    changed = unit.model_copy(update={"conditions": unit.conditions[:1]})
+    filled.extend(SweepHeader(settings=filled.header.settings, plan=(*filled.header.plan[:-1], changed)))
+    assert ("foreign", f"units/{unit.key}.h5") in found(filled)
+
+
+def test_a_running_driver_is_no_finding(
+    filled: SweepStore, payload: Callable[..., UnitPayload], ablation: Callable[[int], Unit]
+) -> None:
+    filled.extend(SweepHeader(settings=filled.header.settings, plan=(*filled.header.plan, ablation(5))))
+    with filled.drive("a test"):
+        filled.write(ablation(5), payload(ablation(5)))
+        (filled.root / "units/x.h5.17.0123456789ab.tmp").write_bytes(b"half")
+        assert verify(filled) == []
+    assert {kind for kind, _ in found(filled)} == {"unlisted", "stale"}
