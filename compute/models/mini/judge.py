@@ -6,8 +6,10 @@ object are read as "unclear": the judge is trained on blends and broken sprites 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compute.models.mini.scenes import AXES, BACKGROUNDS, OBJECTS, Axis, Scene
+from compute.models.mini.scenes import AXES, BACKGROUNDS, OBJECTS, Axis, Scene, UnreadableCaption
 
 JUDGE_FILE = Path(__file__).parent / "weights" / "judge.safetensors"
 NOBODY = "nobody"  # the second slot of a single object
@@ -95,7 +97,27 @@ class Judge(nn.Module):
             for a, s, b in zip(axis, slots, background, strict=True)
         ]
 
+    def fidelity(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> dict[str, Float[Tensor, "B"]]:
+        """Each share of `Fidelity` for every picture; NaN where the prompt is no caption of this world."""
+        rows = []
+        for reading, prompt in zip(self.read(pictures), prompts, strict=True):
+            try:
+                rows.append(astuple(fidelity(reading, Scene.parse(prompt))))
+            except UnreadableCaption:
+                rows.append((float("nan"),) * len(fields(Fidelity)))
+        columns = torch.tensor(rows).reshape(len(rows), len(fields(Fidelity))).T
+        return {field.name: column for field, column in zip(fields(Fidelity), columns, strict=True)}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its weights."""
+        whole = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            whole.update(f"{name} {tuple(value.shape)}".encode() + value.cpu().numpy().tobytes())
+        return whole.hexdigest()
+
     def save(self, path: Path) -> None:
+        """Write the weights as safetensors, in half precision."""
         save_file({name: value.half().contiguous() for name, value in self.state_dict().items()}, path)
 
     @staticmethod

@@ -1,0 +1,73 @@
+"""A sweep from its plan to its store: what is missing is executed, what comes back is recorded."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+from compute.sweep.executor import Done, Executor, Failed, Outcome, SweepStopped
+from store.records import Unit
+from store.sweep_store import SweepStore
+
+
+class Watcher(Protocol):
+    """Sees a sweep's progress."""
+
+    def ended(self, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """How a run of a sweep ended: units executed now, there before, and failed."""
+
+    executed: int
+    resumed: int
+    failed: int
+
+
+def run_sweep(store: SweepStore, make_executor: Callable[[], Executor], watcher: Watcher) -> SweepResult:
+    """Execute what the store plans and lacks. Failed units of an earlier run are tried again.
+
+    Ablations start from their baseline's stored states, so baselines are executed first; where a baseline fails, the
+    units that need it fail with it.
+    """
+    with store.drive(getpass.getuser()) as lease:
+        plan, present = store.header.plan, store.present()
+        missing = [unit for unit in plan if unit.key not in present]
+        executed = failed = 0
+        if missing:
+            with closing(make_executor()) as executor:
+                for outcome in _outcomes(executor, missing, present):
+                    if lease.lost:
+                        raise SweepStopped(f"{store.root}: another driver took this store over; this one stops")
+                    _record(store, outcome)
+                    watcher.ended(outcome)
+                    executed += isinstance(outcome, Done)
+                    failed += isinstance(outcome, Failed)
+        if failed:
+            lease.stop(f"finished, {failed} units failed")
+        return SweepResult(executed=executed, resumed=len(plan) - len(missing), failed=failed)
+
+
+def _outcomes(executor: Executor, missing: Sequence[Unit], present: set[str]) -> Iterator[Outcome]:
+    there = set(present)
+    for outcome in executor.execute([unit for unit in missing if unit.baseline is None]):
+        if isinstance(outcome, Done):
+            there.add(outcome.unit.key)
+        yield outcome
+    others = [unit for unit in missing if unit.baseline is not None]
+    for unit in others:
+        if unit.baseline not in there:
+            yield Failed(unit=unit, reason="its baseline failed", attempts=0)
+    yield from executor.execute([unit for unit in others if unit.baseline in there])
+
+
+def _record(store: SweepStore, outcome: Outcome) -> None:
+    if isinstance(outcome, Done):
+        store.record(outcome.receipt)
+    else:
+        store.record_failure(outcome.unit.key, outcome.reason, attempts=outcome.attempts, details=outcome.details)
+

@@ -1,0 +1,213 @@
+"""Starting, extending, describing and measuring a sweep: what the command line and other programs call."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from compute.config import SweepConfig
+from compute.diffusion.noise import initial_noise
+from compute.diffusion.samplers import make_scheduler
+from compute.models.load import Model, ModelSource
+from compute.policy.liveness import resolve
+from compute.progress import Bar
+from compute.progress import bar as progress_bar
+from compute.provenance import provenance
+from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor
+from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
+from compute.sweep.run import SweepResult, run_sweep
+from compute.sweep.worker import WorkerSpec, measured, metrics_for
+from store.errors import NotASweep
+from store.header import SweepHeader
+from store.records import Unit
+from store.sweep_store import SweepStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A sweep that could start: its configuration, model and plan."""
+
+    config: SweepConfig
+    source: ModelSource
+    model: Model
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a plan costs. Evaluations are forward passes of the UNet for one condition (with guidance, two rows)."""
+
+    units: int
+    evaluations: int
+    naive_evaluations: int
+    """Of a sweep that starts every run at step 0."""
+    bytes: int
+    """Upper bound: before compression."""
+    seconds: float
+    """On this machine, one worker, from a forward pass timed now."""
+
+
+def prepare(config: SweepConfig, folder: Path) -> Prepared:
+    """Everything that can be wrong with a configuration shows here, before anything is written."""
+    source = ModelSource.find(config.model)
+    model = source.load()
+    scheduler = make_scheduler(model.pipe.scheduler.config, config.sampler)
+    settings = settings_of(config, source.digest, dict(scheduler.config))
+    metrics_for(source, config.metrics, None, "cpu")
+    return Prepared(config=config, source=source, model=model, plan=make_plan(config, settings, model.graph, folder))
+
+
+def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> SweepStore:
+    """The sweep's store, made or extended so that it plans this plan's units, too; with `replan`, only these.
+
+    Raises what the store raises, and NotASweep for a store whose numbers would not compare.
+    """
+    plan = prepared.plan
+    header = SweepHeader(
+        config=prepared.config.model_dump(mode="json"),
+        settings=dict(plan.settings),
+        plan=plan.units,
+        provenance={**provenance(), "model": prepared.source.name},
+    )
+    if not (path / "sweep.json").exists():
+        return SweepStore.create(path, header)
+    store = SweepStore.open(path)
+    if store.header.settings != header.settings:
+        changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]
+        raise NotASweep(
+            f"{path}: holds a sweep with another {', '.join(changed)}; numbers of both would not compare: use another --store"
+        )
+    units = plan.units if replan else tuple({**store.header.units, **{unit.key: unit for unit in plan.units}}.values())
+    if units != store.header.plan:
+        with store.drive("extend", passing=True):
+            store.extend(header.model_copy(update={"plan": units}))
+    return store
+
+
+def run(
+    prepared: Prepared, store: SweepStore, bar: Bar, *, address: str, workers: int | None, lpips_trunk: Path | None = None
+) -> SweepResult:
+    """Execute what the store lacks; `address` is serial, local, auto or a Ray cluster's."""
+    config = prepared.config
+    count = workers or config.workers or default_workers(config)
+    cores = os.cpu_count() or 1
+    threads = config.threads_per_worker or max(1, cores if address == "serial" else cores // count)
+    cuda = config.gpus_per_worker > 0 or (address == "serial" and torch.cuda.is_available())
+    spec = WorkerSpec(
+        store=store.root,
+        token=store.new_token(),
+        source=prepared.source,
+        sampler=config.sampler,
+        dtype=config.dtype,
+        metrics=config.metrics,
+        keep=config.keep,
+        threads=threads,
+        device="cuda" if cuda else "cpu",
+        lpips_trunk=lpips_trunk,
+    )
+
+    def executor() -> Executor:
+        if address == "serial":
+            return SerialExecutor(spec, retries=config.retries)
+        from compute.sweep.ray_executor import RayExecutor
+
+        return RayExecutor(
+            spec, address=address, workers=count, threads=threads, gpus=config.gpus_per_worker, retries=config.retries
+        )
+
+    return run_sweep(store, executor, _BarWatcher(bar))
+
+
+def default_workers(config: SweepConfig) -> int:
+    """As many as the GPUs carry; on the CPU one for each two cores."""
+    if config.gpus_per_worker > 0 and torch.cuda.is_available():
+        return max(1, int(torch.cuda.device_count() / config.gpus_per_worker))
+    return max(1, (os.cpu_count() or 1) // (config.threads_per_worker or 2))
+
+
+def cost(prepared: Prepared) -> Cost:
+    """Units, UNet evaluations, disk and time of a plan."""
+    steps, graph = prepared.config.sampler.steps, prepared.model.graph
+    channels, height, width = prepared.model.picture_shape
+    picture = channels * height * width
+    evaluations = naive = size = 0
+    for unit in prepared.plan.units:
+        resolved = resolve(graph, schedule_of(unit.intervention, steps))
+        start = first_step(unit.intervention, resolved)
+        evaluations += unet_evaluations(resolved, start) * len(unit.conditions)
+        naive += unet_evaluations(resolved, 0) * len(unit.conditions)
+        size += _kept_bytes(prepared.config, unit, steps - start, picture)
+    return Cost(
+        units=len(prepared.plan.units),
+        evaluations=evaluations,
+        naive_evaluations=naive,
+        bytes=size,
+        seconds=evaluations * seconds_per_evaluation(prepared),
+    )
+
+
+def _kept_bytes(config: SweepConfig, unit: Unit, states: int, picture: int) -> int:
+    pictures = len(unit.conditions) * picture
+    if unit.role == "baseline":
+        return (2 * states + 2) * 4 * pictures
+    width = 4 if config.keep.precision == "float32" else 2
+    every = [which for which in (config.keep.x_t, config.keep.pred_x0) if which != "final"]
+    kept = sum(states if which == "all" else -(-states // int(which)) for which in every)
+    return (kept * width + 4) * pictures
+
+
+@torch.inference_mode()
+def seconds_per_evaluation(prepared: Prepared, repeats: int = 3) -> float:
+    """Seconds of a forward pass for one condition at the config's batch, timed here and now: the median."""
+    batch = prepared.config.conditions_per_unit
+    x_t = initial_noise(range(2 * batch), prepared.model.picture_shape)
+    text = prepared.model.encode(("",) * batch)
+    took = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        prepared.model.pipe.unet(
+            x_t, torch.tensor(500), encoder_hidden_states=text.sequence, class_labels=text.pooled
+        )
+        took.append(time.perf_counter() - began)
+    return sorted(took[1:])[repeats // 2] / batch
+
+
+def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None = None) -> tuple[int, dict[str, str]]:
+    """Add metrics to every finished unit from its stored pictures, without running the model.
+
+    Returns the number of units, and of each metric that cannot be had here the reason.
+    """
+    source = ModelSource.find(str(store.header.config.get("model", "")))
+    wanted = metrics_for(source, names, lpips_trunk, "cpu")
+    present = store.present()
+    units = [unit for unit in store.header.plan if unit.key in present]
+    with store.drive("measure", passing=True), progress_bar("measure", len(units)) as bar:
+        for unit in units:
+            with store.read(unit.key) as reader:
+                final = reader.final
+            baseline = None
+            if unit.baseline is not None:
+                with store.read(unit.baseline) as reader:
+                    baseline = reader.final
+            store.record(store.add_metrics(unit.key, measured(wanted, final, baseline, unit)))
+            bar.advance()
+    return len(units), dict(wanted.absent)
+
+
+class _BarWatcher:
+    """Shows a sweep's outcomes on a bar."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar, self._failed = bar, 0
+
+    def ended(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            self._failed += 1
+            self._bar.tell(f"failed: {outcome.unit.intervention or 'baseline'}: {outcome.reason}")
+        self._bar.advance(f"{self._failed} failed" if self._failed else "")
+

@@ -1,0 +1,233 @@
+"""The worker: executes one unit after another on one device and writes their shards."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from compute.config import Kept
+from compute.metrics.distance import trajectory_distances
+from compute.diffusion.noise import initial_noise
+from compute.diffusion.sample import sample
+from compute.diffusion.samplers import SamplerConfig, make_scheduler
+from compute.metrics.registry import MetricSet, Sources, metrics
+from compute.models.load import ModelSource, judge_for
+from compute.policy.liveness import ResolvedSchedule, resolve
+from compute.provenance import provenance
+from compute.sweep.plan import first_step, schedule_of, unet_evaluations
+from compute.unet import acting
+from store.errors import SkipscopeError
+from store.metric import MetricValues
+from store.payload import ShardReceipt, UnitPayload
+from store.records import Condition, Reseed, Unit
+from store.sweep_store import SweepStore
+
+_BASELINES_KEPT = 4
+
+
+class WorkerRefused(SkipscopeError):
+    """A worker that cannot work for this sweep: another folder, other weights, no device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """All that a worker needs to know; plain data, so that it travels."""
+
+    store: Path
+    token: str
+    source: ModelSource
+    sampler: SamplerConfig
+    dtype: str
+    metrics: tuple[str, ...]
+    keep: Kept
+    threads: int | None = None
+    device: str = "cpu"
+    lpips_trunk: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trajectory:
+    """A run's states as they came: `x_t` of states start … N, `pred_x0` of steps start … N-1, all float32."""
+
+    start: int
+    x_t: npt.NDArray[np.float32]  # (N - start + 1, B, C, H, W)
+    pred_x0: npt.NDArray[np.float32]  # (N - start, B, C, H, W)
+
+
+class Worker:
+    """A loaded model with what executing units needs. Raises WorkerRefused when it is made in the wrong place."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+        self.store = SweepStore.open(spec.store)
+        if not self.store.sees_token(spec.token):
+            raise WorkerRefused(
+                f"{spec.store}: a worker on {provenance().get('host')} sees another folder of this name than the "
+                "driver; put the store on a file system that driver and workers share"
+            )
+        if spec.threads:
+            torch.set_num_threads(spec.threads)
+        self.device = torch.device(spec.device)
+        self.model = spec.source.load(device=self.device, dtype=getattr(torch, spec.dtype))
+        self.scheduler = make_scheduler(self.model.pipe.scheduler.config, spec.sampler)
+        self._metrics = metrics_for(spec.source, spec.metrics, spec.lpips_trunk, spec.device)
+        self._provenance = {**provenance(), "device": str(self.device), "dtype": spec.dtype, "weights": spec.source.digest}
+        self._baselines: OrderedDict[str, Trajectory] = OrderedDict()
+
+    def run(self, unit: Unit) -> ShardReceipt:
+        """Execute a unit and write its shard. Raises what went wrong; then nothing of the unit is visible."""
+        return self.store.write(unit, self.compute(unit))
+
+    def compute(self, unit: Unit) -> UnitPayload:
+        """Execute a unit without writing it."""
+        began = time.perf_counter()
+        steps = self.spec.sampler.steps
+        resolved = resolve(self.model.graph, schedule_of(unit.intervention, steps))
+        start = first_step(unit.intervention, resolved)
+        baseline = None if unit.baseline is None else self._baseline(unit.baseline)
+        own = self._run(unit.conditions, _seeds(unit), resolved, start, baseline)
+        if baseline is None:
+            distances: Mapping[Any, Any] = {}
+        else:
+            distances = trajectory_distances(own.x_t[1:], own.pred_x0, baseline.x_t[start + 1 :], baseline.pred_x0[start:])
+        keep = Kept(x_t="all", pred_x0="all", precision="float32") if unit.role == "baseline" else self.spec.keep
+        x_t, x_t_steps = _kept(own.x_t, keep.x_t, start, keep.precision)
+        pred_x0, pred_x0_steps = _kept(own.pred_x0, keep.pred_x0, start, keep.precision)
+        final = own.x_t[-1].clip(-1, 1)
+        return UnitPayload(
+            steps=steps,
+            start=start,
+            final=final,
+            x_t=x_t,
+            x_t_steps=x_t_steps,
+            pred_x0=pred_x0,
+            pred_x0_steps=pred_x0_steps,
+            distances=distances,
+            metrics=measured(self._metrics, final, None if baseline is None else baseline.x_t[-1], unit, self.device),
+            seconds=time.perf_counter() - began,
+            unet_evaluations=unet_evaluations(resolved, start),
+            provenance=self._provenance,
+        )
+
+    def _run(
+        self,
+        conditions: Sequence[Condition],
+        seeds: Sequence[int],
+        resolved: ResolvedSchedule,
+        start: int,
+        baseline: Trajectory | None,
+        rows: slice = slice(None),
+    ) -> Trajectory:
+        """The trajectory of a unit's conditions; where memory does not suffice, of each half after the other."""
+        try:
+            return self._trajectory(conditions[rows], seeds[rows], resolved, start, baseline, rows)
+        except torch.OutOfMemoryError:
+            first, last, _ = rows.indices(len(conditions))
+            if last - first == 1:
+                raise
+            middle = (first + last) // 2
+        torch.cuda.empty_cache()
+        halves = [
+            self._run(conditions, seeds, resolved, start, baseline, part)
+            for part in (slice(first, middle), slice(middle, last))
+        ]
+        return Trajectory(
+            start=start,
+            x_t=np.concatenate([half.x_t for half in halves], axis=1),
+            pred_x0=np.concatenate([half.pred_x0 for half in halves], axis=1),
+        )
+
+    def _trajectory(
+        self,
+        conditions: Sequence[Condition],
+        seeds: Sequence[int],
+        resolved: ResolvedSchedule,
+        start: int,
+        baseline: Trajectory | None,
+        rows: slice,
+    ) -> Trajectory:
+        if start and baseline is not None:
+            x_t = torch.from_numpy(baseline.x_t[start, rows]).to(self.device)
+        else:
+            x_t = initial_noise(seeds, self.model.picture_shape, device=self.device)
+        text = self.model.encode(tuple(condition.prompt for condition in conditions))
+        guidance = torch.tensor([condition.guidance for condition in conditions])
+        states, predictions = [x_t], []
+        unet = self.model.pipe.unet
+        with acting(unet, resolved) as acts:
+            for step in sample(
+                unet, self.scheduler, text, x_t, seeds=seeds, guidance=guidance, start=start, acts=acts
+            ):
+                states.append(step.x_next)
+                predictions.append(step.pred_x0)
+        return Trajectory(start=start, x_t=_numpy(states), pred_x0=_numpy(predictions))
+
+    def _baseline(self, key: str) -> Trajectory:
+        """The stored trajectory of a baseline; the last few stay in memory."""
+        if key not in self._baselines:
+            with self.store.read(key) as reader:
+                payload = reader.payload()
+            assert payload.x_t is not None and payload.pred_x0 is not None
+            self._baselines[key] = Trajectory(start=0, x_t=payload.x_t, pred_x0=payload.pred_x0)
+        self._baselines.move_to_end(key)
+        while len(self._baselines) > _BASELINES_KEPT:
+            self._baselines.popitem(last=False)
+        return self._baselines[key]
+
+
+def metrics_for(source: ModelSource, names: Sequence[str], lpips_trunk: Path | None, device: str) -> MetricSet:
+    """The metrics of these names for a model: with its judge, if it has one."""
+    return metrics(names, Sources(lpips_trunk=lpips_trunk, judge=judge_for(source), device=device))
+
+
+def measured(
+    wanted: MetricSet,
+    final: npt.NDArray[np.float32],
+    baseline: npt.NDArray[np.float32] | None,
+    unit: Unit,
+    device: torch.device | str = "cpu",
+) -> tuple[MetricValues, ...]:
+    """Every metric of a unit's final pictures; of a baseline only those that need no other picture."""
+    pictures = torch.from_numpy(np.ascontiguousarray(final, dtype=np.float32)).to(device)
+    against = pictures if baseline is None else torch.from_numpy(np.ascontiguousarray(baseline, np.float32)).to(device)
+    numbers = wanted.compute(pictures, against, [condition.prompt for condition in unit.conditions])
+    values = []
+    for name, metric in wanted.descriptors.items():
+        if metric.paired and baseline is None:
+            continue
+        if name in wanted.absent:
+            values.append(MetricValues(info=metric.info, absent=wanted.absent[name]))
+        else:
+            values.append(MetricValues(info=metric.info, values=numbers[name]))
+    return tuple(values)
+
+
+def _seeds(unit: Unit) -> list[int]:
+    offset = unit.intervention.offset if isinstance(unit.intervention, Reseed) else 0
+    return [(condition.seed + offset) % 2**63 for condition in unit.conditions]
+
+
+def _numpy(states: list[Tensor]) -> npt.NDArray[np.float32]:
+    stacked: npt.NDArray[np.float32] = torch.stack(states).float().cpu().numpy()
+    return stacked
+
+
+def _kept(
+    states: npt.NDArray[np.float32], which: str | int, start: int, precision: str
+) -> tuple[npt.NDArray[Any] | None, tuple[int, ...]]:
+    if which == "final":
+        return None, ()
+    every = 1 if which == "all" else int(which)
+    steps = [step for step in range(start, start + len(states)) if step % every == 0]
+    if not steps:
+        return None, ()
+    return states[[step - start for step in steps]].astype(precision), tuple(steps)
