@@ -8,28 +8,25 @@ the owner; its modification time is the heartbeat, and where locks do not reach,
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 from pydantic import ValidationError
 
+from store.claim import claimed, is_gone, locked_guard, machine
 from store.errors import DriverRunning, StoreError
 from store.files import read_file, replace_file
-from store.layout import DRIVER, DRIVER_CLAIM, DRIVER_GUARD
+from store.layout import DRIVER
 from store.records import Record
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
-_CLAIM_STALE_SECONDS = 30.0
 _LIMIT = 1 << 16
 
 
@@ -68,7 +65,7 @@ def driver_state(root: Path) -> DriverState:
         return DriverState(state="never")
     record, beat = found
     age = max(0.0, time.time() - beat)
-    alive = record.state == "running" and age < STALE_SECONDS and not _is_gone(record)
+    alive = record.state == "running" and age < STALE_SECONDS and not is_gone(record.pid, record.machine)
     state: Literal["running", "stopped", "died"] = (
         "stopped" if record.state == "stopped" else "running" if alive else "died"
     )
@@ -102,7 +99,7 @@ class Lease:
             state="running",
             owner=owner,
             host=socket.gethostname(),
-            machine=_machine(),
+            machine=machine(),
             pid=os.getpid(),
             since=time.time(),
             nonce=secrets.token_hex(16),
@@ -128,9 +125,12 @@ class Lease:
         self._reason = reason
 
     def __enter__(self) -> Lease:
-        self._guard = _locked_guard(self._root)
+        self._guard, held = locked_guard(self._root)
+        if held:
+            found = _read(self._root)
+            raise _running(self._root, found[0] if found else None)
         try:
-            with _claimed(self._root) as now:
+            with claimed(self._root) as now:
                 self._before = self._refuse_if_driven(now)
                 self._write(self._record)
         except BaseException:
@@ -172,7 +172,7 @@ class Lease:
         same_machine_and_gone = (
             record.machine == self._record.machine and self._guard is not None and record.pid != os.getpid()
         )
-        if now - beat < STALE_SECONDS and not same_machine_and_gone and not _is_gone(record):
+        if now - beat < STALE_SECONDS and not same_machine_and_gone and not is_gone(record.pid, record.machine):
             raise _running(self._root, record)
         return found
 
@@ -213,74 +213,3 @@ def _read(root: Path) -> tuple[DriverRecord, float] | None:
 def _running(root: Path, record: DriverRecord | None) -> DriverRunning:
     who = f"{record.owner} on {record.host}, process {record.pid}" if record else "another process"
     return DriverRunning(f"{root}: is driven by {who}; wait for it, stop it, or use another store")
-
-
-def _locked_guard(root: Path) -> int | None:
-    """A descriptor that holds the guard's lock, or None where the file system has no locks."""
-    descriptor = os.open(root / DRIVER_GUARD, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            found = _read(root)
-            raise _running(root, found[0] if found else None) from error
-        return None
-    return descriptor
-
-
-@contextlib.contextmanager
-def _claimed(root: Path) -> Iterator[float]:
-    """Hold `driver.claim` for the moment of taking a lease; gives the present time by the file server's clock."""
-    path = root / DRIVER_CLAIM
-    deadline = time.monotonic() + _CLAIM_STALE_SECONDS + 5
-    while True:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-            break
-        except FileExistsError:
-            _drop_stale_claim(path)
-            if time.monotonic() > deadline:
-                raise DriverRunning(f"{root}: another process is taking the lease; try again") from None
-            time.sleep(0.05)
-        except OSError as error:
-            raise StoreError(f"{root}: cannot be driven: {error.strerror}") from error
-    try:
-        yield os.fstat(descriptor).st_mtime
-    finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
-
-
-def _drop_stale_claim(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - path.lstat().st_mtime > _CLAIM_STALE_SECONDS:
-            path.unlink()
-
-
-def _machine() -> str:
-    """An identity under which process ids mean the same: this boot of this kernel, this process namespace."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join(parts)
-
-
-def _is_gone(record: DriverRecord) -> bool:
-    """Whether the owner is known to be dead; False where it cannot be known."""
-    if record.machine != _machine() or record.pid <= 0:
-        return False
-    try:
-        os.kill(record.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    try:
-        state = (
-            Path(f"/proc/{record.pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-        )
-    except OSError:
-        return False
-    return state in "ZX"

@@ -130,14 +130,14 @@ class Elements:
 
     def attribute(self, name: str, kind: type) -> Any:
         """A scalar attribute: `kind` is str, int or float. Raises ShardDamaged for any other value."""
-        if name not in self._group.attrs:
-            raise self.fail(f"attribute {name} of {self._group.name}", "is missing")
-        if self._group.attrs.get_id(name).shape != ():
-            raise self.fail(f"attribute {name} of {self._group.name}", "is not one value")
-        value = self._group.attrs[name]
+        where = f"attribute {name}"
+        try:
+            value = self._group.attrs[name]
+        except KeyError:
+            raise self.fail(where, "is missing") from None
         plain = value.item() if isinstance(value, np.generic) else value
         if type(plain) is not kind or (isinstance(plain, float) and not math.isfinite(plain)):
-            raise self.fail(f"attribute {name} of {self._group.name}", f"is {str(plain)[:40]!r}, not a {kind.__name__}")
+            raise self.fail(where, f"is {str(plain)[:40]!r}, not a {kind.__name__}")
         return plain
 
     def optional_attribute(self, name: str, kind: type) -> Any:

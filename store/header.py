@@ -154,7 +154,7 @@ def _neither(root: Path, data: bytes) -> StoreError:
     """The error for a `sweep.json` that does not begin as ours do."""
     path = root / HEADER
     try:
-        document = parse_json(data, path)
+        document = parse_json(data, f"{path}: is damaged")
     except StoreError as error:
         return SweepDamaged(f"{error}; restore it from a copy, or start the sweep in another folder")
     if not isinstance(document, dict) or document.get("format") != FORMAT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from store import token
@@ -197,9 +197,7 @@ class SweepStore:
 
         Raises DriverRunning if somebody else drives the store.
         """
-        if self._lease is not None:
-            return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
-        with self.drive("rebuild", passing=True):
+        with nullcontext() if self.driving else Lease(self.root, "rebuild", passing=True):
             return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
 
     def record_failure(
@@ -244,7 +242,7 @@ class SweepStore:
         with Lease(self.root, owner, heartbeat_seconds=heartbeat_seconds, passing=passing) as lease:
             self._lease = lease
             try:
-                rebuild_indexes(self.root, self.header.units, self.receipt)
+                self.rebuild()
                 yield lease
             finally:
                 self._lease = None

@@ -1,0 +1,210 @@
+"""Manifest, catalogue and table: appended to, cut by crashes, deleted, rebuilt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from store.errors import PayloadError, ShardMissing, StoreError
+from store.header import SweepHeader
+from store.metric import MetricInfo, MetricValues
+from store.payload import UnitPayload
+from store.records import Unit, content_key
+from store.sweep_store import SweepStore
+from store.table import COLUMNS, SweepReader
+from store.verify import verify
+
+Payloads = Callable[..., UnitPayload]
+LISTS = ("manifest", "catalogue")
+
+
+def test_a_deleted_catalogue_is_rebuilt_as_it_was(filled: SweepStore) -> None:
+    filled.rebuild()
+    before = {name: (filled.root / name).read_bytes() for name in LISTS}
+    for gone in (LISTS[:1], LISTS[1:], LISTS):
+        for name in gone:
+            (filled.root / name).unlink()
+        assert filled.rebuild().read == len(filled.header.plan)
+        assert {name: (filled.root / name).read_bytes() for name in LISTS} == before
+    report = filled.rebuild()
+    assert (report.read, report.dropped, report.unreadable) == (0, 0, ())
+
+
+def test_the_table_needs_no_catalogue(filled: SweepStore) -> None:
+    before = SweepReader(filled.root).table()
+    (filled.root / "catalogue").unlink()
+    after = SweepReader(filled.root).table()
+    assert before.metrics == after.metrics and list(before) == list(after)
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+def test_a_line_cut_by_a_crash_is_ignored_and_healed(filled: SweepStore, payload: Payloads) -> None:
+    rows = filled.catalogue()
+    for name in LISTS:
+        path = filled.root / name
+        path.write_bytes(path.read_bytes()[:-20])
+    assert filled.catalogue() == rows
+    with filled.drive("the next driver"):
+        pass
+    assert verify(filled) == []
+    for name in LISTS:
+        path = filled.root / name
+        path.write_bytes(path.read_bytes() + b'{"half of a li')
+    with filled.drive("the next driver"):
+        filled.record(filled.receipt(filled.header.plan[0].key))
+    assert verify(filled) == []
+
+
+def test_rebuilding_drops_what_is_gone_and_keeps_what_is_damaged(filled: SweepStore) -> None:
+    gone, damaged = (filled.shard_path(unit.key) for unit in filled.header.plan[2:4])
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    report = filled.rebuild()
+    assert report.unreadable == (f"units/{damaged.name}",)
+    assert report.dropped == 3
+    assert [(it.kind, it.path) for it in verify(filled)] == [("truncated", f"units/{damaged.name}")]
+
+
+def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
+    unit = filled.header.plan[2]
+    with filled.read(unit.key) as reader:
+        before = reader.payload()
+    lpips = MetricInfo(name="lpips", direction="lower", low=0, weights="ab12")
+    receipt = filled.add_metrics(unit.key, [MetricValues(info=lpips, values=np.array([0.25, 0.5]))])
+    assert [(it.kind, it.path) for it in verify(filled)] == [("unlisted", f"units/{unit.key}.h5")]
+    with filled.drive("measure"):
+        filled.record(receipt)
+    assert verify(filled) == []
+    with filled.read(unit.key, check=True) as reader:
+        after = reader.payload()
+    np.testing.assert_array_equal(after.x_t, before.x_t)
+    assert [metric.info.name for metric in after.metrics] == ["lpips", "psnr"]
+    assert after.metrics[0].info == lpips and after.metrics[0].values is not None
+    np.testing.assert_array_equal(after.metrics[0].values, [0.25, 0.5])
+    with pytest.raises(PayloadError, match="metric lpips: 3 values for 2 conditions"):
+        filled.add_metrics(unit.key, [MetricValues(info=lpips, values=np.zeros(3))])
+    with pytest.raises(ShardMissing, match="holds no shard of unit"):
+        filled.add_metrics(content_key("nobody"), [])
+
+
+def test_a_crash_after_measuring_is_healed_by_the_next_driver(filled: SweepStore) -> None:
+    key = filled.header.plan[2].key
+    info = MetricInfo(name="mse", direction="lower", low=0)
+    filled.add_metrics(key, [MetricValues(info=info, values=np.array([1.0, 2.0]))])
+    with filled.drive("the next driver"):
+        pass
+    assert verify(filled) == []
+    assert info in filled.catalogue()[key].infos
+
+
+def test_the_table_is_tidy(filled: SweepStore) -> None:
+    table = SweepReader(filled.root).table()
+    plan = filled.header.plan
+    assert tuple(table)[: len(COLUMNS)] == COLUMNS
+    assert tuple(table)[len(COLUMNS) :] == ("lpips", "psnr") == tuple(table.metrics)
+    assert {len(column) for column in table.values()} == {2 * len(plan)} == {table.rows}
+    assert table["key"].tolist() == [unit.key for unit in plan for _ in range(2)]
+    assert table["role"].tolist()[:5] == ["baseline"] * 2 + ["control"] * 2 + ["ablation"]
+    assert table["components"].tolist()[3:6] == ["", "down_blocks.0.resnets.0", "down_blocks.0.resnets.0"]
+    assert table["window_start"].tolist()[2:5] == [-1, -1, 1]
+    assert table["seed_offset"].tolist()[1:5] == [0, 1000, 1000, 0]
+    assert table["condition"].tolist()[:4] == [0, 1, 0, 1]
+    assert table["prompt"].tolist()[:2] == [condition.prompt for condition in plan[0].conditions]
+    assert table["seed"].dtype == np.int64 and table["guidance"].dtype == np.float64
+    np.testing.assert_array_equal(table["psnr"], [np.inf, 20.5] * len(plan))
+    assert np.isnan(table["lpips"]).all()
+    assert table.absent == {"lpips": ("its weights are not here",)}
+
+
+def test_values_that_do_not_compare_are_not_mixed(filled: SweepStore) -> None:
+    newer = MetricInfo(name="psnr", version=3, direction="higher", low=0)
+    with filled.drive("measure"):
+        receipt = filled.add_metrics(filled.header.plan[0].key, [MetricValues(info=newer, values=np.array([1.0, 2.0]))])
+        filled.record(receipt)
+    table = SweepReader(filled.root).table()
+    assert table.metrics["psnr"] == newer
+    np.testing.assert_array_equal(table["psnr"][:2], [1.0, 2.0])
+    assert np.isnan(table["psnr"][2:]).all()
+    assert table.absent["psnr"] == ("was measured by version 2 or other weights; measure again",)
+
+
+def test_unplanned_units_stand_in_the_table_only_when_asked_for(filled: SweepStore) -> None:
+    filled.extend(SweepHeader(settings=filled.header.settings, plan=filled.header.plan[:2]))
+    reader = SweepReader(filled.root)
+    assert reader.table().rows == 4
+    assert reader.table(unplanned=True).rows == 10
+    assert reader.store.status_counts().unplanned == 3
+
+
+def test_an_empty_sweep_has_an_empty_table(store: SweepStore) -> None:
+    table = SweepReader(store.root).table()
+    assert table.rows == 0 and tuple(table) == COLUMNS
+
+
+def test_counts_and_failures(store: SweepStore, payload: Payloads, ablation: Callable[[int], Unit]) -> None:
+    plan = store.header.plan
+    store.record_failure(plan[0].key, "out of memory", attempts=3, details="a traceback")
+    store.record_failure(plan[1].key, "a bug")
+    with store.drive("a test"):
+        store.record(store.write(plan[0], payload(plan[0])))
+        store.record(store.write(ablation(9), payload(ablation(9))))
+    counts = store.status_counts()
+    assert (counts.planned, counts.done, counts.failed, counts.left, counts.unplanned) == (5, 1, 1, 3, 1)
+    failure = store.failures()[plan[1].key]
+    assert (failure.reason, failure.attempts, set(store.failures())) == ("a bug", 1, {plan[1].key})
+    (store.root / f"failures/{plan[1].key}.json").write_text("[")
+    assert "cannot be read" in store.failures()[plan[1].key].reason
+    store.clear_failure(plan[1].key)
+    assert store.failures() == {}
+
+
+def test_a_shard_can_be_discarded(filled: SweepStore) -> None:
+    key = filled.header.plan[0].key
+    filled.discard(key)
+    assert key not in filled.present()
+    with pytest.raises(ShardMissing):
+        filled.read(key)
+
+
+def test_a_worker_sees_the_token_of_its_own_folder_only(store: SweepStore, tmp_path: Path) -> None:
+    other = SweepStore.create(tmp_path / "other", SweepHeader())
+    token = store.new_token()
+    assert SweepStore.open(store.root).sees_token(token)
+    assert not other.sees_token(token)
+    newer = store.new_token()
+    assert store.sees_token(newer) and not store.sees_token(token)
+    assert not store.sees_token("../sweep.json")
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", '{"key": 1}', "\xff", "{" * 10_000])
+def test_hostile_lines_are_left_out_and_named(filled: SweepStore, line: str) -> None:
+    rows = filled.catalogue()
+    for name in LISTS:
+        path = filled.root / name
+        path.write_bytes(line.encode("latin-1") + b"\n" + path.read_bytes())
+    assert filled.catalogue() == rows
+    assert [(it.kind, it.path) for it in verify(filled)] == [("damaged", "catalogue"), ("damaged", "manifest")]
+
+
+def test_a_row_that_lies_about_its_shape_is_left_out(filled: SweepStore) -> None:
+    path = filled.root / "catalogue"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["values"] = [[1.0], [1.0, 2.0, 3.0]]
+    lines[1]["unit"] = lines[2]["unit"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert SweepReader(filled.root).table().rows == 2 * len(filled.header.plan)
+    assert {(it.kind, it.path) for it in verify(filled)} == {("damaged", "catalogue")}
+
+
+@pytest.mark.parametrize("key", ["", "a" * 63, "A" * 64, "../" + "a" * 61, "a" * 64 + "\n", "/etc/passwd"])
+def test_only_a_key_becomes_a_path(store: SweepStore, key: str) -> None:
+    for call in (store.read, store.receipt, store.discard, store.clear_failure, store.shard_path):
+        with pytest.raises(StoreError, match="is no unit key: 64 lower-case hexadecimal digits are"):
+            call(key)
+    with pytest.raises(StoreError, match="is no unit key"):
+        store.record_failure(key, "no")

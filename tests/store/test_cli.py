@@ -1,0 +1,128 @@
+"""`python -m store` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from store.cli import main
+from store.header import SweepHeader
+from store.sweep_store import SweepStore
+
+ROOT = Path(__file__).parents[2]
+
+
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
+
+
+def run(*arguments: object, answer: str | None = None) -> Result:
+    """The command's result as a process of its own; standard input is no terminal."""
+    command = [sys.executable, "-m", "store", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, input=answer or "", env=environment, timeout=60
+    )
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in this process, which starts faster."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_here(*arguments: object) -> Result:
+        capsys.readouterr()
+        status = main([*map(str, arguments)])
+        return Result([], status, *capsys.readouterr())
+
+    return run_here
+
+
+def failed(done: Result, message: str) -> None:
+    """It ended as errors do: status 2, one line, no traceback, nothing on standard output."""
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and message in done.stderr, done.stderr
+
+
+def test_ls(filled: SweepStore, here: Run) -> None:
+    filled.record_failure(filled.header.plan[0].key, "[red]once\x1b[0m")
+    done = run("ls", filled.root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "5 done, 0 failed, 0 left of 5" in done.stdout
+    assert "stopped: finished" in done.stdout and "psnr" in done.stdout
+    assert "bypass down_blocks.2.resnets.0 in steps 1-2" in done.stdout
+    document = json.loads(here("ls", filled.root, "--json").stdout)
+    assert document["counts"]["done"] == 5
+    assert [unit["key"] for unit in document["units"]] == [unit.key for unit in filled.header.plan]
+    assert document["size"] == sum(unit["size"] for unit in document["units"]) > 0
+
+
+def test_verify(filled: SweepStore, here: Run) -> None:
+    done = here("verify", filled.root)
+    assert (done.returncode, done.stdout) == (0, "everything is as it was written\n")
+    path = filled.shard_path(filled.header.plan[2].key)
+    path.write_bytes(path.read_bytes()[:1000])
+    done = run("verify", filled.root)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith(f"truncated  units/{path.name}: has 1000 of ")
+    done = here("verify", filled.root, "--json")
+    assert done.returncode == 1
+    assert [(it["kind"], it["path"]) for it in json.loads(done.stdout)] == [("truncated", f"units/{path.name}")]
+
+
+def test_prune(filled: SweepStore, here: Run) -> None:
+    assert here("prune", filled.root).stdout == "nothing to remove\n"
+    filled.extend(SweepHeader(settings=filled.header.settings, plan=filled.header.plan[:2]))
+    done = run("prune", filled.root, answer="y\n")
+    assert done.returncode == 2 and "--yes removes unasked" in done.stderr and done.stderr.count("\n") == 1
+    assert len(filled.present()) == 5
+    done = run("prune", filled.root, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "removed 3 files" in done.stdout and len(filled.present()) == 2
+    with filled.drive("a test"):
+        failed(here("prune", filled.root, "--yes"), "is driven by a test")
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 5), ("y", 2)])
+def test_prune_asks_on_a_terminal(filled: SweepStore, answer: str, left: int) -> None:
+    import pty
+
+    filled.extend(SweepHeader(settings=filled.header.settings, plan=filled.header.plan[:2]))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "store", "prune", str(filled.root)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        os.write(ours, f"{answer}\n".encode())
+        output, _ = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert "Remove these 3 files" in output
+    assert process.returncode == 0 and len(filled.present()) == left
+
+
+def test_errors_are_one_line(store: SweepStore, tmp_path: Path, here: Run) -> None:
+    failed(run("ls", tmp_path / "nowhere"), "is not a sweep (no sweep.json)")
+    failed(here("verify"), "Missing argument 'DIR'")
+    failed(here("look", store.root), "No such command 'look'")
+    failed(here("ls", store.root, "--jsno"), "No such option: --jsno")
+    path = store.root / "sweep.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 7'), encoding="utf-8")
+    failed(here("ls", store.root), "is of format 7; this release reads up to 1: upgrade")
+    path.write_bytes(path.read_bytes()[:100])
+    failed(here("verify", store.root), "damaged")
+
+
+def test_the_store_needs_neither_torch_nor_a_command_line() -> None:
+    code = (
+        "import sys, store.sweep_store, store.table, store.verify, store.prune\n"
+        "print([it for it in ('torch', 'pandas', 'ray', 'streamlit', 'typer', 'compute') if it in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,198 @@
+"""One driver a store: the second is refused, the dead one is told apart and taken over."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from store import claim, driver
+from store.errors import DriverRunning, StoreError
+from store.sweep_store import SweepStore
+
+FORK = multiprocessing.get_context("fork")
+
+
+def drive_until_told(path: Path, pipe: Connection) -> None:
+    with SweepStore.open(path).drive("the first"):
+        pipe.send(os.getpid())
+        pipe.recv()
+
+
+def started(store: SweepStore) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    here, there = FORK.Pipe()
+    process = FORK.Process(target=drive_until_told, args=(store.root, there))
+    process.start()
+    assert here.recv() == process.pid
+    return process, here
+
+
+def test_a_store_tells_who_drives_it(store: SweepStore) -> None:
+    assert store.driver().state == "never"
+    with store.drive("anna") as lease:
+        state = store.driver()
+        assert (state.state, state.owner, state.host, state.pid) == (
+            "running",
+            "anna",
+            socket.gethostname(),
+            os.getpid(),
+        )
+        assert state.heartbeat_age is not None and state.heartbeat_age < 30
+        lease.stop("three units failed")
+    assert (store.driver().state, store.driver().reason) == ("stopped", "three units failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(None, "finished"), (KeyboardInterrupt, "interrupted"), (RuntimeError, "failed")]
+)
+def test_a_driver_says_why_it_stopped(store: SweepStore, error: type[BaseException] | None, reason: str) -> None:
+    try:
+        with store.drive("a test"):
+            if error is not None:
+                raise error
+    except (KeyboardInterrupt, RuntimeError):
+        pass
+    assert (store.driver().state, store.driver().reason) == ("stopped", reason)
+
+
+def test_a_second_driver_is_refused_with_the_name_of_the_first(store: SweepStore) -> None:
+    process, pipe = started(store)
+    expected = rf"is driven by the first on {socket.gethostname()}, process {process.pid}"
+    with pytest.raises(DriverRunning, match=expected) as caught, store.drive("the second"):
+        pass
+    assert "\n" not in str(caught.value)
+    assert store.driver().owner == "the first"
+    pipe.send("go")
+    process.join()
+    assert store.driver().state == "stopped"
+    with store.drive("the second"):
+        assert store.driver().owner == "the second"
+
+
+def test_a_second_driver_in_the_same_process_is_refused(store: SweepStore) -> None:
+    with store.drive("the first"), pytest.raises(DriverRunning), SweepStore.open(store.root).drive("the second"):
+        pass
+    assert store.driver().state == "stopped"
+
+
+def test_a_dead_driver_is_told_apart_and_taken_over(store: SweepStore) -> None:
+    process, _ = started(store)
+    assert process.pid is not None
+    assert store.driver().state == "running"
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert (store.driver().state, store.driver().owner) == ("died", "the first")
+    with store.drive("the second"):
+        assert (store.driver().state, store.driver().owner) == ("running", "the second")
+
+
+def test_a_dead_driver_that_nobody_waited_for_is_told_apart(store: SweepStore) -> None:
+    process, _ = started(store)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while store.driver().state != "died" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert store.driver().state == "died"
+    process.join()
+
+
+def as_if_elsewhere(store: SweepStore, age: float) -> None:
+    """A driver on another machine, whose last heartbeat is `age` seconds old."""
+    path = store.root / "driver.json"
+    if not path.exists():
+        with store.drive("elsewhere"):
+            record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"host": "node7", "machine": "node7 boot pid:[1]", "pid": 1}))
+    beat = time.time() - age
+    os.utime(path, (beat, beat))
+
+
+def test_a_driver_elsewhere_is_judged_by_its_heartbeat(store: SweepStore) -> None:
+    as_if_elsewhere(store, age=1)
+    assert store.driver().state == "running"
+    with pytest.raises(DriverRunning, match="elsewhere on node7"), store.drive("the second"):
+        pass
+    as_if_elsewhere(store, age=driver.STALE_SECONDS + 1)
+    assert store.driver().state == "died"
+    with store.drive("the second"):
+        assert store.driver().state == "running"
+
+
+def test_the_heartbeat_beats_and_notices_a_takeover(store: SweepStore) -> None:
+    path = store.root / "driver.json"
+    with store.drive("a test", heartbeat_seconds=0.02) as lease:
+        os.utime(path, (1, 1))
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 1 and not lease.lost
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"nonce": "another", "owner": "the thief"}))
+        while not lease.lost and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert lease.lost
+    assert (store.driver().state, store.driver().owner) == ("running", "the thief")
+
+
+def test_maintenance_leaves_what_the_driver_before_said(store: SweepStore) -> None:
+    store.rebuild()
+    assert store.driver().state == "never"
+    process, _ = started(store)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    store.rebuild()
+    assert (store.driver().state, store.driver().owner) == ("died", "the first")
+
+
+def test_of_many_that_start_at_once_one_drives(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the file system has no locks."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(95, "no locks here")
+
+    monkeypatch.setattr(claim.fcntl, "flock", no_locks)
+    barrier, winners, refused = threading.Barrier(8), [], []
+
+    def attempt(number: int) -> None:
+        own = SweepStore.open(store.root)
+        barrier.wait()
+        try:
+            with own.drive(f"driver {number}"):
+                winners.append(number)
+                leave.wait(20)
+        except DriverRunning:
+            refused.append(number)
+            if len(refused) == 7:
+                leave.set()
+
+    leave = threading.Event()
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(winners), len(refused)) == (1, 7)
+
+
+def test_a_claim_that_was_left_is_dropped(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store.root / "driver.claim"
+    path.write_bytes(b"")
+    os.utime(path, (1, 1))
+    with store.drive("a test"):
+        assert not path.exists()
+
+
+def test_a_damaged_driver_file_says_what_to_do(store: SweepStore) -> None:
+    (store.root / "driver.json").write_text("{}")
+    with pytest.raises(StoreError, match="driver.json: is damaged; remove it if no driver runs"):
+        store.driver()
