@@ -1,0 +1,54 @@
+# Skipscope. `make` lists what there is to run. PYTHON names the interpreter that .venv is made with.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+RUN_READY := $(VENV)/.ready-run
+DEV_READY := $(VENV)/.ready-dev
+STORE ?= runs/demo
+MINI ?= runs/glide-mini
+
+.PHONY: help demo test test-slow lint train-mini
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo and sum it up; run again, it resumes
+	$(PY) -m compute sweep configs/demo.yaml --store $(STORE)
+	$(PY) -m compute summary $(STORE) --sheet $(STORE)/reports/sheet.png
+
+test: $(DEV_READY) ## all tests but the slow ones
+	$(PY) -m pytest -m "not slow"
+
+test-slow: $(DEV_READY) ## the tests that take minutes
+	$(PY) -m pytest -m slow
+
+lint: $(DEV_READY) ## style (ruff), types (mypy), who may import whom (import-linter)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+train-mini: $(RUN_READY) ## train glide-mini from nothing into runs/glide-mini (hours on a CPU); run again, it resumes
+	$(PY) -m compute train-mini -o $(MINI)
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; Python 3.11 or newer is needed (PYTHON=... names it)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $$($(PYTHON) --version) is too old; Python 3.11 or newer is needed (PYTHON=... names it)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN_READY): requirements.txt pyproject.toml | $(PY)
+	@echo "installing requirements.txt into $(VENV) (minutes the first time; torch alone is large)"
+	$(PIP) install --quiet -r requirements.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_READY): requirements-dev.txt $(RUN_READY)
+	$(PIP) install --quiet -r requirements-dev.txt
+	@touch $@
