@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,13 @@ def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
         unet_evaluations=STEPS - start,
         provenance={"device": "cpu", "versions": {"numpy": np.__version__}},
     )
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder in memory where there is one: the hundreds of fsyncs of these tests are slow on a busy disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
