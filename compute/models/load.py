@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from diffusers.utils.logging import disable_progress_bar
 
 from compute.diffusion.sample import TextEncoding
 from compute.models.glide import GlidePipeline
@@ -48,12 +49,14 @@ class ModelSource:
         """The model, ready to sample. Raises ModelNotFound where the folder is damaged or no longer the same."""
         if (found := _digest(self.folder)) != self.digest:
             raise ModelNotFound(f"model: {self.folder} holds other weights ({found[:12]}) than expected ({self.digest[:12]})")
+        loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
+        disable_progress_bar()
         try:
-            pipe = GlidePipeline.from_pretrained(self.folder, local_files_only=True, use_safetensors=True)
+            pipe = GlidePipeline.from_pretrained(self.folder, **loading)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelNotFound(f"model: {self.folder} cannot be loaded: {str(error).splitlines()[0][:200]}") from error
         for part in (pipe.unet, pipe.text_encoder):
-            part.to(device=device, dtype=dtype).eval().requires_grad_(False)
+            part.to(device).eval().requires_grad_(False)
         return Model(source=self, pipe=pipe)
 
 

@@ -25,6 +25,7 @@ from compute.models.mini.scenes import Scene, draw
 
 _READING_WEIGHT = 0.05
 _CHECKPOINT = "checkpoint.pt"
+PIPELINE_FOLDER = "pipeline"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,5 +191,5 @@ def train(recipe: Recipe, folder: Path, *, checkpoint_seconds: float = 300) -> I
         yield "diffusion", trainer.step()
         if time.monotonic() - saved > checkpoint_seconds or trainer.iteration == recipe.iterations:
             trainer.save(folder)
-            trainer.averaged_pipeline().save_pretrained(folder / "pipeline")
+            trainer.averaged_pipeline().save_pretrained(folder / PIPELINE_FOLDER)
             saved = time.monotonic()
