@@ -53,8 +53,8 @@ class OutputMemory:
         there, needed = len(self._computed), action.order + 1
         if there < needed:
             raise ReuseError(
-                f"step {step} reuses unet at order {action.order}, but {there} earlier step{'s' * (there != 1)} of this "
-                f"run computed it; it needs {needed}"
+                f"step {step} reuses unet at order {action.order}, but {there} earlier step{'s' * (there != 1)} of "
+                f"this run computed it; it needs {needed}"
             )
         last = self._computed[-1]
         if action.space == "x0":

@@ -72,8 +72,8 @@ def sample(
     channels; it is called once a step, on 2B rows, or on B rows where every guidance is 1. The scheduler's mathematics
     are done in float32 on the device of `x_t`, whatever the UNet's dtype. Fresh noise depends on seed and step alone,
     so a run that starts later equals the run it continues; but what `acts` reuses must be computed within this run, as
-    nothing is kept from another. Raises SkipscopeError for sizes or steps that don't fit, and, while it runs, ReuseError
-    where the UNet's output is reused before this run computed it.
+    nothing is kept from another. Raises SkipscopeError for sizes or steps that don't fit, and, while it runs,
+    ReuseError where the UNet's output is reused before this run computed it.
     """
     batch, steps = len(x_t), len(scheduler.timesteps)
     stop = steps if stop is None else stop

@@ -82,9 +82,9 @@ def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
     scheduler: Any
     if config.name == "ddpm":
         variance = base.get("variance_type", "learned_range")
-        scheduler = DDPMScheduler(**trained, **spaced, variance_type=variance)  # type: ignore[no-untyped-call]
+        scheduler = DDPMScheduler(**trained, **spaced, variance_type=variance)
     else:
-        scheduler = SpacedDDIMScheduler(**trained, **spaced)  # type: ignore[no-untyped-call]
+        scheduler = SpacedDDIMScheduler(**trained, **spaced)
         scheduler.eta = config.eta
     available = scheduler.config.num_train_timesteps
     if config.steps > available:
@@ -94,7 +94,7 @@ def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
     return made
 
 
-class SpacedDDIMScheduler(DDIMScheduler):
+class SpacedDDIMScheduler(DDIMScheduler):  # type: ignore[misc]  # diffusers is untyped
     """DDIM that steps to the next of its own timesteps.
 
     diffusers' steps to `t - num_train_timesteps // steps`. Where steps does not divide num_train_timesteps that is
@@ -108,8 +108,8 @@ class SpacedDDIMScheduler(DDIMScheduler):
     eta: float = 0.0
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
-        """As diffusers does, but with exactly `num_inference_steps` timesteps: its `trailing` ones drift (234 for 233)."""
-        super().set_timesteps(num_inference_steps, device)  # type: ignore[misc]
+        """As diffusers does, but with exactly `num_inference_steps`: its `trailing` spacing drifts (234 for 233)."""
+        super().set_timesteps(num_inference_steps, device)
         if self.config.timestep_spacing == "trailing":
             stride = self.config.num_train_timesteps / num_inference_steps
             left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64, device=device)

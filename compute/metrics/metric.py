@@ -17,7 +17,7 @@ class MetricError(SkipscopeError):
     """An unknown metric, or pictures that a metric can't take."""
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """A metric can't be had here; its text is the reason, for people."""
 
 
@@ -37,7 +37,7 @@ class Metric:
     smallest: int = 1
     """The least height and width of the pictures it takes."""
     weights: str | None = None
-    """What identifies the weights it reads pictures with (a digest, say); numbers of different weights don't compare."""
+    """What identifies the weights it reads pictures with, a digest say; those of different weights don't compare."""
 
     @property
     def info(self) -> MetricInfo:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compute.metrics.metric import Absent, Family, Metric, paired
+from compute.metrics.metric import AbsentError, Family, Metric, paired
 
 TRUNK_VARIABLE = "SKIPSCOPE_LPIPS_TRUNK"
 TRUNK_FILE = "alexnet-owt-7be5be79.pth"
@@ -34,7 +34,7 @@ METRICS = (
 def load(trunk: Path | None = None, device: torch.device | str = "cpu") -> Family:
     """LPIPS (version 0.1, AlexNet) with the trunk from `trunk`, else SKIPSCOPE_LPIPS_TRUNK, else PyTorch's hub cache.
 
-    Raises Absent where none is there or it isn't torchvision's AlexNet.
+    Raises AbsentError where none is there or it isn't torchvision's AlexNet.
     """
     path = _find(trunk)
     network = _network(_read(path)).to(device)
@@ -54,8 +54,8 @@ def _find(trunk: Path | None) -> Path:
     if path.is_file():
         return path
     if named:
-        raise Absent(f"its trunk {named} is not a file")
-    raise Absent(
+        raise AbsentError(f"its trunk {named} is not a file")
+    raise AbsentError(
         f"its trunk is not on this machine and is never downloaded unasked: set {TRUNK_VARIABLE} to torchvision's "
         f"{TRUNK_FILE}, or put that file into {path.parent}"
     )
@@ -65,16 +65,16 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever its unpickler met
-        raise Absent(f"its trunk {path} can't be read: {type(error).__name__}") from error
+        raise AbsentError(f"its trunk {path} can't be read: {type(error).__name__}") from error
     if not isinstance(state, Mapping):
-        raise Absent(f"its trunk {path} is not a state dict")
+        raise AbsentError(f"its trunk {path} is not a state dict")
     return state
 
 
 def _network(state: Mapping[str, Tensor]) -> Any:
     """The LPIPS network: calibration from the package, trunk from `state` (torchvision's names)."""
     import compute.torchvision_ops  # noqa: F401  (lpips imports torchvision)
-    import lpips  # type: ignore[import-untyped]  # isort: skip
+    import lpips  # isort: skip
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lpips asks torchvision by a deprecated argument
@@ -82,6 +82,6 @@ def _network(state: Mapping[str, Tensor]) -> Any:
     for name, parameter in network.net.named_parameters():
         source = f"features.{name.split('.', 1)[1]}"  # slice3.6.weight is torchvision's features.6.weight
         if source not in state or state[source].shape != parameter.shape:
-            raise Absent(f"its trunk is not torchvision's AlexNet: {source} is missing or of another shape")
+            raise AbsentError(f"its trunk is not torchvision's AlexNet: {source} is missing or of another shape")
         parameter.data.copy_(state[source])
     return network.eval().requires_grad_(False)

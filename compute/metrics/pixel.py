@@ -71,6 +71,6 @@ def _unit(pictures: Tensor) -> Tensor:
 
 def _piq() -> Any:
     import compute.torchvision_ops  # noqa: F401  (piq imports torchvision)
-    import piq  # type: ignore[import-untyped]  # isort: skip
+    import piq  # isort: skip
 
     return piq

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from compute.metrics import perceptual, pixel, semantic
-from compute.metrics.metric import Absent, Batch, Family, Metric, MetricError
+from compute.metrics.metric import AbsentError, Batch, Family, Metric, MetricError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Sources:
     device: torch.device | str = "cpu"
 
 
-# A family's metrics, and what makes them ready or raises Absent. A new family is one line here.
+# A family's metrics, and what makes them ready or raises AbsentError. A new family is one line here.
 _FAMILIES: tuple[tuple[tuple[Metric, ...], Callable[[Sources], Family]], ...] = (
     (pixel.METRICS, lambda sources: pixel.load()),
     (perceptual.METRICS, lambda sources: perceptual.load(sources.lpips_trunk, sources.device)),
@@ -52,7 +52,7 @@ def metrics(names: Sequence[str], sources: Sources | None = None) -> MetricSet:
             continue
         try:
             family = load(sources or Sources())
-        except Absent as reason:
+        except AbsentError as reason:
             absent |= dict.fromkeys(wanted, str(reason))
             descriptors |= wanted
         else:

@@ -8,7 +8,7 @@ from typing import Protocol
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.metrics.metric import Absent, Batch, Family, Metric
+from compute.metrics.metric import AbsentError, Batch, Family, Metric
 
 _PREFIX = "fidelity_"
 _LABELS = {
@@ -38,9 +38,9 @@ class Judge(Protocol):
 
 
 def load(judge: Judge | None) -> Family:
-    """`fidelity_objects`, `_relation`, `_background` and `_all` by `judge`. Raises Absent without one."""
+    """`fidelity_objects`, `_relation`, `_background` and `_all` by `judge`. Raises AbsentError without one."""
     if judge is None:
-        raise Absent("it needs a scene judge, and this model has none")
+        raise AbsentError("it needs a scene judge, and this model has none")
     reader = judge
 
     def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:

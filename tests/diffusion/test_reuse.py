@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from compute.diffusion import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
-from compute.diffusion.reuse import ReuseError
+from compute.diffusion.reuse import OutputMemory, ReuseError
 from store.records import Action
 
 SHAPE = (3, 4, 4)
@@ -102,7 +102,8 @@ def reuse(order: int, space: str | None) -> Action:
 def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerConfig) -> None:
     acts = Acts({3: Action(name="compute")})
     plain, acted = run(scripted(config), config, None), run(scripted(config), config, acts)
-    assert acts.resets == 1 and acts.begun == list(range(STEPS))
+    assert acts.resets == 1
+    assert acts.begun == list(range(STEPS))
     assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, acted, strict=True))
 
 
@@ -156,6 +157,14 @@ def test_x0_is_extrapolated_and_clipped(config: SamplerConfig) -> None:
         torch.testing.assert_close(steps[index].pred_x0, line.clamp(-1, 1), atol=1e-4, rtol=1e-4)
 
 
+def test_the_eps_that_a_reused_picture_gives_is_that_of_the_clipped_one() -> None:
+    memory, noisy, kept = OutputMemory(1.0), torch.zeros(1, *SHAPE), 0.5
+    for step, picture in enumerate((0.2, 0.9)):
+        memory.write(step, noisy, torch.full((1, *SHAPE), -picture), kept)  # at alpha_bar ½ and x_t 0, x0 is -eps
+    torch.testing.assert_close(memory.reuse(reuse(1, "x0"), 2, noisy, kept), torch.full((1, *SHAPE), -1.0))
+    torch.testing.assert_close(memory.reuse(reuse(1, "eps"), 2, noisy, kept), torch.full((1, *SHAPE), -1.6))
+
+
 def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
     """A deterministic step leaves a state that eps and x0 both explain; fresh noise breaks that."""
     for config, same in ((DDIM, True), (DDPM, False)):
@@ -190,7 +199,7 @@ def test_reuse_of_what_was_never_computed_is_refused(order: int, reused_at: int,
 )
 @settings(max_examples=30, deadline=None)
 def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, space: str) -> None:
-    """A UNet that always predicts the same picture loses nothing to reuse of x0; the same eps, nothing to that of eps."""
+    """A UNet that always predicts the same picture loses nothing to reuse of x0; the same eps, nothing to eps."""
     unet = scripted(DDIM)
     picture = torch.linspace(-0.5, 0.5, 2 * 48).reshape(2, *SHAPE)
 

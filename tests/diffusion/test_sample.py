@@ -6,13 +6,17 @@ import itertools
 from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
 from torch import Tensor
 
 from compute.diffusion import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
 from store.errors import SkipscopeError
+
+# diffusers leaves its schedulers untyped.
+PlainDDPM: Any = diffusers.DDPMScheduler
+PlainDDIM: Any = diffusers.DDIMScheduler
 
 SHAPE = (3, 16, 16)
 SEEDS = [11, 12, 13]
@@ -38,7 +42,11 @@ def rows_of(text: TextEncoding, rows: slice) -> TextEncoding:
 
 
 def run(unet: Any, config: SamplerConfig = DDPM, guidance: float | Tensor = 3.0, **arguments: Any) -> list[Step]:
-    given = {"text": text_of(len(SEEDS)), "x_t": initial_noise(SEEDS, SHAPE), "seeds": SEEDS} | arguments
+    given: dict[str, Any] = {
+        "text": text_of(len(SEEDS)),
+        "x_t": initial_noise(SEEDS, SHAPE),
+        "seeds": SEEDS,
+    } | arguments
     text, x_t = given.pop("text"), given.pop("x_t")
     return list(sample(unet, make_scheduler({}, config), text, x_t, guidance=guidance, **given))
 
@@ -62,12 +70,11 @@ class Recording:
 @torch.inference_mode()
 def plain_loop(unet: Any, config: SamplerConfig, guidance: float, start: int) -> list[tuple[Tensor, Tensor]]:
     """What a diffusers user writes: (x_next, pred_x0) of every step."""
-    scheduler: Any
     if config.name == "ddpm":
         spacing = {"variance_type": "learned_range", "timestep_spacing": "linspace"}
-        scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", **spacing)
+        scheduler = PlainDDPM(beta_schedule="squaredcos_cap_v2", **spacing)
     else:
-        scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
+        scheduler = PlainDDIM(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
     scheduler.set_timesteps(config.steps)
     text, x_t, states = text_of(len(SEEDS)), initial_noise(SEEDS, SHAPE), []
     for index, t in list(enumerate(scheduler.timesteps))[start:]:
@@ -111,7 +118,9 @@ def test_starting_at_a_step_equals_running_through_it(tiny_unet: Any, config: Sa
     started = run(tiny_unet, config, x_t=through[start].x_t.clone(), start=start)
     assert [step.index for step in started] == list(range(start, config.steps))
     for a, b in zip(started, through[start:], strict=True):
-        assert torch.equal(a.x_t, b.x_t) and torch.equal(a.pred_x0, b.pred_x0) and torch.equal(a.x_next, b.x_next)
+        assert torch.equal(a.x_t, b.x_t)
+        assert torch.equal(a.pred_x0, b.pred_x0)
+        assert torch.equal(a.x_next, b.x_next)
 
 
 @each_sampler
@@ -136,7 +145,8 @@ def test_a_batch_equals_its_samples_one_by_one(tiny_unet: Any, config: SamplerCo
 def test_seeds_make_the_noise() -> None:
     x_t = initial_noise(SEEDS, SHAPE)
     a, b = (run(Recording(), x_t=x_t, seeds=seeds, stop=1)[0].x_next for seeds in (SEEDS, [11, 12, 99]))
-    assert torch.equal(a[:2], b[:2]) and not torch.equal(a[2], b[2])
+    assert torch.equal(a[:2], b[:2])
+    assert not torch.equal(a[2], b[2])
 
 
 def test_a_guidance_of_one_needs_no_empty_prompt(tiny_unet: Any) -> None:
@@ -167,6 +177,7 @@ def test_the_consumer_may_leave_early_and_is_not_in_inference_mode() -> None:
     unet = Recording()
     steps = sample(unet, make_scheduler({}, DDPM), text_of(3), initial_noise(SEEDS, SHAPE), seeds=SEEDS, guidance=2.0)
     for step in steps:
+        assert step.x_next.is_inference()
         assert not torch.is_inference_mode_enabled()
         if step.index == 2:
             break
@@ -201,7 +212,12 @@ def test_the_scheduler_keeps_float32_when_the_unet_does_not(tiny_unet: Any) -> N
     ],
 )
 def test_what_does_not_fit_is_one_line_before_anything_runs(arguments: dict[str, Any], says: str) -> None:
-    given = {"text": text_of(3), "x_t": initial_noise(SEEDS, SHAPE), "seeds": SEEDS, "guidance": 1.0} | arguments
+    given: dict[str, Any] = {
+        "text": text_of(3),
+        "x_t": initial_noise(SEEDS, SHAPE),
+        "seeds": SEEDS,
+        "guidance": 1.0,
+    } | arguments
     text, x_t = given.pop("text"), given.pop("x_t")
     with pytest.raises(SkipscopeError, match=says):
         sample(Recording(), make_scheduler({}, DDPM), text, x_t, **given)

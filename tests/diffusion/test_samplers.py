@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compute.diffusion.noise import step_generators
 from compute.diffusion.samplers import SamplerConfig, SamplerError, Scheduler, make_scheduler
+
+# diffusers leaves its schedulers untyped.
+PlainDDPM: Any = diffusers.DDPMScheduler
+PlainDDIM: Any = diffusers.DDIMScheduler
 
 SHAPE = (2, 3, 4, 4)
 SEEDS = [5, 6]
@@ -95,7 +100,7 @@ def by_scheduler(scheduler: Scheduler, x_t: np.ndarray) -> list[np.ndarray]:
     states = [state]
     given_outputs = torch.from_numpy(outputs(len(scheduler.timesteps)))
     for index, t in enumerate(scheduler.timesteps.tolist()):
-        output = given_outputs[index] if isinstance(scheduler, DDPMScheduler) else given_outputs[index, :, :3]
+        output = given_outputs[index] if isinstance(scheduler, diffusers.DDPMScheduler) else given_outputs[index, :, :3]
         generators = step_generators(SEEDS, index)
         state = scheduler.step(output, t, state, generator=generators, return_dict=False)[0]
         states.append(state)
@@ -132,7 +137,8 @@ def test_the_noise_schedule_is_glides(name: str) -> None:
 def test_ddpm_timesteps_are_glides_up_to_how_a_half_is_rounded(steps: int) -> None:
     timesteps = make_scheduler({}, SamplerConfig(name="ddpm", steps=steps)).timesteps.tolist()
     assert max(abs(a - b) for a, b in zip(timesteps, glide_timesteps(steps), strict=True)) <= 1
-    assert timesteps[0] == 999 and timesteps[-1] == 0
+    assert timesteps[0] == 999
+    assert timesteps[-1] == 0
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
@@ -150,15 +156,17 @@ def test_ddim_steps_to_the_next_of_its_timesteps(steps: int, eta: float, spacing
 def test_trailing_timesteps_start_at_pure_noise_and_are_even_up_to_rounding(steps: int) -> None:
     timesteps = make_scheduler({}, SamplerConfig(name="ddim", steps=steps)).timesteps.tolist()
     gaps = np.diff([*timesteps, -1])
-    assert timesteps[0] == 999 and len(timesteps) == steps
-    assert gaps.max() <= -1 and gaps.max() - gaps.min() <= 1
+    assert timesteps[0] == 999
+    assert len(timesteps) == steps
+    assert gaps.max() <= -1
+    assert gaps.max() - gaps.min() <= 1
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("steps", [4, 8, 25])
 def test_ddim_is_diffusers_where_the_steps_divide_the_timesteps(steps: int, eta: float, x_start: np.ndarray) -> None:
     ours = make_scheduler({}, SamplerConfig(name="ddim", steps=steps, eta=eta))
-    plain = DDIMScheduler(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
+    plain = PlainDDIM(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
     plain.set_timesteps(steps)
     assert ours.timesteps.tolist() == plain.timesteps.tolist()
     for clipped in (True, False):
@@ -173,11 +181,11 @@ def test_ddim_is_diffusers_where_the_steps_divide_the_timesteps(steps: int, eta:
 
 
 def test_the_model_folders_schedule_is_used() -> None:
-    base = DDPMScheduler(beta_schedule="linear", num_train_timesteps=100, variance_type="fixed_small").config
+    base = PlainDDPM(beta_schedule="linear", num_train_timesteps=100, variance_type="fixed_small").config
     for config in (SamplerConfig(name="ddpm", steps=5), SamplerConfig(name="ddim", steps=5)):
         scheduler = make_scheduler(base, config)
         assert scheduler.alphas_cumprod.shape == (100,)
-        assert torch.equal(scheduler.alphas_cumprod, DDPMScheduler(**base).alphas_cumprod)
+        assert torch.equal(scheduler.alphas_cumprod, PlainDDPM(**base).alphas_cumprod)
     assert make_scheduler(base, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "fixed_small"
     assert make_scheduler({}, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "learned_range"
 

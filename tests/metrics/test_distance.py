@@ -39,7 +39,8 @@ def test_samples_are_measured_one_by_one(seed: int, other: int) -> None:
     a, b = states(seed), states(other)
     for distance in (relative_l2, cosine):
         together = distance(a, b)
-        assert together.dtype == torch.float64 and together.shape == (3,)
+        assert together.dtype == torch.float64
+        assert together.shape == (3,)
         torch.testing.assert_close(together, torch.cat([distance(a[i : i + 1], b[i : i + 1]) for i in range(3)]))
 
 
@@ -52,6 +53,9 @@ def test_known_values() -> None:
 
 def test_zero_states_give_finite_numbers() -> None:
     zero, one = torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 2, 2)
-    assert relative_l2(zero, zero).item() == 0 and cosine(zero, zero).item() == 1
-    assert relative_l2(zero, one).item() == 1 and cosine(zero, one).item() == 0
-    assert math.isfinite(relative_l2(one, zero).item()) and cosine(one, zero).item() == 0
+    assert relative_l2(zero, zero).item() == 0
+    assert cosine(zero, zero).item() == 1
+    assert relative_l2(zero, one).item() == 1
+    assert cosine(zero, one).item() == 0
+    assert math.isfinite(relative_l2(one, zero).item())
+    assert cosine(one, zero).item() == 0

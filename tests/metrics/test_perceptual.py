@@ -66,10 +66,12 @@ def test_a_picture_has_no_distance_from_itself(trunk: Path) -> None:
 
 def test_without_a_trunk_it_is_absent_and_says_why() -> None:
     found = metrics(["lpips", "mse"])
-    assert TRUNK_VARIABLE in found.absent["lpips"] and TRUNK_FILE in found.absent["lpips"]
+    assert TRUNK_VARIABLE in found.absent["lpips"]
+    assert TRUNK_FILE in found.absent["lpips"]
     assert "\n" not in found.absent["lpips"]
     assert set(found.compute(pictures(1), pictures(2), [""] * 3)) == {"mse"}
-    assert found.descriptors["lpips"].weights is None and found.descriptors["lpips"].info.name == "lpips"
+    assert found.descriptors["lpips"].weights is None
+    assert found.descriptors["lpips"].info.name == "lpips"
 
 
 def test_the_trunk_is_found_in_the_environment_or_in_the_hubs_cache(
@@ -84,7 +86,8 @@ def test_the_trunk_is_found_in_the_environment_or_in_the_hubs_cache(
     from_cache = metrics(["lpips"])
     assert from_environment.absent == from_cache.absent == {}
     weights = from_environment.descriptors["lpips"].weights
-    assert weights and weights == from_cache.descriptors["lpips"].weights
+    assert weights
+    assert weights == from_cache.descriptors["lpips"].weights
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,8 @@ def test_a_wrong_trunk_leaves_it_absent(content: Any, says: str, tmp_path: Path)
     elif content:
         torch.save({name: torch.zeros(value) for name, value in content.items()}, path)
     absent = metrics(["lpips"], Sources(lpips_trunk=path)).absent["lpips"]
-    assert says in absent and "\n" not in absent
+    assert says in absent
+    assert "\n" not in absent
 
 
 def test_pictures_too_small_for_its_trunk_are_refused(trunk: Path) -> None:

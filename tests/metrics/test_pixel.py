@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def test_they_are_piqs(seed: int, other: int, side: int) -> None:
     import piq
 
     a, b = pictures(seed, side), pictures(other, side)
-    close = {"atol": 1e-5, "rtol": 1e-5, "check_dtype": False}
+    close: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-5, "check_dtype": False}
     window = ssim_window(side)
     expected = piq.ssim(unit(a), unit(b), kernel_size=window, reduction="none")
     torch.testing.assert_close(ssim(a, b), expected, **close)
@@ -73,10 +74,11 @@ def test_more_noise_is_worse_in_the_direction_that_is_said(seed: int, small: flo
 @pytest.mark.parametrize("a", [-1.0, 0.0, 1.0])
 @pytest.mark.parametrize("b", [-1.0, 0.0, 1.0])
 def test_flat_pictures_stay_in_range(a: float, b: float) -> None:
-    flat = [torch.full((1, 3, 32, 32), value) for value in (a, b)]
-    for name, values in metrics(NAMES).compute(*flat, [""]).items():
+    flat, baseline = (torch.full((1, 3, 32, 32), value) for value in (a, b))
+    for name, values in metrics(NAMES).compute(flat, baseline, [""]).items():
         low, high = next(metric.range for metric in METRICS if metric.name == name)
-        assert math.isfinite(values[0]) and low <= values[0] <= (math.inf if high is None else high), name
+        assert math.isfinite(values[0]), name
+        assert low <= values[0] <= (math.inf if high is None else high), name
         if a == b:
             best = {"rel_l2": 0, "mse": 0, "psnr": PSNR_CAP, "ssim": 1, "haarpsi": 1}
             assert values[0] == pytest.approx(best[name], abs=1e-9), name

@@ -68,7 +68,8 @@ def test_prompt_fidelity_is_what_the_judge_says_in_one_look() -> None:
     bright, dark = torch.ones(1, 3, 8, 8), -torch.ones(1, 3, 8, 8)
     values = ready.compute(torch.cat([bright, dark]), torch.cat([dark, dark]), ["a bright room", "a bright room"])
     assert values["fidelity_background"].tolist() == [1, 0]
-    assert set(values) == set(names) and judge.calls == 1
+    assert set(values) == set(names)
+    assert judge.calls == 1
     assert np.isnan(values["fidelity_relation"]).all()
     assert not ready.descriptors["fidelity_all"].paired
     assert ready.descriptors["fidelity_all"].weights == "abc"
@@ -85,7 +86,8 @@ def test_the_store_takes_every_metric_with_values_or_a_reason() -> None:
     values = ready.compute(A, B, ["", ""])
     for name, metric in ready.descriptors.items():
         kept = MetricValues(info=metric.info, values=values[name])
-        assert kept.info.direction == metric.direction and (kept.info.low, kept.info.high) == metric.range
+        assert kept.info.direction == metric.direction
+        assert (kept.info.low, kept.info.high) == metric.range
     missing = metrics(["fidelity_all"])
     MetricValues(info=missing.descriptors["fidelity_all"].info, absent=missing.absent["fidelity_all"])
 
