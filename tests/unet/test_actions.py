@@ -135,6 +135,12 @@ def test_a_partly_dead_decoder_block(unet: Any, graph: ComponentGraph) -> None:
     resolved = check(unet, graph, Schedule(steps=2, actions={1: {"up_blocks.1.attentions.0": REUSE}}))
     assert "up_blocks.1.resnets.0" in resolved.steps[1].dead
     assert "up_blocks.1.resnets.1" in resolved.steps[1].computed
+    given: list[torch.Tensor] = []
+    hook = unet.up_blocks[1].resnets[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    run(unet, resolved)
+    hook.remove()
+    assert not given[0].isnan().any()
+    assert given[1].isnan().all(), "a dead skip is poisoned, though its source is alive"
 
 
 def test_other_batches_and_sizes(unet: Any, graph: ComponentGraph) -> None:
