@@ -1,0 +1,1 @@
+"""Benchmarks: reports with the hardware they ran on, never tests."""
