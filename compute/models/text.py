@@ -82,12 +82,12 @@ class TextTransformer(ModelMixin, ConfigMixin):
         for row, prompt in enumerate(prompts):
             words = prompt.split()
             if len(words) > length:
-                raise UnreadablePrompt(f'prompt: "{prompt[:80]}" has {len(words)} words, this model reads {length}')
+                raise UnreadablePrompt(f"prompt: {prompt[:80]!r} has {len(words)} words, this model reads {length}")
             for column, word in enumerate(words):
                 if word not in self._token_of:
                     near = difflib.get_close_matches(word, self._token_of, n=3) or sorted(self._token_of)[:8]
                     raise UnreadablePrompt(
-                        f'prompt: this model does not know the word "{word[:40]}"; near: {", ".join(near)}'
+                        f"prompt: this model does not know the word {word[:40]!r}; near: {', '.join(near)}"
                     )
                 tokens[row, column] = self._token_of[word]
             mask[row, : len(words)] = True

@@ -114,7 +114,7 @@ class Scene:
         alone = _without_article(what, OBJECTS)
         if not (found and alone and background):
             raise UnreadableCaption(
-                f'caption: "{caption[:80]}" is not one that glide-mini knows; write for instance '
+                f"caption: {caption[:80]!r} is not one that glide-mini knows; write for instance "
                 '"a cat on a blue background" or "a rocket above an apple on a gray background"'
             )
         return Scene(first=alone, background=background)

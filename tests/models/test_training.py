@@ -1,0 +1,125 @@
+"""Training: the loss's mathematics, resuming, and that a few iterations learn something."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from compute.models.glide import UNet2DConditionModel
+from compute.models.mini import train as training
+from compute.models.mini.build import build_scheduler, build_unet
+from compute.models.mini.losses import Schedule
+from compute.models.mini.reading import PLACES, ROLES, reading_targets
+from compute.models.mini.scenes import OBJECTS, Scene
+from compute.models.mini.train import Recipe, Trainer, train
+from compute.models.mini.training_attention import TrainingAttention
+
+TINY = Recipe(iterations=4, batch=4, warmup=2, reading_iterations=3)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """glide-mini's layout with the fewest channels."""
+    pipeline = training.build_pipeline
+
+    def build() -> object:
+        made = pipeline()
+        made.register_modules(unet=build_unet((32, 32, 32), 1))
+        return made
+
+    monkeypatch.setattr(training, "build_pipeline", build)
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.modules.state_dict().items()}
+
+
+def test_noising_is_the_scheduler_s() -> None:
+    scheduler: DDPMScheduler = build_scheduler()
+    schedule = Schedule(scheduler.betas)
+    x_0, eps, t = torch.randn(5, 3, 8, 8), torch.randn(5, 3, 8, 8), torch.tensor([0, 1, 400, 998, 999])
+    assert torch.allclose(schedule.noised(x_0, eps, t), scheduler.add_noise(x_0, eps, t), atol=1e-6)
+
+
+def test_a_perfect_prediction_costs_nothing_at_the_true_sigma() -> None:
+    """Fraction -1 is the posterior's own variance: then the KL is zero, and any other sigma costs."""
+    schedule = Schedule(build_scheduler().betas)
+    eps, t = torch.randn(4, 3, 8, 8), torch.tensor([5, 200, 600, 999])
+    perfect = torch.cat([eps, -torch.ones_like(eps)], dim=1)
+    loss, mse = schedule.loss(perfect, eps, t)
+    assert loss == pytest.approx(0, abs=1e-7)
+    assert mse == 0
+    wide = torch.cat([eps, torch.ones_like(eps)], dim=1)
+    assert schedule.loss(wide, eps, t)[0] > loss
+
+
+def test_the_variational_term_is_the_kl_of_two_gaussians() -> None:
+    schedule = Schedule(build_scheduler().betas)
+    t = torch.tensor([300])
+    eps, error, fraction = torch.randn(1, 3, 4, 4), 0.1, 0.3
+    output = torch.cat([eps + error, torch.full_like(eps, fraction)], dim=1)
+    low, high = schedule.log_posterior[300].item(), schedule.log_beta[300].item()
+    variance = math.exp(low + (fraction + 1) / 2 * (high - low))
+    shift = schedule.eps_to_mean[300].item() * error
+    kl = 0.5 * (math.log(variance) - low + (math.exp(low) + shift**2) / variance - 1) / math.log(2)
+    loss, _ = schedule.loss(output, eps, t)
+    expected = schedule.weight[300].item() * error**2 + 1e-3 * 1000 * kl
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_noisy_steps_count_fully_and_clean_ones_less() -> None:
+    weight = Schedule(build_scheduler().betas).weight
+    assert weight[-1] == 1
+    assert weight[0] < 0.01
+    assert (weight[1:] >= weight[:-1]).all()
+
+
+def test_training_attention_is_diffusers_attention() -> None:
+    torch.manual_seed(0)
+    unet: UNet2DConditionModel = build_unet((32, 32, 32), 1).eval()
+    inputs = {"encoder_hidden_states": torch.randn(2, 16, 128), "class_labels": torch.randn(2, 256)}
+    x_t, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 900])
+    with torch.no_grad():
+        fused = unet(x_t, t, **inputs).sample
+        unet.set_attn_processor(TrainingAttention())
+        assert torch.allclose(unet(x_t, t, **inputs).sample, fused, atol=1e-5)
+
+
+def test_a_resumed_training_equals_one_that_was_not_stopped(small: None, tmp_path: Path) -> None:
+    for _ in train(TINY, tmp_path / "whole"):
+        pass
+    stopped = train(TINY, tmp_path / "stopped", checkpoint_seconds=-1)
+    for stage, progress in stopped:
+        if stage == "diffusion" and progress.iteration == 3:
+            break
+    for _ in train(TINY, tmp_path / "stopped"):
+        pass
+    ours, theirs = Trainer(TINY, torch.device("cpu")), Trainer(TINY, torch.device("cpu"))
+    assert ours.resume(tmp_path / "whole")
+    assert theirs.resume(tmp_path / "stopped")
+    assert ours.iteration == theirs.iteration == TINY.iterations
+    assert all(torch.equal(value, weights(theirs)[name]) for name, value in weights(ours).items())
+    assert all(torch.equal(ours.average[name], theirs.average[name]) for name in ours.average)
+
+
+def test_a_few_iterations_learn(small: None) -> None:
+    trainer = Trainer(replace(TINY, iterations=1000, learning_rate=2e-3), torch.device("cpu"))
+    losses = [trainer.step().noise_mse for _ in range(40)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_readings_say_who_stands_where() -> None:
+    scene = Scene(first="cat", second="key", relation="below", background="red")
+    targets = reading_targets([scene], 16)
+    at_place = dict(zip(PLACES, targets.at_place[0].tolist(), strict=True))
+    names, nobody = list(OBJECTS), len(OBJECTS)
+    assert at_place == {
+        "alone": nobody, "left": nobody, "right": nobody, "top": names.index("key"), "bottom": names.index("cat")
+    }  # fmt: skip
+    roles = [ROLES[i] for i in targets.role[0].tolist() if i >= 0]
+    assert roles == ["other", "bottom", "other", "other", "top", "other", "other", "background", "other"]
