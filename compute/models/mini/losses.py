@@ -7,9 +7,15 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 VLB_WEIGHT = 1e-3
 MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, arXiv 2303.09556
+# The noisiest steps decide colours and places, yet there the error of a whole picture's mean hardly shows in a mean over
+# pixels. So means over squares of these sides count, too (cf. the multiscale loss of Hoogeboom et al. 2023, arXiv
+# 2301.11093), each scaled so that an error without structure counts the same at every scale.
+COARSE_SIDES = (8, 32)
+COARSE_WEIGHT = 0.05
 
 
 class Schedule:
@@ -26,6 +32,8 @@ class Schedule:
         self.eps_to_mean = (betas / ((1 - alpha_bar) * (1 - betas)).sqrt()).float()
         snr = alpha_bar / (1 - alpha_bar)
         self.weight = (snr.clamp_max(MIN_SNR_GAMMA) / snr).float()
+        # Only where the picture is nearly all noise: later the mean of the noise cannot be known.
+        self.coarse_weight = (COARSE_WEIGHT * (1 - alpha_bar) ** 4).float()
 
     def noised(self, x_0: Tensor, eps: Tensor, t: Int[Tensor, "B"]) -> Tensor:
         """`x_t` of equation 4 of DDPM (arXiv 2006.11239)."""
@@ -33,12 +41,18 @@ class Schedule:
         return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
 
     def loss(
-        self, output: Float[Tensor, "B 6 H W"], eps: Float[Tensor, "B 3 H W"], t: Int[Tensor, "B"]
+        self, output: Float[Tensor, "B 6 H W"], eps: Float[Tensor, "B 3 H W"], t: Int[Tensor, "B"], *, coarse: bool = True
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Loss to minimise (min-SNR weighted noise MSE plus the variational term for sigma), and the plain noise MSE."""
+        """Loss to minimise, and the plain noise MSE.
+
+        The loss is the min-SNR weighted noise MSE, plus that of coarse means, plus the variational term for sigma.
+        """
         predicted, fraction = output.float().chunk(2, dim=1)
-        squared = (predicted - eps).square().flatten(1).mean(1)  # (B,)
-        loss = (self.weight[t] * squared).mean() + VLB_WEIGHT * self._vlb(predicted.detach() - eps, fraction, t)
+        error = predicted - eps
+        squared = error.square().flatten(1).mean(1)  # (B,)
+        loss = (self.weight[t] * squared).mean() + VLB_WEIGHT * self._vlb(error.detach(), fraction, t)
+        if coarse:
+            loss = loss + (self.coarse_weight[t] * _coarse(error)).mean()
         return loss, squared.mean().detach()
 
     def _vlb(self, eps_error: Tensor, fraction: Tensor, t: Int[Tensor, "B"]) -> Tensor:
@@ -50,3 +64,9 @@ class Schedule:
         kl = log_variance - low + torch.exp(low - log_variance) - 1
         kl = kl + (scale * eps_error).square() * torch.exp(-log_variance)
         return 0.5 * kl.mean() / math.log(2) * len(self.alpha_bar)
+
+
+def _coarse(error: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
+    """Mean square of the error's means over squares, summed over their sides."""
+    means = [side * F.avg_pool2d(error, side) for side in COARSE_SIDES]
+    return torch.stack([mean.square().flatten(1).mean(1) for mean in means]).sum(0)
