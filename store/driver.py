@@ -20,7 +20,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from store.claim import claimed, is_gone, locked_guard, machine
-from store.errors import DriverRunning, StoreError
+from store.errors import DriverRunning, StoreError, StoreFull
 from store.files import read_file, replace_file
 from store.layout import DRIVER
 from store.records import Record
@@ -148,7 +148,7 @@ class Lease:
         try:
             if self._is_ours():
                 self._leave(self._reason or (failed if kind else "finished"))
-        except StoreError:
+        except (StoreError, OSError):
             if kind is None:
                 raise
         finally:
@@ -177,7 +177,16 @@ class Lease:
         return found
 
     def _write(self, record: DriverRecord) -> None:
-        replace_file(self._root / DRIVER, record.model_dump_json().encode())
+        path, data = self._root / DRIVER, record.model_dump_json().encode()
+        try:
+            replace_file(path, data)
+        except StoreFull:
+            if record.state != "stopped":
+                raise
+            # On a full disk there is still the room of the old record, and that a driver stopped is worth telling.
+            with path.open("r+b") as file:
+                file.write(data)
+                file.truncate()
 
     def _is_ours(self) -> bool:
         found = _read(self._root)

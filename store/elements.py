@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -151,3 +153,16 @@ class Elements:
             raise self.fail(name, f"encoding {got[:40]!r}, not {encoding!r}")
         if not 1 <= version <= newest:
             raise self.fail(name, f"encoding {encoding} version {version}; this release reads up to {newest}: upgrade")
+
+
+@contextmanager
+def damage_named(where: str) -> Iterator[None]:
+    """Turn what h5py raises on a damaged file into ShardDamaged."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
+        raise ShardDamaged(
+            f"{where}: cannot be read: {str(error).splitlines()[0][:200] if str(error) else error!r}"
+        ) from error

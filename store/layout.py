@@ -42,8 +42,8 @@ def is_key(text: str) -> bool:
 
 def checked_key(key: str) -> str:
     """Return `key` if it is 64 lower-case hexadecimal digits. Raises StoreError: nothing else may become a path."""
-    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
-        raise StoreError(f"key: {str(key)[:80]!r} is no unit key: 64 lower-case hexadecimal digits are")
+    if not is_key(key):
+        raise StoreError(f"key: {key[:80]!r} is no unit key: 64 lower-case hexadecimal digits are")
     return key
 
 

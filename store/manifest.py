@@ -12,10 +12,14 @@ from store.records import Record, canonical_json
 
 
 class ManifestRow(Record):
-    """One shard: its path relative to the store, its size in bytes, and the SHA-256 of the whole file."""
+    """One shard: its path relative to the store, its size in bytes, and the SHA-256 of the whole file.
+
+    `seal` is the digest that stands in the shard's first bytes: it tells without the rest whether a row is up to date.
+    """
 
     path: Annotated[str, Field(pattern=r"^(baselines|units)/[0-9a-f]{64}\.h5$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
 
     def line(self) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,8 +11,8 @@ import h5py
 import numpy as np
 from pydantic import ValidationError
 
-from store.elements import Elements
-from store.errors import PayloadError, ShardDamaged, StoreError
+from store.elements import Elements, damage_named
+from store.errors import PayloadError, StoreError
 from store.metric import MetricInfo, MetricValues
 from store.payload import (
     DISTANCES,
@@ -23,13 +20,11 @@ from store.payload import (
     PICTURE_DTYPES,
     Array,
     DistanceName,
-    ShardReceipt,
     UnitPayload,
     widen_bfloat16,
 )
 from store.records import Unit
-from store.seal import SEAL_SIZE
-from store.shard import ENCODING, ENCODING_VERSION, image_in_memory, receipt_of
+from store.shard import ENCODING, ENCODING_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,45 +224,3 @@ class UnitReader:
             unet_evaluations=self.unet_evaluations,
             provenance=self.provenance,
         )
-
-
-@contextmanager
-def damage_named(where: str) -> Iterator[None]:
-    """Turn what h5py raises on a damaged file into ShardDamaged."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
-        raise ShardDamaged(
-            f"{where}: cannot be read: {str(error).splitlines()[0][:200] if str(error) else error!r}"
-        ) from error
-
-
-def open_reader(path: Path, key: str) -> UnitReader:
-    """Open the shard of a unit and check its structure; nothing large is read. Raises ShardDamaged."""
-    with damage_named(str(path)):
-        # Shards never change in place, so HDF5's own locks, which some network file systems lack, are not needed.
-        file = h5py.File(path, "r", locking=False)
-        try:
-            reader = UnitReader(file, str(path))
-            reader.check_key(key)
-        except BaseException:
-            file.close()
-            raise
-        return reader
-
-
-@contextmanager
-def open_image(data: bytes, key: str, where: str) -> Iterator[UnitReader]:
-    """Read a whole shard from its bytes. Raises ShardDamaged."""
-    with damage_named(where), image_in_memory(data[SEAL_SIZE:]) as file:
-        reader = UnitReader(file, where)
-        reader.check_key(key)
-        yield reader
-
-
-def receipt_from(data: bytes, key: str, where: str) -> ShardReceipt:
-    """The receipt of a whole shard's bytes. Raises ShardDamaged."""
-    with open_image(data, key, where) as reader:
-        return receipt_of(data, reader.unit, reader)

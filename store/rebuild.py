@@ -13,6 +13,7 @@ from store.layout import CATALOGUE, MANIFEST, SHARD_FOLDERS, shards
 from store.manifest import ManifestRow, read_manifest
 from store.payload import ShardReceipt
 from store.records import Unit
+from store.seal import read_seal_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ def rebuild_indexes(
 ) -> RebuildReport:
     """Rewrite manifest and catalogue: one row a shard, sorted; rows of shards that are gone are dropped.
 
-    A shard is read (through `receipt`) where a row is missing, where its size is not the manifest's, where the two rows
-    disagree, and, with `full`, always. A shard that cannot be read keeps the manifest row it had, for `verify` to
-    compare with. Nothing is written where nothing changes.
+    A shard is read (through `receipt`) where a row is missing, where its size or its seal is not the manifest's, where
+    the two rows disagree, and, with `full`, always. A shard that cannot be read keeps the manifest row it had, for
+    `verify` to compare with. Nothing is written where nothing changes.
     """
     old_manifest, _ = read_manifest(root / MANIFEST)
     old_catalogue, _ = read_catalogue(root / CATALOGUE, units)
@@ -42,7 +43,7 @@ def rebuild_indexes(
         for key, path in shards(root, folder):
             name = f"{folder}/{path.name}"
             known, row = old_manifest.get(name), old_catalogue.get(key)
-            if not full and known and row and known.sha256 == row.sha256 and known.size == path.lstat().st_size:
+            if not full and known and row and known.sha256 == row.sha256 and _is_current(path, known):
                 manifest[name], catalogue[key] = known, row
                 continue
             try:
@@ -57,6 +58,13 @@ def rebuild_indexes(
     _write(root / CATALOGUE, [catalogue[key].line() for key in sorted(catalogue)])
     gone = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
     return RebuildReport(read=read, dropped=gone, unreadable=tuple(unreadable))
+
+
+def _is_current(path: Path, row: ManifestRow) -> bool:
+    try:
+        return path.lstat().st_size == row.size and read_seal_digest(path) == row.seal
+    except FileNotFoundError:
+        return False
 
 
 def _write(path: Path, lines: list[str]) -> None:

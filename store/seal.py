@@ -14,7 +14,7 @@ from store.errors import ShardDamaged, ShardMissing, StoreError
 from store.files import read_file
 
 SEAL_SIZE = 512
-_SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 [0-9a-f]{64} *\n")
+_SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 ([0-9a-f]{64}) *\n")
 
 
 def sealed(image: bytes) -> bytes:
@@ -31,6 +31,21 @@ def seal_state(data: bytes) -> Literal["whole", "truncated", "flipped", "none"]:
     if len(image) < int(written.group(1)):
         return "truncated"
     return "whole" if seal == _seal(image) else "flipped"
+
+
+def seal_digest(data: bytes) -> str | None:
+    """The digest that a file's first bytes hold, or None where there is no seal."""
+    written = _SEAL.fullmatch(data[:SEAL_SIZE])
+    return written.group(2).decode("ascii") if written else None
+
+
+def read_seal_digest(path: Path) -> str | None:
+    """The digest that a shard's first bytes hold, read without the rest; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return seal_digest(file.read(SEAL_SIZE))
+    except OSError:
+        return None
 
 
 def read_sealed(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from store.manifest import ManifestRow
 from store.metric import MetricValues
 from store.payload import Array, ShardReceipt, UnitPayload
 from store.records import Unit, canonical_json
-from store.seal import SEAL_SIZE, sealed
+from store.seal import SEAL_SIZE, seal_digest, sealed
 
 ENCODING = "skipscope-unit"
 ENCODING_VERSION = 1
@@ -109,7 +109,9 @@ def receipt_of(data: bytes, unit: Unit, facts: Facts) -> ShardReceipt:
         infos=infos,
         values=values,
     )
-    manifest = ManifestRow(path=shard_name(unit.role, unit.key), sha256=digest, size=len(data))
+    manifest = ManifestRow(
+        path=shard_name(unit.role, unit.key), sha256=digest, seal=str(seal_digest(data)), size=len(data)
+    )
     return ShardReceipt(manifest=manifest, catalogue=row)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from store import token
 from store.catalogue import CatalogueRow, read_catalogue
 from store.driver import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
+from store.elements import damage_named
 from store.errors import NotASweep, ShardDamaged, ShardMissing
 from store.failures import Failure, read_failures, remove_failure, write_failure
 from store.files import append_line, create_file, free_bytes, replace_file, sync_folder
@@ -28,8 +29,9 @@ from store.layout import (
     shards,
 )
 from store.metric import MetricValues
+from store.opening import open_reader, receipt_from
 from store.payload import ShardReceipt, UnitPayload, check_metrics, check_payload
-from store.reader import UnitReader, damage_named, open_reader, receipt_from
+from store.reader import UnitReader
 from store.rebuild import RebuildReport, rebuild_indexes
 from store.records import Record, Role, Unit
 from store.seal import read_sealed

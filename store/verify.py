@@ -24,9 +24,9 @@ from store.layout import (
     shard_key,
 )
 from store.manifest import ManifestRow, read_manifest
-from store.reader import open_image
+from store.opening import open_image
 from store.records import Record
-from store.seal import seal_state
+from store.seal import seal_digest, seal_state
 from store.shard import receipt_of
 from store.sweep_store import SweepStore
 
@@ -40,7 +40,7 @@ class Finding(Record):
     - foreign: a file that is not the store's, or a shard that holds another unit than its name or the plan says.
     - stale: what the plan no longer names, shards made under other settings, leftovers of writers that died, and
       failures of units that are done.
-    - unlisted: a whole shard that the manifest does not list as it is; the next driver, or `rebuild`, adds it.
+    - unlisted: a whole shard that the manifest does not list as it is; the next driver adds it.
     - missing: a shard that the manifest lists and that is gone.
     - damaged: lines of the manifest or the catalogue.
     """
@@ -108,7 +108,9 @@ def _shards(store: SweepStore) -> Iterator[Finding]:
     catalogue, bad_rows = read_catalogue(store.root / CATALOGUE, {})
     for file, lines in ((MANIFEST, bad_lines), (CATALOGUE, bad_rows)):
         for line in lines:
-            yield Finding(kind="damaged", path=file, detail=f"line {line} cannot be read; `rebuild` puts it right")
+            yield Finding(
+                kind="damaged", path=file, detail=f"line {line} cannot be read; the next driver puts it right"
+            )
     for name in names:
         yield from _shard(store, name, manifest.get(name), catalogue)
     for name in sorted(manifest.keys() - set(names)):
@@ -142,7 +144,8 @@ def _bytes_problem(name: str, data: bytes, listed: ManifestRow | None) -> Findin
     if state == "whole":
         if listed is None:
             return Finding(kind="unlisted", path=name, detail="is whole, but not in the manifest")
-        if (hashlib.sha256(data).hexdigest(), len(data)) != (listed.sha256, listed.size):
+        now = (hashlib.sha256(data).hexdigest(), seal_digest(data), len(data))
+        if now != (listed.sha256, listed.seal, listed.size):
             return Finding(kind="unlisted", path=name, detail="is whole, but not the file that the manifest lists")
         return None
     if listed is not None:
@@ -171,4 +174,6 @@ def _content(store: SweepStore, name: str, data: bytes, catalogue: Mapping[str, 
     elif digest != store.header.settings_digest:
         yield Finding(kind="stale", path=name, detail="was made under other settings than the sweep's")
     if catalogue.get(key, row) != row:
-        yield Finding(kind="damaged", path=CATALOGUE, detail=f"says otherwise than {name}; delete it, or `rebuild`")
+        yield Finding(
+            kind="damaged", path=CATALOGUE, detail=f"says otherwise than {name}; delete the catalogue, it is made again"
+        )

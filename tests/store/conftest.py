@@ -12,7 +12,7 @@ import pytest
 
 from store.header import SweepHeader
 from store.metric import MetricInfo, MetricValues
-from store.payload import UnitPayload
+from store.payload import DistanceName, UnitPayload
 from store.records import Ablation, Action, Condition, Reseed, Unit, Window, content_key
 from store.sweep_store import SweepStore
 
@@ -55,7 +55,9 @@ def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
     def normal(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
-    distances = {"x_t_rel_l2": normal(STEPS - start, batch), "pred_x0_cosine": normal(STEPS - start, batch)}
+    distances: dict[DistanceName, np.ndarray] = {}
+    if unit.role != "baseline":
+        distances = {"x_t_rel_l2": normal(STEPS - start, batch), "pred_x0_cosine": normal(STEPS - start, batch)}
     lpips = MetricInfo(name="lpips", direction="lower", low=0)
     psnr = MetricInfo(name="psnr", version=2, direction="higher", low=0, label="PSNR (dB)")
     return UnitPayload(
@@ -66,7 +68,7 @@ def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
         x_t_steps=tuple(range(start, STEPS + 1)),
         pred_x0=normal(STEPS - start, batch, 3, size, size).astype(np.float16),
         pred_x0_steps=tuple(range(start, STEPS)),
-        distances={} if unit.role == "baseline" else distances,
+        distances=distances,
         metrics=(
             MetricValues(info=psnr, values=np.array([np.inf, 20.5])),
             MetricValues(info=lpips, absent="its weights are not here"),

@@ -97,11 +97,21 @@ def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
 def test_a_crash_after_measuring_is_healed_by_the_next_driver(filled: SweepStore) -> None:
     key = filled.header.plan[2].key
     info = MetricInfo(name="mse", direction="lower", low=0)
+    path = filled.shard_path(key)
+    before = path.read_bytes()
     filled.add_metrics(key, [MetricValues(info=info, values=np.array([1.0, 2.0]))])
     with filled.drive("the next driver"):
         pass
     assert verify(filled) == []
     assert info in filled.catalogue()[key].infos
+    size = path.stat().st_size
+    path.write_bytes(before)
+    filled.add_metrics(key, [MetricValues(info=info, values=np.array([3.0, 4.0]))])
+    assert path.stat().st_size == size, "the case is that only the content differs"
+    with filled.drive("the next driver"):
+        pass
+    assert verify(filled) == []
+    np.testing.assert_array_equal(filled.catalogue()[key].values[1], (3.0, 4.0))
 
 
 def test_the_table_is_tidy(filled: SweepStore) -> None:

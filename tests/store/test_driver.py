@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from store import claim, driver
+from store import driver
 from store.errors import DriverRunning, StoreError
 from store.sweep_store import SweepStore
 
@@ -134,7 +134,7 @@ def test_the_heartbeat_beats_and_notices_a_takeover(store: SweepStore) -> None:
         deadline = time.monotonic() + 10
         while path.stat().st_mtime == 1 and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert path.stat().st_mtime > 1 and not lease.lost
+        assert (path.stat().st_mtime > 1, lease.lost) == (True, False)
         record = json.loads(path.read_text())
         path.write_text(json.dumps(record | {"nonce": "another", "owner": "the thief"}))
         while not lease.lost and time.monotonic() < deadline:
@@ -160,8 +160,8 @@ def test_of_many_that_start_at_once_one_drives(store: SweepStore, monkeypatch: p
     def no_locks(*_: object) -> None:
         raise OSError(95, "no locks here")
 
-    monkeypatch.setattr(claim.fcntl, "flock", no_locks)
-    barrier, winners, refused = threading.Barrier(8), [], []
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    barrier, winners, refused = threading.Barrier(8), list[int](), list[int]()
 
     def attempt(number: int) -> None:
         own = SweepStore.open(store.root)
@@ -194,5 +194,5 @@ def test_a_claim_that_was_left_is_dropped(store: SweepStore, monkeypatch: pytest
 
 def test_a_damaged_driver_file_says_what_to_do(store: SweepStore) -> None:
     (store.root / "driver.json").write_text("{}")
-    with pytest.raises(StoreError, match="driver.json: is damaged; remove it if no driver runs"):
+    with pytest.raises(StoreError, match=r"driver\.json: is damaged; remove it if no driver runs"):
         store.driver()

@@ -50,6 +50,7 @@ def test_a_disk_that_is_really_full(
             written.append(receipt)
             store.record(receipt)
     assert written
+    assert (store.driver().state, store.driver().reason) == ("stopped", "finished")
     assert caught.value.needed > caught.value.free == store.free_bytes()
     assert {receipt.key for receipt in written} == store.present()
     assert not list(store.root.rglob("*.tmp"))
@@ -107,12 +108,12 @@ def test_a_full_disk_while_the_plan_is_extended(filled: SweepStore, monkeypatch:
     before = filled.header
     with monkeypatch.context() as patch:
         full_after(patch, "write", 0)
-        with pytest.raises(StoreFull, match="sweep.json"):
+        with pytest.raises(StoreFull, match=r"sweep\.json"):
             filled.extend(SweepHeader())
     assert filled.header == before == SweepStore.open(filled.root).header
 
 
 def test_the_error_survives_the_way_from_a_worker(tmp_path: Path) -> None:
     error = StoreFull(tmp_path, 5, 3)
-    again = pickle.loads(pickle.dumps(error))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  (as Ray hands it over)
     assert (str(again), again.path, again.needed, again.free) == (str(error), tmp_path, 5, 3)

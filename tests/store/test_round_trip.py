@@ -31,8 +31,8 @@ def arrays(dtype: str, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
         return hnp.arrays(np.float16, shape, elements=st.floats(width=16, **finite)).map(
             lambda values: bfloat16_bits(values.astype(np.float32))
         )
-    width = 32 if dtype == "float32" else 16
-    return hnp.arrays(dtype, shape, elements=st.floats(width=width, **finite))
+    numbers = st.floats(width=32, **finite) if dtype == "float32" else st.floats(width=16, **finite)
+    return hnp.arrays(dtype, shape, elements=numbers)
 
 
 @st.composite
