@@ -1,0 +1,98 @@
+"""What a user can say to the tool is documented, what documents link to is there, and the folder map is complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from compute.cli import app as compute_app
+from compute.config import SweepConfig, load_config
+from store.cli import app as store_app
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+REFERENCE = "\n".join(
+    path.read_text() for path in DOCUMENTS if path.name == "README.md" or path.parent != ROOT
+)  # what a user reads; a change log does not document
+COMMANDS = {"compute": typer.main.get_command(compute_app), "store": typer.main.get_command(store_app)}
+CODE = {path.parent for package in ("compute", "store", "dashboard") for path in (ROOT / package).rglob("*.py")}
+
+
+def commands() -> list[tuple[str, str, TyperCommand]]:
+    return [
+        (package, name, command)
+        for package, group in COMMANDS.items()
+        if isinstance(group, TyperGroup)
+        for name, command in group.commands.items()
+    ]
+
+
+def anchors(text: str) -> set[str]:
+    """The fragments that a Markdown file's headings can be linked by, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(path: Path) -> list[str]:
+    """Targets of a document's links and pictures that are not on the web; code apart."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"`[^`\n]*`", "", text)
+    found = re.findall(r"\]\(\s*<?([^)>\s]+)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
+
+
+def test_there_are_commands() -> None:
+    assert {(package, name) for package, name, _ in commands()} >= {("compute", "sweep"), ("store", "verify")}
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda c: f"{c[0]} {c[1]}")
+def test_every_command_is_documented(command: tuple[str, str, TyperCommand]) -> None:
+    package, name, _ = command
+    assert re.search(rf"(python -m {package}|skipscope) (\S+\|)*{re.escape(name)}\b", REFERENCE)
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda c: f"{c[0]} {c[1]}")
+def test_every_command_and_option_has_a_help(command: tuple[str, str, TyperCommand]) -> None:
+    _, _, found = command
+    assert found.help
+    assert [p.name for p in found.params if not p.name or len(p.name) < 2] == []
+
+
+@pytest.mark.parametrize("setting", SweepConfig.model_fields)
+def test_every_setting_is_documented(setting: str) -> None:
+    reference = (ROOT / "docs" / "configuration.md").read_text()
+    assert re.search(rf"`{setting}`|^{setting}:", reference, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda p: p.name)
+def test_every_example_is_a_configuration(path: Path) -> None:
+    assert load_config(path).window_list()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_resolve(path: Path) -> None:
+    broken = []
+    for link in links(path):
+        name, _, fragment = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or (fragment and fragment not in anchors(target.read_text())):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("folder", sorted(CODE), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_folder_with_code_is_on_the_map(folder: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert re.search(rf"^{re.escape(folder.relative_to(ROOT).as_posix())}/ +\S", text, re.MULTILINE)
+
+
+def test_every_make_target_has_a_help_line() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[1] for line in told.splitlines()} == set(phony.group(1).split())
