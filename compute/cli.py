@@ -57,7 +57,9 @@ def sweep(
     address: Annotated[str, typer.Option(help="local, serial, auto, or a Ray cluster's HOST:PORT.")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes, instead of the config's.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and write nothing.")] = False,
-    replan: Annotated[bool, typer.Option("--replan", help="Plan only what CONFIG names; the rest may be pruned.")] = False,
+    replan: Annotated[
+        bool, typer.Option("--replan", help="Plan only what CONFIG names; the rest may be pruned.")
+    ] = False,
     lpips_trunk: LpipsTrunk = None,
 ) -> None:
     """Sweep ablations over a model: start, resume or extend."""
@@ -207,6 +209,15 @@ def train_judge(
     from compute.models.mini.command import train_the_judge
 
     train_the_judge(output, iterations=iterations)
+
+
+@app.command("judge-agreement")
+def judge_agreement(json_: AsJson = False) -> None:
+    """How far the scene judge agrees with a person on generated pictures."""
+    from compute.models.mini.agreement import agreement
+
+    found = agreement()
+    print(json.dumps(found.as_json(), indent=1) if json_ else found.describe())
 
 
 def _sampler(name: str, steps: int) -> Any:

@@ -159,7 +159,9 @@ def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Pa
     try:
         lines = [line.strip() for line in _read_text(path).splitlines()]
     except OSError as error:
-        raise ConfigError(f"prompts.file: {path} cannot be read: {error.strerror}; give a text file, a prompt a line") from None
+        raise ConfigError(
+            f"prompts.file: {path} cannot be read: {error.strerror}; give a text file, a prompt a line"
+        ) from None
     found = [line for line in lines if line]
     if not found:
         raise ConfigError(f"prompts.file: {path} holds no prompt; write one a line")

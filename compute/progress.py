@@ -31,7 +31,7 @@ class _Rate(ProgressColumn):
 
 
 def rate(speed: float | None, unit: str) -> str:
-    """"2.1 units/s", or "3.4 s/unit"."""
+    """ "2.1 units/s", or "3.4 s/unit"."""
     if not speed:
         return ""
     return f"{speed:.1f} {unit}s/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}"

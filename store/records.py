@@ -88,7 +88,7 @@ class Ablation(Record):
         return tuple(sorted(set(components)))
 
     def __str__(self) -> str:
-        return f"{str(self.action)} {' + '.join(self.components) or 'nothing'} in steps {self.window}"
+        return f"{self.action!s} {' + '.join(self.components) or 'nothing'} in steps {self.window}"
 
 
 class Reseed(Record):
@@ -135,7 +135,7 @@ class Unit(Record):
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, ASCII, no NaN. Raises ValueError for what JSON can't hold."""
+    """The one JSON text of a value: sorted keys, no spaces, ASCII. Raises ValueError for what JSON can't hold."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -74,9 +74,7 @@ class Impact:
         """As `summary --json` prints it."""
         return {
             **{key: value for key, value in asdict(self).items() if key != "ablations"},
-            "ablations": [
-                {**asdict(a), "window": [a.window.start, a.window.stop]} for a in self.ablations
-            ],
+            "ablations": [{**asdict(a), "window": [a.window.start, a.window.stop]} for a in self.ablations],
         }
 
 
@@ -105,9 +103,7 @@ def impact_of(store: SweepStore, metric: str = "mse") -> Impact:
             continue
         window = Window(start=start, stop=stop)
         ablations.append(
-            AblationImpact(
-                components=components, action=action, window=window, damage=damage, conditions=len(shared)
-            )
+            AblationImpact(components=components, action=action, window=window, damage=damage, conditions=len(shared))
         )
     if not ablations:
         raise NoImpact(f"{store.root}: has no finished ablation yet; run the sweep on, then ask again")

@@ -37,7 +37,9 @@ def write_sheet(store: SweepStore, impact: Impact, path: Path) -> None:
     ink.line([(_GAP, _HEAD - 3), (width - _GAP, _HEAD - 3)], fill=_RULE)
     for row, condition in enumerate(baseline.conditions):
         top = _HEAD + row * (_SIDE + _GAP)
-        ink.multiline_text((_GAP, top + 4), _wrapped(condition.prompt, _CAPTION - 3 * _GAP, _font(17)), fill=_INK, font=_font(17))
+        ink.multiline_text(
+            (_GAP, top + 4), _wrapped(condition.prompt, _CAPTION - 3 * _GAP, _font(17)), fill=_INK, font=_font(17)
+        )
         ink.text((_GAP, top + _SIDE - 20), f"seed {condition.seed}", fill=_INK, font=_font(13))
         for column, shown in enumerate(pictures):
             sheet.paste(_image(shown[row]), (_CAPTION + column * (_SIDE + _GAP), top))
@@ -55,7 +57,8 @@ def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
     worst = sorted(worst, key=lambda a: -a.damage.mean)[:_EACH]
     best = sorted({a.window: a for a in ranked}.values(), key=lambda a: a.damage.mean)[:_EACH]
     return [
-        (f"{a.action} {a.components}, steps {a.window}", f"damage {a.damage.mean:.3f}", a) for a in [*worst, *best[::-1]]
+        (f"{a.action} {a.components}, steps {a.window}", f"damage {a.damage.mean:.3f}", a)
+        for a in [*worst, *best[::-1]]
     ]
 
 

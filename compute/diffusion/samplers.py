@@ -94,7 +94,7 @@ def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
     return made
 
 
-class SpacedDDIMScheduler(DDIMScheduler):  # type: ignore[misc]  # diffusers is untyped
+class SpacedDDIMScheduler(DDIMScheduler):
     """DDIM that steps to the next of its own timesteps.
 
     diffusers' steps to `t - num_train_timesteps // steps`. Where steps does not divide num_train_timesteps that is

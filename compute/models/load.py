@@ -41,14 +41,16 @@ class ModelSource:
         folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
         if not (folder / "model_index.json").is_file():
             raise ModelNotFound(
-                f"model: {name!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder that holds a model_index.json"
+                f"model: {name!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder that holds model_index.json"
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 
     def load(self, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
         """The model, ready to sample. Raises ModelNotFound where the folder is damaged or no longer the same."""
         if (found := _digest(self.folder)) != self.digest:
-            raise ModelNotFound(f"model: {self.folder} holds other weights ({found[:12]}) than expected ({self.digest[:12]})")
+            raise ModelNotFound(
+                f"model: {self.folder} holds other weights ({found[:12]}) than expected ({self.digest[:12]})"
+            )
         loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
         disable_progress_bar()
         try:
@@ -96,7 +98,9 @@ def judge_for(source: ModelSource) -> Judge | None:
 def _digest(folder: Path) -> str:
     """SHA-256 over names and contents of the parts' files."""
     whole = hashlib.sha256()
-    for path in sorted(file for part in _PARTS for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors")):
+    for path in sorted(
+        file for part in _PARTS for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors")
+    ):
         with path.open("rb") as file:
             whole.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return whole.hexdigest()

@@ -1,4 +1,4 @@
-"""GLIDE's text transformer: a caption in, a sequence for cross-attention and one pooled vector for the time embedding out.
+"""GLIDE's text transformer: a caption in, a sequence to attend to and one vector for the time embedding out.
 
 It does not depend on the sampling step, so it runs once a prompt. Layout after openai/glide-text2im, `text2im_model.py`
 and `xf.py`: learned positions, a learned padding embedding per position where the caption has ended, full attention
@@ -40,7 +40,8 @@ class TextBlock(nn.Module):
     def forward(self, h: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         q, k, v = self.qkv(self.norm1(h)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, L, D/H)
         h = h + self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return h + self.fc2(F.gelu(self.fc1(self.norm2(h))))
+        out: Tensor = h + self.fc2(F.gelu(self.fc1(self.norm2(h))))
+        return out
 
 
 class TextTransformer(ModelMixin, ConfigMixin):

@@ -80,7 +80,8 @@ class SerialExecutor:
             yield self._outcome(unit)
 
     def _outcome(self, unit: Unit) -> Outcome:
-        for tries in range(1, self._retries + 2):
+        tries = self._retries + 1
+        for _ in range(tries):
             came = attempt(self._worker, unit)
             if came.receipt is not None:
                 return Done(unit=unit, receipt=came.receipt)

@@ -43,7 +43,7 @@ def settings_of(config: SweepConfig, digest: str, scheduler: Mapping[str, Any]) 
 def make_plan(config: SweepConfig, settings: Mapping[str, Any], graph: ComponentGraph, folder: Path) -> Plan:
     """Baselines first, then the controls, then every ablation, batch by batch.
 
-    Raises ConfigError for windows, prompts and actions that don't fit, UnknownComponent for patterns that match nothing.
+    Raises ConfigError for windows, prompts and actions that don't fit, UnknownComponent for patterns without a match.
     """
     conditions = config.conditions(folder)
     if len(set(conditions)) != len(conditions):
@@ -104,9 +104,7 @@ def _admitting(swept: SweptAction, chosen: Sequence[str], graph: ComponentGraph)
     return names
 
 
-def _possible(
-    ablations: list[Ablation], graph: ComponentGraph, steps: int
-) -> tuple[list[Ablation], dict[str, str]]:
+def _possible(ablations: list[Ablation], graph: ComponentGraph, steps: int) -> tuple[list[Ablation], dict[str, str]]:
     possible, impossible = [], {}
     for ablation in dict.fromkeys(ablations):
         try:

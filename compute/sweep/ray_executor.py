@@ -86,6 +86,7 @@ class RayExecutor:
             ready, _ = ray.wait(list(refs), num_returns=1)
             hand = refs[ready[0]]
             unit = hand.given[0][1]
+            outcome: Outcome | None
             try:
                 came: Attempt = ray.get(ready[0])
             except RayActorError:

@@ -70,4 +70,3 @@ def _record(store: SweepStore, outcome: Outcome) -> None:
         store.record(outcome.receipt)
     else:
         store.record_failure(outcome.unit.key, outcome.reason, attempts=outcome.attempts, details=outcome.details)
-

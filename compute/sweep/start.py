@@ -80,7 +80,7 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
     if store.header.settings != header.settings:
         changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]
         raise NotASweep(
-            f"{path}: holds a sweep with another {', '.join(changed)}; numbers of both would not compare: use another --store"
+            f"{path}: holds a sweep with another {', '.join(changed)}; the numbers would not compare: use another --store"
         )
     units = plan.units if replan else tuple({**store.header.units, **{unit.key: unit for unit in plan.units}}.values())
     if units != store.header.plan:
@@ -90,7 +90,13 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
 
 
 def run(
-    prepared: Prepared, store: SweepStore, bar: Bar, *, address: str, workers: int | None, lpips_trunk: Path | None = None
+    prepared: Prepared,
+    store: SweepStore,
+    bar: Bar,
+    *,
+    address: str,
+    workers: int | None,
+    lpips_trunk: Path | None = None,
 ) -> SweepResult:
     """Execute what the store lacks; `address` is serial, local, auto or a Ray cluster's."""
     config = prepared.config
@@ -170,9 +176,7 @@ def seconds_per_evaluation(prepared: Prepared, repeats: int = 3) -> float:
     took = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
-        prepared.model.pipe.unet(
-            x_t, torch.tensor(500), encoder_hidden_states=text.sequence, class_labels=text.pooled
-        )
+        prepared.model.pipe.unet(x_t, torch.tensor(500), encoder_hidden_states=text.sequence, class_labels=text.pooled)
         took.append(time.perf_counter() - began)
     return sorted(took[1:])[repeats // 2] / batch
 
@@ -210,4 +214,3 @@ class _BarWatcher:
             self._failed += 1
             self._bar.tell(f"failed: {outcome.unit.intervention or 'baseline'}: {outcome.reason}")
         self._bar.advance(f"{self._failed} failed" if self._failed else "")
-

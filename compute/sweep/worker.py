@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from compute.config import Kept
-from compute.metrics.distance import trajectory_distances
 from compute.diffusion.noise import initial_noise
 from compute.diffusion.sample import sample
 from compute.diffusion.samplers import SamplerConfig, make_scheduler
+from compute.metrics.distance import trajectory_distances
 from compute.metrics.registry import MetricSet, Sources, metrics
 from compute.models.load import ModelSource, judge_for
 from compute.policy.liveness import ResolvedSchedule, resolve
@@ -80,7 +80,12 @@ class Worker:
         self.model = spec.source.load(device=self.device, dtype=getattr(torch, spec.dtype))
         self.scheduler = make_scheduler(self.model.pipe.scheduler.config, spec.sampler)
         self._metrics = metrics_for(spec.source, spec.metrics, spec.lpips_trunk, spec.device)
-        self._provenance = {**provenance(), "device": str(self.device), "dtype": spec.dtype, "weights": spec.source.digest}
+        self._provenance = {
+            **provenance(),
+            "device": str(self.device),
+            "dtype": spec.dtype,
+            "weights": spec.source.digest,
+        }
         self._baselines: OrderedDict[str, Trajectory] = OrderedDict()
 
     def run(self, unit: Unit) -> ShardReceipt:
@@ -98,7 +103,9 @@ class Worker:
         if baseline is None:
             distances: Mapping[Any, Any] = {}
         else:
-            distances = trajectory_distances(own.x_t[1:], own.pred_x0, baseline.x_t[start + 1 :], baseline.pred_x0[start:])
+            distances = trajectory_distances(
+                own.x_t[1:], own.pred_x0, baseline.x_t[start + 1 :], baseline.pred_x0[start:]
+            )
         keep = Kept(x_t="all", pred_x0="all", precision="float32") if unit.role == "baseline" else self.spec.keep
         x_t, x_t_steps = _kept(own.x_t, keep.x_t, start, keep.precision)
         pred_x0, pred_x0_steps = _kept(own.pred_x0, keep.pred_x0, start, keep.precision)
@@ -164,9 +171,7 @@ class Worker:
         states, predictions = [x_t], []
         unet = self.model.pipe.unet
         with acting(unet, resolved) as acts:
-            for step in sample(
-                unet, self.scheduler, text, x_t, seeds=seeds, guidance=guidance, start=start, acts=acts
-            ):
+            for step in sample(unet, self.scheduler, text, x_t, seeds=seeds, guidance=guidance, start=start, acts=acts):
                 states.append(step.x_next)
                 predictions.append(step.pred_x0)
         return Trajectory(start=start, x_t=_numpy(states), pred_x0=_numpy(predictions))

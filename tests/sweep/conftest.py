@@ -13,6 +13,7 @@ from compute.models.mini.build import build_scheduler, vocabulary
 from compute.models.text import TextTransformer
 from tests.sweep.values import CONFIG
 
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_unet: UNet2DConditionModel) -> Path:
     """A pipeline's folder: 16x16 pictures, glide-mini's words, random weights."""

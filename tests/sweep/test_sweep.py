@@ -146,7 +146,9 @@ def test_extending_keeps_what_is_there(tiny_model: Path, tmp_path: Path) -> None
 def test_another_sampler_is_refused_in_the_same_store(swept: tuple[Path, SweepStore], tmp_path: Path) -> None:
     config, store = swept
     other = tmp_path / "config.yaml"
-    other.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "sampler": {"name": "ddim", "steps": STEPS}}))
+    other.write_text(
+        yaml.safe_dump({**yaml.safe_load(config.read_text()), "sampler": {"name": "ddim", "steps": STEPS}})
+    )
     with pytest.raises(NotASweep, match=r"another .*sampler.*use another --store"):
         sweep(other, store.root)
 
@@ -160,7 +162,11 @@ def test_metrics_added_later_equal_those_of_the_sweep(swept: tuple[Path, SweepSt
     assert (units, absent) == (len(later.header.plan), {})
     for name in CONFIG["metrics"]:
         values = [
-            {(t["key"][row], t["condition"][row]): t[name][row] for row in range(t.rows) if t["role"][row] != "baseline"}
+            {
+                (t["key"][row], t["condition"][row]): t[name][row]
+                for row in range(t.rows)
+                if t["role"][row] != "baseline"
+            }
             for t in (sweep_table(store), sweep_table(later))
         ]
         assert values[0] == values[1]

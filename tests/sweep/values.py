@@ -6,7 +6,11 @@ from typing import Any
 
 CONFIG: dict[str, Any] = {
     "sampler": {"name": "ddpm", "steps": 4},
-    "prompts": ["a cat on a blue background", "a rocket above an apple on a gray background", "a key on a red background"],
+    "prompts": [
+        "a cat on a blue background",
+        "a rocket above an apple on a gray background",
+        "a key on a red background",
+    ],
     "seeds": [3],
     "conditions_per_unit": 2,
     "components": ["mid_block.*", "skip:conv_in", "unet"],

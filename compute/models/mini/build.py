@@ -62,7 +62,5 @@ def build_scheduler() -> DDPMScheduler:
 def build_pipeline() -> GlidePipeline:
     """An untrained glide-mini with random weights."""
     unet = build_unet()
-    text = TextTransformer(
-        vocabulary=vocabulary(), length=TEXT_LENGTH, width=TEXT_WIDTH, pooled=TIME_WIDTH
-    )
+    text = TextTransformer(vocabulary=vocabulary(), length=TEXT_LENGTH, width=TEXT_WIDTH, pooled=TIME_WIDTH)
     return GlidePipeline(text, unet, build_scheduler())

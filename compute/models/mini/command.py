@@ -30,7 +30,10 @@ def train_pipeline(folder: Path, *, iterations: int | None, seed: int) -> None:
     recipe = replace(Recipe(seed=seed), **({} if iterations is None else {"iterations": iterations}))
     smooth, drawn = 0.0, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    with bar("train glide-mini", recipe.iterations, unit="iteration") as progress, (folder / "log.jsonl").open("a") as log:
+    with (
+        bar("train glide-mini", recipe.iterations, unit="iteration") as progress,
+        (folder / "log.jsonl").open("a") as log,
+    ):
         for stage, step in train(recipe, folder):
             if stage == "reading":
                 if step.iteration % 100 == 0:

@@ -64,8 +64,12 @@ class FidelityReport:
     def describe(self) -> str:
         width = max(map(len, self.shares))
         steps = f"{self.sampler['steps']} {self.sampler['name']} steps, guidance {self.guidance:g}"
-        lines = [f"{self.model} on {self.shares['all'].count} {self.split} prompts, {steps} (share right, 95% interval)"]
-        return "\n".join(lines + [f"  {name:<{width}}  {share}  n={share.count}" for name, share in self.shares.items()])
+        lines = [
+            f"{self.model} on {self.shares['all'].count} {self.split} prompts, {steps} (share right, 95% interval)"
+        ]
+        return "\n".join(
+            lines + [f"  {name:<{width}}  {share}  n={share.count}" for name, share in self.shares.items()]
+        )
 
 
 def evaluate_fidelity(
@@ -77,7 +81,9 @@ def evaluate_fidelity(
     source = ModelSource.find(name)
     model, judge = source.load(), judge_for(source)
     if judge is None:
-        raise SkipscopeError(f"--model: no scene judge reads what {name!r} draws; prompt fidelity is there for glide-mini")
+        raise SkipscopeError(
+            f"--model: no scene judge reads what {name!r} draws; prompt fidelity is there for glide-mini"
+        )
     prompts = captions(split, count, seed=1)  # type: ignore[arg-type]
     conditions = [Condition(prompt=p, seed=_FIRST_SEED + i, guidance=guidance) for i, p in enumerate(prompts)]
     rows: dict[str, list[float]] = {}

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 VLB_WEIGHT = 1e-3
 MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, arXiv 2303.09556
-# The noisiest steps decide colours and places, yet there the error of a whole picture's mean hardly shows in a mean over
-# pixels. So means over squares of these sides count, too (cf. the multiscale loss of Hoogeboom et al. 2023, arXiv
+# The noisiest steps decide colours and places, yet there the error of a whole picture's mean hardly shows in a mean
+# over pixels. So means over squares of these sides count, too (cf. the multiscale loss of Hoogeboom et al. 2023, arXiv
 # 2301.11093), each scaled so that an error without structure counts the same at every scale.
 COARSE_SIDES = (8, 32)
 COARSE_WEIGHT = 0.05
@@ -41,7 +41,12 @@ class Schedule:
         return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
 
     def loss(
-        self, output: Float[Tensor, "B 6 H W"], eps: Float[Tensor, "B 3 H W"], t: Int[Tensor, "B"], *, coarse: bool = True
+        self,
+        output: Float[Tensor, "B 6 H W"],
+        eps: Float[Tensor, "B 3 H W"],
+        t: Int[Tensor, "B"],
+        *,
+        coarse: bool = True,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Loss to minimise, and the plain noise MSE.
 
@@ -57,9 +62,7 @@ class Schedule:
 
     def _vlb(self, eps_error: Tensor, fraction: Tensor, t: Int[Tensor, "B"]) -> Tensor:
         """KL of the predicted from the true posterior in bits, summed over T: only sigma gets a gradient."""
-        low, high, scale = (
-            v[t][:, None, None, None] for v in (self.log_posterior, self.log_beta, self.eps_to_mean)
-        )
+        low, high, scale = (v[t][:, None, None, None] for v in (self.log_posterior, self.log_beta, self.eps_to_mean))
         log_variance = low + (fraction + 1) / 2 * (high - low)
         kl = log_variance - low + torch.exp(low - log_variance) - 1
         kl = kl + (scale * eps_error).square() * torch.exp(-log_variance)

@@ -26,8 +26,8 @@ _GROUND_JITTER = 10  # of 255, each channel
 @lru_cache(maxsize=1)
 def sprite_sheet() -> tuple[Image.Image, ...]:
     """The sprites in the order of `OBJECTS`, RGBA, SPRITE_SIDE pixels square."""
-    with Image.open(SHEET) as sheet:
-        sheet = sheet.convert("RGBA")
+    with Image.open(SHEET) as file:
+        sheet = file.convert("RGBA")
     corners = [(i % SHEET_COLUMNS * SPRITE_SIDE, i // SHEET_COLUMNS * SPRITE_SIDE) for i in range(len(OBJECTS))]
     return tuple(sheet.crop((x, y, x + SPRITE_SIDE, y + SPRITE_SIDE)) for x, y in corners)
 

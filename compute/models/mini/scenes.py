@@ -17,9 +17,9 @@ from store.errors import SkipscopeError
 
 # Name of each object and the emoji that draws it. One word each: the caption's grammar relies on it.
 OBJECTS: dict[str, str] = {
-    "cat": "🐱", "panda": "🐼", "pig": "🐷", "frog": "🐸", "fox": "🦊", "penguin": "🐧", "fish": "🐟", "butterfly": "🦋",
-    "apple": "🍎", "banana": "🍌", "watermelon": "🍉", "carrot": "🥕", "pizza": "🍕", "donut": "🍩", "orange": "🍊",
-    "eggplant": "🍆", "rocket": "🚀", "car": "🚗", "sailboat": "⛵", "tree": "🌳", "cactus": "🌵", "sunflower": "🌻",
+    "cat": "🐱", "panda": "🐼", "pig": "🐷", "frog": "🐸", "fox": "🦊", "penguin": "🐧", "fish": "🐟",
+    "butterfly": "🦋", "apple": "🍎", "banana": "🍌", "watermelon": "🍉", "carrot": "🥕", "pizza": "🍕", "donut": "🍩",
+    "orange": "🍊", "eggplant": "🍆", "rocket": "🚀", "car": "🚗", "sailboat": "⛵", "tree": "🌳", "cactus": "🌵", "sunflower": "🌻",
     "mushroom": "🍄", "star": "⭐", "heart": "💙", "football": "🏈", "umbrella": "☂️", "gift": "🎁", "key": "🔑",
     "house": "🏠", "diamond": "💎", "tulip": "🌷",
 }  # fmt: skip

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from compute.models.mini.training_attention import TrainingAttention
 from torch import Tensor, nn
 
 from compute.models.glide import GlidePipeline
@@ -22,6 +21,7 @@ from compute.models.mini.losses import Schedule
 from compute.models.mini.reading import ReadingHeads, reading_targets
 from compute.models.mini.render import render_batch
 from compute.models.mini.scenes import Scene, draw
+from compute.models.mini.training_attention import TrainingAttention
 
 _READING_WEIGHT = 0.05
 _CHECKPOINT = "checkpoint.pt"
@@ -41,7 +41,7 @@ class Recipe:
     single_share: float = 0.2
     reading_iterations: int = 800
     coarse_from: int = 2410
-    """The iteration from which coarse means count in the loss: before, there are no objects yet to colour or to place."""
+    """The iteration from which coarse means count in the loss: before, there is nothing yet to colour or to place."""
     ema: float = 0.999
     seed: int = 0
 
@@ -122,8 +122,8 @@ class Trainer:
         x_0 = torch.from_numpy(render_batch(scenes, rng, PICTURE_SIDE)).to(self.device)
         eps = torch.from_numpy(rng.standard_normal(x_0.shape, dtype=np.float32)).to(self.device)
         # Stratified over the batch: the same mean with less variance.
-        t = ((np.arange(r.batch) + rng.random(r.batch)) / r.batch * len(self.schedule.alpha_bar)).astype(np.int64)
-        t = torch.from_numpy(t)
+        spread = (np.arange(r.batch) + rng.random(r.batch)) / r.batch
+        t = torch.from_numpy((spread * len(self.schedule.alpha_bar)).astype(np.int64))
         x_t = self.schedule.noised(x_0, eps, t)
         captions = ["" if rng.random() < r.text_dropped else scene.caption for scene in scenes]
         with torch.autocast(self.device.type, torch.bfloat16):

@@ -66,7 +66,7 @@ def training_batch(recipe: JudgeRecipe, iteration: int) -> tuple[Tensor, Tensor,
     others = [_like(scene, rng) for scene in scenes[:blends]]
     weight = torch.from_numpy(rng.uniform(0.4, 0.6, (blends, 1, 1, 1))).float()
     pictures[:blends] += weight * (torch.from_numpy(render_batch(others, rng, Judge.side)) - pictures[:blends])
-    axis, slots = targets([None] * blends + scenes[blends:])
+    axis, slots = targets([None if i < blends else scene for i, scene in enumerate(scenes)])
     background = torch.tensor([_BACKGROUNDS.index(scene.background) for scene in scenes])
     return _damage(pictures, rng), axis, slots, background
 
@@ -116,5 +116,8 @@ def accuracy(judge: Judge, *, count: int = 4000, seed: int = 1) -> JudgeAccuracy
     background = [r.background == s.background for r, s in zip(readings, scenes, strict=True)]
     whole = [a and o and b for a, o, b in zip(axis, objects, background, strict=True)]
     return JudgeAccuracy(
-        axis=float(np.mean(axis)), objects=float(np.mean(objects)), background=float(np.mean(background)), all=float(np.mean(whole))
+        axis=float(np.mean(axis)),
+        objects=float(np.mean(objects)),
+        background=float(np.mean(background)),
+        all=float(np.mean(whole)),
     )

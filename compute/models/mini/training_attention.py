@@ -14,9 +14,7 @@ class TrainingAttention:
     every score: together a third of an iteration's time.
     """
 
-    def __call__(
-        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, **_: object
-    ) -> Tensor:
+    def __call__(self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, **_: object) -> Tensor:
         batch, channels, height, width = hidden_states.shape
         h = attn.group_norm(hidden_states.flatten(2)).transpose(1, 2)  # (B, HW, C)
         q, k, v = attn.to_q(h), attn.to_k(h), attn.to_v(h)
@@ -27,4 +25,5 @@ class TrainingAttention:
             weights = torch.softmax((q * attn.scale) @ k.transpose(-1, -2), dim=-1)
             h = (weights @ v.to(weights.dtype)).transpose(1, 2).flatten(2)
         h = attn.to_out[0](h)
-        return h.transpose(1, 2).reshape(batch, channels, height, width) + hidden_states
+        out: Tensor = h.transpose(1, 2).reshape(batch, channels, height, width) + hidden_states
+        return out
