@@ -30,7 +30,7 @@ def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGrap
         components.append(
             Component(
                 name=name,
-                kind=kind,  # type: ignore[arg-type]
+                kind=kind,
                 parameters=1,
                 flops=flops,
                 bypass_flops=flops // 4,
@@ -99,4 +99,4 @@ def step_actions(draw: st.DrawFn, graph: ComponentGraph, order: int = 0) -> dict
 def _action(draw: st.DrawFn, graph: ComponentGraph, name: str, order: int) -> Action:
     action = draw(st.sampled_from(graph.component(name).actions))
     reads = action in ("reuse", "reuse_delta")
-    return Action(name=action, order=draw(st.integers(0, order)) if reads else 0)  # type: ignore[arg-type]
+    return Action(name=action, order=draw(st.integers(0, order)) if reads else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from compute.policy.graph import ComponentGraph, UnknownComponent
 from tests.policy.graphs import chain, graphs
@@ -11,6 +11,7 @@ from tests.policy.graphs import chain, graphs
 GRAPH = chain("block.0", "plain.1", "block.2", skips=(("block.0", "block.2"),))
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_json_round_trip(graph: ComponentGraph) -> None:
     again = ComponentGraph.from_json(graph.to_json())
@@ -19,6 +20,7 @@ def test_json_round_trip(graph: ComponentGraph) -> None:
     assert again.inputs == graph.inputs
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_every_edge_points_forwards_in_network_order(graph: ComponentGraph) -> None:
     order = list(graph.nodes)

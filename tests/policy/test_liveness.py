@@ -55,7 +55,7 @@ def resolved_or_none(graph: ComponentGraph, schedule: Schedule) -> ResolvedSched
         return None
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_plans_equal_the_oracle(data: st.DataObject) -> None:
     graph = data.draw(graphs())
@@ -77,7 +77,7 @@ def test_plans_equal_the_oracle(data: st.DataObject) -> None:
         }
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_only_what_a_later_step_reads_is_kept(data: st.DataObject) -> None:
     graph = data.draw(graphs())
@@ -98,7 +98,7 @@ def test_only_what_a_later_step_reads_is_kept(data: st.DataObject) -> None:
     assert all(last > step for (_, step), last in lasts.items())
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_the_earliest_source_is_the_latest_start_that_lacks_nothing(data: st.DataObject) -> None:
     graph = data.draw(graphs())

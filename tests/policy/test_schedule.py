@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compute.policy.schedule import Schedule, ScheduleError
@@ -61,6 +61,7 @@ def test_merge() -> None:
 GRAPH = chain("block.0", "block.1", "plain.2", skips=(("block.0", "plain.2"),))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_merge_of_the_steps_is_the_whole(data: st.DataObject) -> None:
     schedule = data.draw(schedules(GRAPH))
@@ -68,6 +69,7 @@ def test_merge_of_the_steps_is_the_whole(data: st.DataObject) -> None:
     assert Schedule.merge(*parts) == schedule
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_json_round_trip(data: st.DataObject) -> None:
     schedule = data.draw(schedules(GRAPH))

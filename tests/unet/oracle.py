@@ -7,10 +7,11 @@ a tensor without a gradient did not matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -20,6 +21,9 @@ from store.records import Action
 from tests.unet.tiny import BATCH, SIZE, inputs
 
 Values = dict[str, torch.Tensor]
+Remembered = tuple[int, Callable[[], torch.Tensor], Callable[[], torch.Tensor]]
+Part = Literal[1, 2]
+"""What of a remembered step is read: its value or its residual."""
 
 
 @dataclass(kw_only=True)
@@ -113,7 +117,7 @@ def look(
     return Seen(
         output=output.detach(),
         values={name: value.detach() for name, value in one.values.items()},
-        mattered={name for name, gradient in zip(names, found, strict=True) if gradient is not None},
+        mattered={name for name, gradient in zip(names, found, strict=True) if isinstance(gradient, torch.Tensor)},
     )
 
 
@@ -131,7 +135,7 @@ def run_everything(unet: Any, schedule: Schedule, batch: int = BATCH, size: int 
     A value is reused from the last earlier steps at which it was computed and mattered.
     """
     shapes = look(unet, 0, batch=batch, size=size).values
-    history: dict[str, list[tuple[int, torch.Tensor, torch.Tensor | None]]] = {}
+    history: dict[str, list[Remembered]] = {}
     seen: list[Seen | None] = []
     for step in range(schedule.steps):
         row = schedule.at(step)
@@ -142,23 +146,26 @@ def run_everything(unet: Any, schedule: Schedule, batch: int = BATCH, size: int 
         replace |= {name: line(row[name], step, history, name, 1) for name in row if row[name].name == "reuse"}
         add = {name: line(row[name], step, history, name, 2) for name in row if row[name].name == "reuse_delta"}
         silent = [name for name in row if row[name].name in ("bypass", "reuse_delta")]
-        one = look(unet, step, replace, add, silent, batch, size)
+        look_again = partial(look, unet, step, replace, add, batch=batch, size=size)
+        one = look_again(silent)
         for name in one.mattered - set(row):
-            shortcut = None
-            if any(schedule.action(later, name).name == "reuse_delta" for later in range(step, schedule.steps)):
-                shortcut = look(unet, step, replace, add, [*silent, name], batch, size).values[name]
-            residual = None if shortcut is None else one.values[name] - shortcut
-            history.setdefault(name, []).append((step, one.values[name], residual))
+            residual = partial(_residual, name, one, look_again, silent)
+            history.setdefault(name, []).append((step, partial(one.values.__getitem__, name), residual))
         seen.append(one)
     return seen
 
 
-def line(action: Action, step: int, history: Mapping[str, list[Any]], name: str, column: int) -> torch.Tensor:
+def _residual(name: str, full: Seen, look_again: Callable[[list[str]], Seen], silent: list[str]) -> torch.Tensor:
+    """What a component added to its shortcut: its value less that of another pass in which it was silent too."""
+    return full.values[name] - look_again([*silent, name]).values[name]
+
+
+def line(action: Action, step: int, history: Mapping[str, list[Remembered]], name: str, part: Part) -> torch.Tensor:
     """The last value of a component, or the line through the last two at a step; NaN where there are none to read."""
     known = history.get(name, [])[-action.order - 1 :]
     if len(known) <= action.order:
         return torch.tensor(torch.nan)
-    value: torch.Tensor = known[-1][column]
+    value = known[-1][part]()
     if action.order:
-        value = torch.lerp(known[0][column], value, (step - known[0][0]) / (known[1][0] - known[0][0]))
+        value = torch.lerp(known[0][part](), value, (step - known[0][0]) / (known[1][0] - known[0][0]))
     return value

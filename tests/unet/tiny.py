@@ -46,7 +46,7 @@ def inputs(step: int, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(step)
     return {
         "sample": torch.randn(batch, 3, size, size, generator=generator),
-        "timestep": torch.tensor(900 - 40 * step),
+        "timestep": torch.tensor(900 - 9 * step),
         "encoder_hidden_states": torch.randn(batch, TOKENS, 32, generator=generator),
         "class_labels": torch.randn(batch, 128, generator=generator),
     }
