@@ -14,6 +14,9 @@ CHANNELS = (32, 64, 128)
 LAYERS = 2
 HEAD_CHANNELS = 32
 TIME_WIDTH = 256
+# GLIDE has 32 groups of at least 6 channels. With 32 groups of one channel each, every norm would take away the mean of
+# its channel, and with it the picture's colours.
+NORM_GROUPS = 8
 PICTURE_SIDE = 32
 TRAINING_TIMESTEPS = 1000
 
@@ -35,7 +38,7 @@ def build_unet(channels: tuple[int, int, int] = CHANNELS, layers: int = LAYERS) 
         up_block_types=("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
         block_out_channels=channels,
         layers_per_block=layers,
-        norm_num_groups=32,
+        norm_num_groups=NORM_GROUPS,
         norm_eps=1e-5,
         attention_head_dim=HEAD_CHANNELS,
         cross_attention_dim=TEXT_WIDTH,

@@ -41,12 +41,7 @@ class Schedule:
         return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
 
     def loss(
-        self,
-        output: Float[Tensor, "B 6 H W"],
-        eps: Float[Tensor, "B 3 H W"],
-        t: Int[Tensor, "B"],
-        *,
-        coarse: bool = True,
+        self, output: Float[Tensor, "B 6 H W"], eps: Float[Tensor, "B 3 H W"], t: Int[Tensor, "B"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Loss to minimise, and the plain noise MSE.
 
@@ -55,10 +50,8 @@ class Schedule:
         predicted, fraction = output.float().chunk(2, dim=1)
         error = predicted - eps
         squared = error.square().flatten(1).mean(1)  # (B,)
-        loss = (self.weight[t] * squared).mean() + VLB_WEIGHT * self._vlb(error.detach(), fraction, t)
-        if coarse:
-            loss = loss + (self.coarse_weight[t] * _coarse(error)).mean()
-        return loss, squared.mean().detach()
+        loss = (self.weight[t] * squared + self.coarse_weight[t] * _coarse(error)).mean()
+        return loss + VLB_WEIGHT * self._vlb(error.detach(), fraction, t), squared.mean().detach()
 
     def _vlb(self, eps_error: Tensor, fraction: Tensor, t: Int[Tensor, "B"]) -> Tensor:
         """KL of the predicted from the true posterior in bits, summed over T: only sigma gets a gradient."""

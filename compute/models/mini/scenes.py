@@ -19,9 +19,9 @@ from store.errors import SkipscopeError
 OBJECTS: dict[str, str] = {
     "cat": "🐱", "panda": "🐼", "pig": "🐷", "frog": "🐸", "fox": "🦊", "penguin": "🐧", "fish": "🐟",
     "butterfly": "🦋", "apple": "🍎", "banana": "🍌", "watermelon": "🍉", "carrot": "🥕", "pizza": "🍕", "donut": "🍩",
-    "orange": "🍊", "eggplant": "🍆", "rocket": "🚀", "car": "🚗", "sailboat": "⛵", "tree": "🌳", "cactus": "🌵", "sunflower": "🌻",
-    "mushroom": "🍄", "star": "⭐", "heart": "💙", "football": "🏈", "umbrella": "☂️", "gift": "🎁", "key": "🔑",
-    "house": "🏠", "diamond": "💎", "tulip": "🌷",
+    "orange": "🍊", "eggplant": "🍆", "rocket": "🚀", "car": "🚗", "sailboat": "⛵", "tree": "🌳", "cactus": "🌵",
+    "sunflower": "🌻", "mushroom": "🍄", "star": "⭐", "heart": "💙", "football": "🏈", "umbrella": "☂️", "gift": "🎁",
+    "key": "🔑", "house": "🏠", "diamond": "💎", "tulip": "🌷",
 }  # fmt: skip
 BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "white": (244, 244, 244),

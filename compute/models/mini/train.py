@@ -40,8 +40,6 @@ class Recipe:
     text_dropped: float = 0.15
     single_share: float = 0.2
     reading_iterations: int = 800
-    coarse_from: int = 2410
-    """The iteration from which coarse means count in the loss: before, there is nothing yet to colour or to place."""
     ema: float = 0.999
     seed: int = 0
 
@@ -130,7 +128,7 @@ class Trainer:
             sequence, pooled = self.pipe.encode(captions)
             output = self.pipe.unet(x_t, t.to(self.device), encoder_hidden_states=sequence, class_labels=pooled).sample
             reading = self._reading_loss(scenes)
-        loss, noise_mse = self.schedule.loss(output, eps, t, coarse=self.iteration >= r.coarse_from)
+        loss, noise_mse = self.schedule.loss(output, eps, t)
         return loss + _READING_WEIGHT * reading, noise_mse
 
     def _reset_average(self) -> None:
