@@ -113,11 +113,13 @@ def look(
         with torch.enable_grad():
             output = unet(**inputs(step, batch, size)).sample
             names = list(one.values)
-            found = torch.autograd.grad(output.sum(), [one.values[name] for name in names], allow_unused=True)
+            found: Sequence[Any] = torch.autograd.grad(
+                output.sum(), [one.values[name] for name in names], allow_unused=True
+            )
     return Seen(
         output=output.detach(),
         values={name: value.detach() for name, value in one.values.items()},
-        mattered={name for name, gradient in zip(names, found, strict=True) if isinstance(gradient, torch.Tensor)},
+        mattered={name for name, gradient in zip(names, found, strict=True) if gradient is not None},
     )
 
 
