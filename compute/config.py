@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from compute.diffusion.samplers import SamplerConfig
 from store.errors import SkipscopeError
@@ -15,8 +26,70 @@ from store.records import Action, Condition, Record, Window
 _SIZE_LIMIT = 1 << 20
 
 
+_CONDITION_LIMIT = 1_000_000
+_LINE_LIMIT = 50
+
+
 class ConfigError(SkipscopeError):
     """A configuration that cannot be used; the text names the field and what is accepted, a line a mistake."""
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "0:8" (half-open) or "3" or "1,5,9". Raises ConfigError."""
+    try:
+        if ":" in text:
+            start, stop = (int(part) for part in text.split(":"))
+            if not 0 <= start < stop or stop - start > _CONDITION_LIMIT:
+                raise ValueError
+            return list(range(start, stop))
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f'seeds: {text[:60]!r} is not understood; write "0:8" (0 to 7), "3" or "1,5,9"') from None
+
+
+def _seeds(given: Any) -> Any:
+    """Seeds as "0:8", or a single one."""
+    if isinstance(given, str):
+        try:
+            return parse_seeds(given)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("seeds: ")) from None
+    return [given] if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+def _pair(given: Any) -> Any:
+    """A window as [start, stop]."""
+    if isinstance(given, list | tuple):
+        if len(given) != 2:
+            raise ValueError("write a window as [start, stop]")
+        return {"start": given[0], "stop": given[1]}
+    return given
+
+
+def _kind_of_prompts(given: Any) -> str | None:
+    if isinstance(given, list | tuple):
+        return "<list>"
+    if isinstance(given, PromptSplit) or (isinstance(given, dict) and "split" in given):
+        return "<split>"
+    return "<file>" if isinstance(given, dict | PromptFile) else None
+
+
+def _kind_of_windows(given: Any) -> str | None:
+    if isinstance(given, list | tuple):
+        return "<list>"
+    return "<count>" if isinstance(given, dict | WindowCount) else None
+
+
+def _kind_of_kept(given: Any) -> str | None:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return "<every>"
+    return "<word>" if given in ("all", "final") else None
+
+
+def _gpus(share: float) -> float:
+    if share != int(share) and (share > 1 or share < 0.001):
+        raise ValueError("a share of one GPU (0.001 to 1) or a whole number of them is accepted")
+    return share
 
 
 class PromptFile(Record):
@@ -56,6 +129,44 @@ class SweptAction(Record):
             return {"action": action, **{key: data[key] for key in ("components",) if key in data}}
         return data
 
+    @field_validator("action")
+    @classmethod
+    def _changes_something(cls, action: Action) -> Action:
+        if action.name == "compute":
+            raise ValueError("compute is what every component does anyway; the null ablation is always swept")
+        return action
+
+
+Prompts = Annotated[
+    Annotated[PromptFile, Tag("<file>")]
+    | Annotated[PromptSplit, Tag("<split>")]
+    | Annotated[tuple[str, ...], Field(min_length=1), Tag("<list>")],
+    Discriminator(
+        _kind_of_prompts,
+        custom_error_type="prompts",
+        custom_error_message="write a list of prompts, {file: prompts.txt}, or {split: held-out, count: 8}",
+    ),
+]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), BeforeValidator(_seeds)]
+Windows = Annotated[
+    Annotated[WindowCount, Tag("<count>")]
+    | Annotated[tuple[Annotated[Window, BeforeValidator(_pair)], ...], Field(min_length=1), Tag("<list>")],
+    Discriminator(
+        _kind_of_windows,
+        custom_error_type="windows",
+        custom_error_message="write {count: 5}, or a list of windows [start, stop]",
+    ),
+]
+States = Annotated[
+    Annotated[Literal["all", "final"], Tag("<word>")] | Annotated[int, Field(ge=1), Tag("<every>")],
+    Discriminator(
+        _kind_of_kept,
+        custom_error_type="states",
+        custom_error_message="write all, final, or a number k for every k-th step",
+    ),
+]
+
 
 class Kept(Record):
     """Which states a run keeps: `all`, `final` (none but the picture), or every k-th step; and how precisely.
@@ -63,8 +174,8 @@ class Kept(Record):
     Baselines always keep all states exactly, because ablated runs start from them.
     """
 
-    x_t: Literal["all", "final"] | Annotated[int, Field(ge=1)] = "all"
-    pred_x0: Literal["all", "final"] | Annotated[int, Field(ge=1)] = "all"
+    x_t: States = "all"
+    pred_x0: States = "all"
     precision: Literal["float32", "float16"] = "float16"
 
 
@@ -79,34 +190,19 @@ class SweepConfig(Record):
     sampler: SamplerConfig = SamplerConfig(name="ddpm", steps=25)
     guidance: Annotated[float, Field(ge=0, le=100)] = 3.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    prompts: PromptFile | PromptSplit | Annotated[tuple[str, ...], Field(min_length=1)]
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], Field(min_length=1)] = (0,)
+    prompts: Prompts
+    seeds: Seeds = (0,)
     components: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
-    windows: WindowCount | Annotated[tuple[Window, ...], Field(min_length=1)] = WindowCount(count=5)
+    windows: Windows = WindowCount(count=5)
     actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
     conditions_per_unit: Annotated[int, Field(ge=1, le=4096)] = 8
 
     metrics: tuple[str, ...] = ("mse", "rel_l2", "ssim", "haarpsi")
     keep: Kept = Kept()
-    workers: Annotated[int, Field(ge=1)] | None = None
-    gpus_per_worker: Annotated[float, Field(ge=0)] = 0
-    threads_per_worker: Annotated[int, Field(ge=1)] | None = None
+    workers: Annotated[int, Field(ge=1, le=4096)] | None = None
+    gpus_per_worker: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpus)] = 0
+    threads_per_worker: Annotated[int, Field(ge=1, le=4096)] | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 2
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_forms(cls, data: Any) -> Any:
-        """Windows as pairs, seeds as "0:8"."""
-        if not isinstance(data, dict):
-            return data
-        data = dict(data)
-        if isinstance(data.get("windows"), list):
-            data["windows"] = [
-                {"start": w[0], "stop": w[1]} if isinstance(w, list) and len(w) == 2 else w for w in data["windows"]
-            ]
-        if isinstance(data.get("seeds"), str):
-            data["seeds"] = parse_seeds(data["seeds"])
-        return data
 
     def window_list(self) -> tuple[Window, ...]:
         """The windows over this config's steps. Raises ConfigError for one that reaches beyond them."""
@@ -126,25 +222,16 @@ class SweepConfig(Record):
         return self.windows
 
     def conditions(self, folder: Path) -> tuple[Condition, ...]:
-        """Every prompt with every seed; prompt files are looked for in `folder`."""
+        """Every prompt with every seed; prompt files are looked for in `folder`. Raises ConfigError."""
+        prompts = read_prompts(self.prompts, folder)
+        if len(prompts) * len(self.seeds) > _CONDITION_LIMIT:
+            raise ConfigError(
+                f"prompts, seeds: {len(prompts)} prompts of {len(self.seeds)} seeds each are more than the "
+                f"{_CONDITION_LIMIT} conditions that are accepted"
+            )
         return tuple(
-            Condition(prompt=prompt, seed=seed, guidance=self.guidance)
-            for prompt in read_prompts(self.prompts, folder)
-            for seed in self.seeds
+            Condition(prompt=prompt, seed=seed, guidance=self.guidance) for prompt in prompts for seed in self.seeds
         )
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds from "0:8" (half-open) or "3" or "1,5,9". Raises ConfigError."""
-    try:
-        if ":" in text:
-            start, stop = (int(part) for part in text.split(":"))
-            if not 0 <= start < stop or stop - start > 1_000_000:
-                raise ValueError
-            return list(range(start, stop))
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f'seeds: {text[:60]!r} is not understood; write "0:8" (0 to 7), "3" or "1,5,9"') from None
 
 
 def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Path) -> list[str]:
@@ -155,12 +242,14 @@ def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Pa
         from compute.models.mini.scenes import captions
 
         return captions(prompts.split, prompts.count, prompts.seed)
-    path = folder / Path(prompts.file).expanduser()
+    path = folder / prompts.file
     try:
-        lines = [line.strip() for line in _read_text(path).splitlines()]
-    except OSError as error:
+        path = folder / Path(prompts.file).expanduser()
+        lines = [line.strip() for line in _read_text(path, "prompts.file: ").splitlines()]
+    except (OSError, RuntimeError, ValueError) as error:  # ~somebody unknown, a NUL in the name
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"prompts.file: {path} cannot be read: {error.strerror}; give a text file, a prompt a line"
+            f"prompts.file: {str(path)!r} cannot be read: {reason}; give a text file, a prompt a line"
         ) from None
     found = [line for line in lines if line]
     if not found:
@@ -174,10 +263,11 @@ def load_config(path: Path) -> SweepConfig:
         data = yaml.safe_load(_read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # of values that only look like YAML's
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}: is not YAML{where}: {getattr(error, 'problem', error)}") from None
+        problem = (str(getattr(error, "problem", None) or error) or "nested too deeply").splitlines()[0]
+        raise ConfigError(f"{path}: is not YAML{where}: {problem}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: holds no settings; write for instance `model: glide-mini`")
     try:
@@ -189,22 +279,46 @@ def load_config(path: Path) -> SweepConfig:
 def error_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each mistake: the field, what was wrong, what is accepted."""
     lines = []
-    for mistake in error.errors():
-        field = ".".join(str(part) for part in mistake["loc"] if not str(part)[:1].isupper() and "[" not in str(part))
+    mistakes = error.errors(include_url=False, include_context=False)
+    inner = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
+    for mistake in mistakes:
+        if mistake["type"] == "too_short" and mistake["loc"] in inner:
+            continue  # it is only short of the items whose own mistakes are told
+        field = ".".join(_shown(part) for part in mistake["loc"] if not str(part).startswith("<")) or "settings"
         if mistake["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields) if "." not in field else "see docs/configuration.md"
+            known = ", ".join(model.model_fields) if len(mistake["loc"]) == 1 else "see docs/configuration.md"
             lines.append(f"{field}: is no setting; accepted: {known}")
         else:
-            given = repr(mistake["input"])
-            shown = "" if mistake["type"] == "missing" else f" (given: {given[:60]}{'…' if len(given) > 60 else ''})"
+            shown = "" if mistake["type"] == "missing" else f" (given: {_shown(mistake['input'])})"
             lines.append(f"{field}: {mistake['msg'].removeprefix('Value error, ')}{shown}")
-    return list(dict.fromkeys(lines))
+    lines = list(dict.fromkeys(lines))
+    more = len(lines) - _LINE_LIMIT
+    return lines if more <= 0 else [*lines[:_LINE_LIMIT], f"settings: {more} more mistakes"]
 
 
-def _read_text(path: Path) -> str:
-    if path.is_file() and path.stat().st_size > _SIZE_LIMIT:
-        raise ConfigError(f"{path}: is larger than 1 MiB; that is no configuration or list of prompts")
+def _shown(value: Any) -> str:
+    """A value that a user gave, in one short line. What refers to itself, and integers of any length, are safe."""
+    if isinstance(value, str) and value.isprintable() and len(value) <= 60 and value.isidentifier():
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < 10**40 else "a number of more than 40 digits"
     try:
-        return path.read_text(encoding="utf-8")
+        text = _SHORT.repr(value)
+    except Exception:  # a value may hold an integer that is too long to be printed
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
+
+
+def _read_text(path: Path, field: str = "") -> str:
+    with path.open("rb") as file:
+        data = file.read(_SIZE_LIMIT + 1)
+    if len(data) > _SIZE_LIMIT:
+        raise ConfigError(f"{field}{path}: is larger than 1 MiB; that is no configuration or list of prompts")
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text") from None
+        raise ConfigError(f"{field}{path}: is not UTF-8 text") from None
