@@ -7,30 +7,28 @@ call those operators, so declaring them is enough. Nothing is declared where the
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 
 import torch
 
-_DECLARED = {
-    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-
-
-def _real_operators_load() -> bool:
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.submodule_search_locations is None:
-        return True  # no torchvision, nothing to mend
-    library = importlib.util.find_spec("torchvision._C") if torch.version.cuda else None
-    return library is not None
+_DECLARED = tuple(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for name in ("nms", "qnms"))
 
 
 def declare_missing() -> torch.library.Library | None:
     """The library with the declared operators, which must be kept alive; None where nothing had to be declared."""
-    if _real_operators_load() or hasattr(torch.ops.torchvision, "nms"):
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
         return None
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+    else:
+        return None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]  # half imported
     library = torch.library.Library("torchvision", "DEF")
-    for schema in _DECLARED.values():
+    for schema in _DECLARED:
         library.define(schema)
     return library
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.metrics.distance import cosine, relative_l2
+from compute.metrics.distance import cosine, relative_l2, trajectory_distances
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -59,3 +60,15 @@ def test_zero_states_give_finite_numbers() -> None:
     assert cosine(zero, one).item() == 0
     assert math.isfinite(relative_l2(one, zero).item())
     assert cosine(one, zero).item() == 0
+
+
+def test_trajectories_are_compared_step_by_step_and_sample_by_sample() -> None:
+    rng = np.random.default_rng(0)
+    x_t, pred_x0, other_x_t, other_pred_x0 = rng.standard_normal((4, 3, 2, 3, 4, 4)).astype(np.float32)
+    found = trajectory_distances(x_t, pred_x0, other_x_t, other_pred_x0)
+    assert set(found) == {"x_t_rel_l2", "x_t_cosine", "pred_x0_rel_l2", "pred_x0_cosine"}
+    for name, (ours, theirs) in {"x_t": (x_t, other_x_t), "pred_x0": (pred_x0, other_pred_x0)}.items():
+        for step in range(3):
+            pair = torch.from_numpy(ours[step]), torch.from_numpy(theirs[step])
+            assert np.allclose(found[f"{name}_rel_l2"][step], relative_l2(*pair).numpy())
+            assert np.allclose(found[f"{name}_cosine"][step], cosine(*pair).numpy())
