@@ -29,24 +29,30 @@ LpipsTrunk = Annotated[
 def main() -> None:
     """Run the command line: exit status 2 for bad input and faults, 130 after Ctrl-C, never a traceback for those."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)  # typer makes 130 of Ctrl-C and says nothing
+        sys.stdout.flush()
     except SkipscopeError as error:
         _leave(str(error), 2)
-    except typer.Abort:
-        _leave("interrupted", 130)
-    except KeyboardInterrupt:
-        _leave("interrupted; the same command goes on where it stopped", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _leave(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own errors about usage
             _leave(error.format_message(), 2)
         raise
+    if status == 130:
+        _leave("interrupted; what is done stays, and the same command goes on from there", 130)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-def _leave(line: str, status: int) -> None:
-    print(f"skipscope: {line}", file=sys.stderr)
+def _leave(text: str, status: int) -> None:
+    """Say what is wrong, a line a mistake, and go."""
+    for line in text.splitlines():
+        print(f"skipscope: {line}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -67,7 +73,10 @@ def sweep(
     from compute.config import load_config
     from compute.sweep import start
 
-    prepared = start.prepare(load_config(config), config.absolute().parent)
+    settings = load_config(config)
+    if not dry_run:
+        start.check_place(settings, address)
+    prepared = start.prepare(settings, config.absolute().parent)
     if dry_run:
         _print_cost(start.cost(prepared), prepared)
         return
@@ -116,7 +125,9 @@ def measure(
     from compute.sweep import start
     from store.sweep_store import SweepStore
 
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in metrics.split(",") if name.strip()))
+    if not names:
+        raise SkipscopeError("--metrics: names no metric; write for instance ssim,haarpsi")
     units, absent = start.measure(SweepStore.open(store), names, lpips_trunk=lpips_trunk)
     for name, reason in absent.items():
         print(f"{name}: absent: {reason}")
@@ -151,7 +162,7 @@ def sample(
     prompt: Annotated[str, typer.Option(help="What to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG to write.")],
     model: ModelName = "glide-mini",
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
     steps: Annotated[int, typer.Option(min=1, max=1000)] = 25,
     guidance: Annotated[float, typer.Option(min=0, max=100)] = 3.0,
     sampler: Annotated[str, typer.Option(help="ddpm or ddim.")] = "ddpm",

@@ -20,6 +20,9 @@ class Bar(Protocol):
 
     def advance(self, note: str = "") -> None: ...
 
+    def retreat(self) -> None:
+        """One thing that was counted as done has to be done again."""
+
     def tell(self, line: str) -> None: ...
 
 
@@ -44,8 +47,11 @@ class _TerminalBar:
     def advance(self, note: str = "") -> None:
         self._progress.update(self._task, advance=1, note=note)  # type: ignore[arg-type]
 
+    def retreat(self) -> None:
+        self._progress.update(self._task, advance=-1)  # type: ignore[arg-type]
+
     def tell(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False)
+        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class _PlainBar:
@@ -67,6 +73,9 @@ class _PlainBar:
                 f"{self._what}: {self._done}/{self._total} {self._unit}s, {rate(speed, self._unit)}, "
                 f"{left // 60}:{left % 60:02} left{more}"
             )
+
+    def retreat(self) -> None:
+        self._done, self._first = self._done - 1, self._first - 1
 
     def tell(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)

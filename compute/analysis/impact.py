@@ -72,8 +72,10 @@ class Impact:
 
     def as_json(self) -> dict[str, Any]:
         """As `summary --json` prints it."""
+        null = asdict(self.null) if np.isfinite(self.null.mean) else None  # JSON has no NaN
         return {
-            **{key: value for key, value in asdict(self).items() if key != "ablations"},
+            **{key: value for key, value in asdict(self).items() if key not in ("ablations", "null")},
+            "null": null,
             "ablations": [{**asdict(a), "window": [a.window.start, a.window.stop]} for a in self.ablations],
         }
 
@@ -97,6 +99,8 @@ def impact_of(store: SweepStore, metric: str = "mse") -> Impact:
     for (components, action, start, stop), rows in groups.items():
         values = _by_condition(table, metric, rows)
         shared = sorted(values.keys() & own.keys())
+        if not shared:
+            continue
         damage = damage_of(np.array([values[c] for c in shared]), np.array([own[c] for c in shared]))
         if not components:
             null = damage

@@ -6,6 +6,7 @@ restarts an actor whose start fails nor says which of the units it was given kil
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError, RayTaskError
 
 from compute.sweep.executor import Attempt, Done, Failed, Outcome, SweepStopped, attempt
 from compute.sweep.worker import Worker, WorkerSpec
@@ -23,7 +24,8 @@ from store.records import Unit
 
 _IN_FLIGHT = 2  # units an actor holds: one it runs, one that waits, so that it never idles
 _LOCAL_OBJECT_STORE = 128 * 1024**2  # receipts are small, and a machine's shared memory may be, too
-_DEATHS_IN_A_ROW = 5
+_HOPELESS_UNITS = 3  # so many units in a row that kill every worker that tries them stop the sweep
+_PATIENCE_SECONDS = 600.0  # for the first worker: a cluster that scales itself needs minutes for a machine
 
 
 class _Actor:
@@ -49,9 +51,13 @@ class _Actor:
 
 @dataclass(kw_only=True)
 class _Hand:
-    """The driver's side of an actor: its handle and the units it was given, the running one first."""
+    """The driver's side of an actor: its handle and the units it was given, the running one first.
+
+    `starting` refers to its start until that came back; only then it is given units.
+    """
 
     handle: Any
+    starting: Any
     given: deque[tuple[Any, Unit]] = field(default_factory=deque)
 
 
@@ -67,10 +73,11 @@ class RayExecutor:
         options = {"num_cpus": threads, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         environment = {"OMP_NUM_THREADS": str(threads)}
         self._actor_class = ray.remote(_Actor).options(runtime_env={"env_vars": environment}, **options)
+        self._needs = f"{threads} CPU cores" + (f" and {gpus:g} GPU" if gpus else "")
+        self._hands: list[_Hand] = []
         try:
-            self._hands = [self._hire() for _ in range(workers)]
-            for hand in list(self._hands):
-                self._start(hand)
+            for _ in range(workers):
+                self._hire()
         except BaseException:
             self.close()
             raise
@@ -80,23 +87,37 @@ class RayExecutor:
         waiting = deque(units)
         while True:
             self._give(waiting)
-            refs = {ref: hand for hand in self._hands for ref, _ in list(hand.given)[:1]}
-            if not refs:
+            if not waiting and not any(hand.given for hand in self._hands):
                 return
-            ready, _ = ray.wait(list(refs), num_returns=1)
-            hand = refs[ready[0]]
-            unit = hand.given[0][1]
+            hand = self._next_ready()
+            if hand.starting is not None:
+                self._started(hand)
+                continue
+            ref, unit = hand.given[0]
             outcome: Outcome | None
             try:
-                came: Attempt = ray.get(ready[0])
-            except RayActorError:
-                outcome = self._died(hand, waiting)
+                came: Attempt = ray.get(ref)
+            except RayError as error:
+                outcome = self._died(hand, waiting, error)
             else:
                 hand.given.popleft()
                 self._deaths = 0
                 outcome = self._outcome(unit, came, waiting)
             if outcome is not None:
                 yield outcome
+
+    def _next_ready(self) -> _Hand:
+        """An actor that started, finished a unit, or died. Raises SweepStopped where none ever starts."""
+        refs = {hand.starting or hand.given[0][0]: hand for hand in self._hands if hand.starting or hand.given}
+        some_started = any(hand.starting is None for hand in self._hands)
+        ready, _ = ray.wait(list(refs), num_returns=1, timeout=None if some_started else _PATIENCE_SECONDS)
+        if not ready:
+            there = ray.cluster_resources()
+            raise SweepStopped(
+                f"workers: none could start in {_PATIENCE_SECONDS:.0f} s: each needs {self._needs}, the cluster has "
+                f"{there.get('CPU', 0):g} CPU cores and {there.get('GPU', 0):g} GPU; lower workers or what each takes"
+            )
+        return refs[ready[0]]
 
     def close(self) -> None:
         """Ends the actors, and Ray where it was started for this sweep."""
@@ -106,7 +127,7 @@ class RayExecutor:
         """Fill every actor's hands, evenly."""
         for depth in range(1, _IN_FLIGHT + 1):
             for hand in self._hands:
-                if waiting and len(hand.given) < depth:
+                if waiting and hand.starting is None and len(hand.given) < depth:
                     unit = waiting.popleft()
                     hand.given.append((hand.handle.run.remote(unit), unit))
 
@@ -125,57 +146,90 @@ class RayExecutor:
         waiting.append(unit)
         return None
 
-    def _died(self, hand: _Hand, waiting: deque[Unit]) -> Failed | None:
+    def _died(self, hand: _Hand, waiting: deque[Unit], error: RayError) -> Failed | None:
         """Replace a dead actor. The unit it ran is suspected; the one that waited goes back without blame."""
-        self._deaths += 1
-        if self._deaths > _DEATHS_IN_A_ROW:
-            raise SweepStopped(
-                f"workers: {self._deaths} died in a row without finishing a unit (out of memory?); "
-                "lower conditions_per_unit or workers, then run the same command again: it resumes"
-            )
+        self._count_death(error)
         suspect, *blameless = (unit for _, unit in hand.given)
         waiting.extendleft(blameless)
+        self._replace(hand)
+        return self._again(suspect, "the worker died while it ran this unit", str(error)[-8000:], waiting)
+
+    def _count_death(self, error: RayError) -> None:
+        self._deaths += 1
+        if self._deaths >= _HOPELESS_UNITS * (self._retries + 1):
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise SweepStopped(
+                f"workers: {self._deaths} died in a row without finishing a unit ({reason[:200]}); where memory is "
+                "short, lower conditions_per_unit or workers; the same command then resumes"
+            )
+
+    def _hire(self) -> None:
+        handle = self._actor_class.remote(self._spec)
+        self._hands.append(_Hand(handle=handle, starting=handle.start.remote()))
+
+    def _replace(self, hand: _Hand) -> None:
+        with contextlib.suppress(RayError):
+            ray.kill(hand.handle)  # it may only be out of reach, and would keep its cores
         self._hands.remove(hand)
-        replacement = self._hire()
-        self._hands.append(replacement)
-        self._start(replacement)
-        return self._again(suspect, "the worker died while it ran this unit", "", waiting)
+        self._hire()
 
-    def _hire(self) -> _Hand:
-        return _Hand(handle=self._actor_class.remote(self._spec))
-
-    def _start(self, hand: _Hand) -> None:
+    def _started(self, hand: _Hand) -> None:
+        """Take note that an actor can work. Raises SweepStopped with its reason where it cannot."""
         try:
-            refusal = ray.get(hand.handle.start.remote())
-        except RayError as error:
+            refusal = ray.get(hand.starting)
+        except RayTaskError as error:
             refusal = f"workers: one cannot start: {str(error).strip().splitlines()[-1][:300]}"
+        except RayError as error:
+            self._count_death(error)
+            self._replace(hand)
+            return
         if refusal is not None:
             raise SweepStopped(refusal)
+        hand.starting = None
+
+
+def check_auto() -> None:
+    """Raise SweepStopped unless a Ray cluster runs on this machine."""
+    _connect("auto", cores=0)
+    ray.shutdown()
 
 
 def _connect(address: str, cores: int) -> None:
     """To a running cluster, shipping our code; or to one made here, on the loopback interface, for this sweep alone."""
     if address != "local":
         packages = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "store")]
-        where = None if address == "auto" and "RAY_ADDRESS" not in os.environ else address
+        environment = {"py_modules": packages}
         try:
-            ray.init(
-                address=where or "auto",
-                runtime_env={"py_modules": packages},
-                logging_level="ERROR",
-                log_to_driver=False,
-            )
-        except (ConnectionError, RayError, ValueError) as error:
+            ray.init(address=address, runtime_env=environment, logging_level="ERROR", log_to_driver=False)
+        except (ConnectionError, RayError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise SweepStopped(f"--address: no Ray cluster answers at {address!r}: {reason}") from error
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(
-        address="local",
-        num_cpus=cores,
-        include_dashboard=False,
-        object_store_memory=_LOCAL_OBJECT_STORE,
-        logging_level="ERROR",
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    with _loopback():
+        ray.init(
+            address="local",
+            num_cpus=cores,
+            include_dashboard=False,
+            object_store_memory=_LOCAL_OBJECT_STORE,
+            logging_level="ERROR",
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+        )
+
+
+@contextlib.contextmanager
+def _loopback() -> Iterator[None]:
+    """Keep Ray's ports off every other interface.
+
+    Ray 2.60 replaces 127.0.0.1 by the machine's own address, and then listens everywhere, unless it believes to run
+    where it knows no clusters, as it does on Windows and macOS.
+    """
+    constants = ray._private.ray_constants
+    before = constants.ENABLE_RAY_CLUSTER
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before

@@ -6,8 +6,11 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from compute.config import SweepConfig
@@ -18,12 +21,14 @@ from compute.policy.liveness import resolve
 from compute.progress import Bar
 from compute.progress import bar as progress_bar
 from compute.provenance import provenance
-from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor
+from compute.sweep.address import check_address
+from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor, SweepStopped
 from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.sweep.run import SweepResult, run_sweep
 from compute.sweep.worker import WorkerSpec, measured, metrics_for
 from store.errors import NotASweep
 from store.header import SweepHeader
+from store.layout import HEADER
 from store.records import Unit
 from store.sweep_store import SweepStore
 
@@ -52,6 +57,15 @@ class Cost:
     """On this machine, one worker, from a forward pass timed now."""
 
 
+def check_place(config: SweepConfig, address: str) -> None:
+    """Raise SweepStopped where units could not be executed there; quick, and before anything is loaded or written."""
+    check_address(address)
+    if config.gpus_per_worker > 0 and address in ("local", "serial") and not torch.cuda.is_available():
+        raise SweepStopped(
+            f"gpus_per_worker: {config.gpus_per_worker:g} is asked for and this machine shows no GPU; 0 takes the CPU"
+        )
+
+
 def prepare(config: SweepConfig, folder: Path) -> Prepared:
     """Everything that can be wrong with a configuration shows here, before anything is written."""
     source = ModelSource.find(config.model)
@@ -74,13 +88,17 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
         plan=plan.units,
         provenance={**provenance(), "model": prepared.source.name},
     )
-    if not (path / "sweep.json").exists():
+    try:
+        there = (path / HEADER).exists()
+    except OSError as error:
+        raise NotASweep(f"{path}: a sweep cannot be made here: {error.strerror}") from None
+    if not there:
         return SweepStore.create(path, header)
     store = SweepStore.open(path)
     if store.header.settings != header.settings:
         changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]
         raise NotASweep(
-            f"{path}: holds a sweep with another {', '.join(changed)}; the numbers would not compare: use another --store"
+            f"{path}: holds a sweep with another {', '.join(changed)}; numbers would not compare: use another --store"
         )
     units = plan.units if replan else tuple({**store.header.units, **{unit.key: unit for unit in plan.units}}.values())
     if units != store.header.plan:
@@ -104,26 +122,28 @@ def run(
     cores = os.cpu_count() or 1
     threads = config.threads_per_worker or max(1, cores if address == "serial" else cores // count)
     cuda = config.gpus_per_worker > 0 or (address == "serial" and torch.cuda.is_available())
-    spec = WorkerSpec(
-        store=store.root,
-        token=store.new_token(),
-        source=prepared.source,
-        sampler=config.sampler,
-        dtype=config.dtype,
-        metrics=config.metrics,
-        keep=config.keep,
-        threads=threads,
-        device="cuda" if cuda else "cpu",
-        lpips_trunk=lpips_trunk,
-    )
+
+    def spec() -> WorkerSpec:
+        return WorkerSpec(
+            store=store.root,
+            token=store.new_token(),
+            source=prepared.source,
+            sampler=config.sampler,
+            dtype=config.dtype,
+            metrics=config.metrics,
+            keep=config.keep,
+            threads=threads,
+            device="cuda" if cuda else "cpu",
+            lpips_trunk=lpips_trunk,
+        )
 
     def executor() -> Executor:
         if address == "serial":
-            return SerialExecutor(spec, retries=config.retries)
+            return SerialExecutor(spec(), retries=config.retries)
         from compute.sweep.ray_executor import RayExecutor
 
         return RayExecutor(
-            spec, address=address, workers=count, threads=threads, gpus=config.gpus_per_worker, retries=config.retries
+            spec(), address=address, workers=count, threads=threads, gpus=config.gpus_per_worker, retries=config.retries
         )
 
     return run_sweep(store, executor, _BarWatcher(bar))
@@ -190,14 +210,18 @@ def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None
     wanted = metrics_for(source, names, lpips_trunk, "cpu")
     present = store.present()
     units = [unit for unit in store.header.plan if unit.key in present]
+
+    @lru_cache(maxsize=4)
+    def baseline_final(key: str) -> npt.NDArray[np.float32]:
+        with store.read(key, check=True) as reader:
+            final: npt.NDArray[np.float32] = reader.final
+        return final
+
     with store.drive("measure", passing=True), progress_bar("measure", len(units)) as bar:
         for unit in units:
             with store.read(unit.key) as reader:
                 final = reader.final
-            baseline = None
-            if unit.baseline is not None:
-                with store.read(unit.baseline) as reader:
-                    baseline = reader.final
+            baseline = None if unit.baseline is None else baseline_final(unit.baseline)
             store.record(store.add_metrics(unit.key, measured(wanted, final, baseline, unit)))
             bar.advance()
     return len(units), dict(wanted.absent)
@@ -214,3 +238,7 @@ class _BarWatcher:
             self._failed += 1
             self._bar.tell(f"failed: {outcome.unit.intervention or 'baseline'}: {outcome.reason}")
         self._bar.advance(f"{self._failed} failed" if self._failed else "")
+
+    def discarded(self, unit: Unit, reason: str) -> None:
+        self._bar.tell(f"damaged, computed again: {unit.intervention or 'baseline'}: {reason}")
+        self._bar.retreat()

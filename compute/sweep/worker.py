@@ -179,7 +179,7 @@ class Worker:
     def _baseline(self, key: str) -> Trajectory:
         """The stored trajectory of a baseline; the last few stay in memory."""
         if key not in self._baselines:
-            with self.store.read(key) as reader:
+            with self.store.read(key, check=True) as reader:
                 payload = reader.payload()
             assert payload.x_t is not None and payload.pred_x0 is not None
             self._baselines[key] = Trajectory(start=0, x_t=payload.x_t, pred_x0=payload.pred_x0)
