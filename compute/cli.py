@@ -168,14 +168,15 @@ def sample(
     sampler: Annotated[str, typer.Option(help="ddpm or ddim.")] = "ddpm",
 ) -> None:
     """Draw one picture."""
-    from compute.models.draw import draw_pictures, write_png
+    from compute.models.draw import draw_pictures
     from compute.models.load import ModelSource
+    from compute.pictures import image_of, save_png
     from store.records import Condition
 
     loaded = ModelSource.find(model).load()
     condition = Condition(prompt=prompt, seed=seed, guidance=guidance)
     pictures = draw_pictures(loaded, [condition], _sampler(sampler, steps))
-    write_png(output, pictures[0].numpy())
+    save_png(image_of(pictures[0].numpy()), output)
     print(output)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from compute.analysis.impact import AblationImpact, Impact
-from store.errors import SkipscopeError
+from compute.pictures import INK, PAPER, RULE, font, image_of, save_png, wrapped
 from store.records import Ablation
 from store.sweep_store import SweepStore
 
@@ -18,7 +18,6 @@ _SIDE = 128
 _GAP = 8
 _CAPTION = 300
 _HEAD = 84
-_INK, _PAPER, _RULE = (32, 33, 36), (255, 255, 255), (190, 192, 196)
 
 
 def write_sheet(store: SweepStore, impact: Impact, path: Path) -> None:
@@ -28,26 +27,22 @@ def write_sheet(store: SweepStore, impact: Impact, path: Path) -> None:
     pictures = [_pictures(store, baseline.key, ablation) for _, _, ablation in columns]
     rows = len(baseline.conditions)
     width = _CAPTION + len(columns) * (_SIDE + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, _HEAD + rows * (_SIDE + _GAP)), _PAPER)
+    sheet = Image.new("RGB", (width, _HEAD + rows * (_SIDE + _GAP)), PAPER)
     ink = ImageDraw.Draw(sheet)
     for column, (title, damage, _) in enumerate(columns):
         left = _CAPTION + column * (_SIDE + _GAP)
-        ink.multiline_text((left, 6), _wrapped(title, _SIDE, _font(13)), fill=_INK, font=_font(13), spacing=2)
-        ink.text((left, _HEAD - 20), damage, fill=_INK, font=_font(13))
-    ink.line([(_GAP, _HEAD - 3), (width - _GAP, _HEAD - 3)], fill=_RULE)
+        ink.multiline_text((left, 6), wrapped(title, _SIDE, font(13)), fill=INK, font=font(13), spacing=2)
+        ink.text((left, _HEAD - 20), damage, fill=INK, font=font(13))
+    ink.line([(_GAP, _HEAD - 3), (width - _GAP, _HEAD - 3)], fill=RULE)
     for row, condition in enumerate(baseline.conditions):
         top = _HEAD + row * (_SIDE + _GAP)
         ink.multiline_text(
-            (_GAP, top + 4), _wrapped(condition.prompt, _CAPTION - 3 * _GAP, _font(17)), fill=_INK, font=_font(17)
+            (_GAP, top + 4), wrapped(condition.prompt, _CAPTION - 3 * _GAP, font(17)), fill=INK, font=font(17)
         )
-        ink.text((_GAP, top + _SIDE - 20), f"seed {condition.seed}", fill=_INK, font=_font(13))
+        ink.text((_GAP, top + _SIDE - 20), f"seed {condition.seed}", fill=INK, font=font(13))
         for column, shown in enumerate(pictures):
-            sheet.paste(_image(shown[row]), (_CAPTION + column * (_SIDE + _GAP), top))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, format="PNG")
-    except OSError as error:
-        raise SkipscopeError(f"{path}: cannot be written: {error.strerror or error}") from error
+            sheet.paste(image_of(shown[row], _SIDE), (_CAPTION + column * (_SIDE + _GAP), top))
+    save_png(sheet, path)
 
 
 def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
@@ -82,22 +77,3 @@ def _pictures(store: SweepStore, baseline: str, shown: AblationImpact | None) ->
     with store.read(key) as reader:
         final: npt.NDArray[np.float32] = reader.final
     return final
-
-
-def _image(picture: npt.NDArray[np.float32]) -> Image.Image:
-    pixels = ((picture.transpose(1, 2, 0).clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
-    return Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Lines no wider than `width` pixels; names break after dots, too."""
-    lines = [""]
-    for word in text.replace(".", ".\u200b").replace(" ", " \u200b").split("\u200b"):
-        if lines[-1] and font.getlength((lines[-1] + word).rstrip()) > width:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(line.rstrip() for line in lines)

@@ -13,6 +13,7 @@ from diffusers.utils.logging import disable_progress_bar
 
 from compute.diffusion.sample import TextEncoding
 from compute.models.glide import GlidePipeline
+from compute.models.mini.build import vocabulary
 from compute.models.mini.judge import JUDGE_FILE, Judge
 from compute.policy.graph import ComponentGraph
 from compute.unet import read_graph
@@ -90,8 +91,6 @@ class Model:
 def judge_for(source: ModelSource) -> Judge | None:
     """The scene judge where the model draws the scenes that it reads: for glide-mini, by its vocabulary."""
     config = json.loads((source.folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
-    from compute.models.mini.build import vocabulary
-
     return Judge.load() if config.get("vocabulary") == vocabulary() and JUDGE_FILE.is_file() else None
 
 

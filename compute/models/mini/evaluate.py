@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from compute.config import ConfigError
 from compute.diffusion.samplers import SamplerConfig
-from compute.models.draw import draw_pictures, save_png
+from compute.models.draw import draw_pictures
 from compute.models.load import ModelSource, judge_for
 from compute.models.mini.scenes import Scene, Split, captions
+from compute.pictures import INK, PAPER, font, image_of, save_png, wrapped
 from compute.progress import bar
 from compute.provenance import provenance
 from store.errors import SkipscopeError
@@ -118,16 +119,10 @@ def write_captioned(pictures: torch.Tensor, prompts: Sequence[str], path: Path, 
     """A sheet of pictures with their prompts below."""
     side, text, gap = 112, 46, 10
     rows = -(-len(prompts) // columns)
-    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + text + gap) + gap), (255, 255, 255))
-    ink, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + text + gap) + gap), PAPER)
+    ink, small = ImageDraw.Draw(sheet), font(11)
     for i, (picture, prompt) in enumerate(zip(pictures.numpy(), prompts, strict=True)):
         left, top = gap + i % columns * (side + gap), gap + i // columns * (side + text + gap)
-        pixels = ((picture.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)
-        sheet.paste(Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST), (left, top))
-        words, lines = prompt.split(), [""]
-        for word in words:
-            if font.getlength(f"{lines[-1]} {word}") > side:
-                lines.append("")
-            lines[-1] = f"{lines[-1]} {word}".strip()
-        ink.multiline_text((left, top + side + 3), "\n".join(lines), fill=(32, 33, 36), font=font, spacing=1)
+        sheet.paste(image_of(picture, side), (left, top))
+        ink.multiline_text((left, top + side + 3), wrapped(prompt, side, small), fill=INK, font=small, spacing=1)
     save_png(sheet, path)

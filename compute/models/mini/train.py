@@ -32,7 +32,7 @@ PIPELINE_FOLDER = "pipeline"
 class Recipe:
     """Everything that decides what comes out of the training."""
 
-    iterations: int = 7500
+    iterations: int = 7000
     batch: int = 32
     learning_rate: float = 6e-4
     warmup: int = 200

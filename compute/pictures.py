@@ -1,0 +1,45 @@
+"""Arrays to pictures for people: PNG files and sheets with captions. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFont
+
+from store.errors import SkipscopeError
+
+INK, PAPER, RULE = (32, 33, 36), (255, 255, 255), (190, 192, 196)
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def image_of(picture: npt.NDArray[np.float32], side: int | None = None) -> Image.Image:
+    """A (3, H, W) picture in [-1, 1] as an image; enlarged to `side` pixels without smoothing."""
+    pixels = ((picture.transpose(1, 2, 0).clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
+    image = Image.fromarray(pixels)
+    return image if side is None else image.resize((side, side), Image.Resampling.NEAREST)
+
+
+def font(size: int) -> Font:
+    """The font of sheets; it comes with Pillow."""
+    return ImageFont.load_default(size)
+
+
+def wrapped(text: str, width: int, font: Font) -> str:
+    """Lines no wider than `width` pixels; names of components break after dots, too."""
+    lines = [""]
+    for word in text.replace(".", ".\u200b").replace(" ", " \u200b").split("\u200b"):
+        if lines[-1] and font.getlength((lines[-1] + word).rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG, making its folder. Raises SkipscopeError, one line, where that is impossible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, format="PNG")
+    except OSError as error:
+        raise SkipscopeError(f"{path}: cannot be written: {error.strerror or error}") from error
