@@ -15,7 +15,7 @@ from compute.models.load import ModelSource
 from compute.models.mini.evaluate import write_captioned
 from compute.models.mini.judge import Judge
 from compute.models.mini.scenes import captions
-from compute.models.mini.train import PIPELINE_FOLDER, Recipe, train
+from compute.models.mini.train import PIPELINE_FOLDER, Recipe, checkpoint_iteration, train
 from compute.models.mini.train_judge import JudgeRecipe, accuracy, train_judge
 from compute.progress import bar
 from store.errors import SkipscopeError
@@ -30,8 +30,9 @@ def train_pipeline(folder: Path, *, iterations: int | None, seed: int) -> None:
     recipe = replace(Recipe(seed=seed), **({} if iterations is None else {"iterations": iterations}))
     smooth, drawn = 0.0, time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
+    done = checkpoint_iteration(folder)
     with (
-        bar("train glide-mini", recipe.iterations, unit="iteration") as progress,
+        bar("train glide-mini", recipe.iterations, done=done, unit="iteration") as progress,
         (folder / "log.jsonl").open("a") as log,
     ):
         for stage, step in train(recipe, folder):

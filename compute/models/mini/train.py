@@ -176,6 +176,12 @@ class Trainer:
         return True
 
 
+def checkpoint_iteration(folder: Path) -> int:
+    """How far the training in a folder is; 0 where there is no checkpoint."""
+    path = folder / _CHECKPOINT
+    return int(torch.load(path, weights_only=True, mmap=True)["iteration"]) if path.exists() else 0
+
+
 def train(recipe: Recipe, folder: Path, *, checkpoint_seconds: float = 300) -> Iterator[tuple[str, Progress]]:
     """Trains to the recipe's end, yielding ("reading" | "diffusion", progress) after every iteration.
 
