@@ -19,12 +19,12 @@ COARSE_WEIGHT = 0.05
 
 
 class Schedule:
-    """What the training loss needs of a noise schedule, as tensors over timesteps."""
+    """What the training loss needs of a noise schedule, as tensors over timesteps on the device of `betas`."""
 
     def __init__(self, betas: Float[Tensor, "T"]) -> None:
         betas = betas.double()
         alpha_bar = torch.cumprod(1 - betas, 0)
-        before = torch.cat([torch.ones(1, dtype=torch.double), alpha_bar[:-1]])
+        before = torch.cat([torch.ones_like(alpha_bar[:1]), alpha_bar[:-1]])
         posterior = betas * (1 - before) / (1 - alpha_bar)
         self.alpha_bar = alpha_bar.float()
         self.log_beta = betas.log().float()

@@ -38,7 +38,7 @@ class ReadingTargets:
     role: Tensor  # (B, L) index in ROLES, ignored where there is no word
 
 
-def reading_targets(scenes: Sequence[Scene], length: int) -> ReadingTargets:
+def reading_targets(scenes: Sequence[Scene], length: int, device: torch.device | str = "cpu") -> ReadingTargets:
     """The true readings of the scenes' captions."""
     at_place = torch.full((len(scenes), len(PLACES)), len(_OBJECTS))
     background = torch.tensor([_BACKGROUNDS.index(scene.background) for scene in scenes])
@@ -51,7 +51,7 @@ def reading_targets(scenes: Sequence[Scene], length: int) -> ReadingTargets:
         for column, word in enumerate(words):
             said = "background" if column == len(words) - 2 else where.get(word, "other")
             role[row, column] = ROLES.index(said)
-    return ReadingTargets(at_place=at_place, background=background, role=role)
+    return ReadingTargets(at_place=at_place.to(device), background=background.to(device), role=role.to(device))
 
 
 class ReadingHeads(nn.Module):

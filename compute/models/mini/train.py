@@ -74,7 +74,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             self.modules.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
-        self.schedule = Schedule(self.pipe.scheduler.betas)
+        self.schedule = Schedule(self.pipe.scheduler.betas.to(device))
 
     def learning_rate(self) -> float:
         """Linear warm-up, constant, linear decay to zero."""
@@ -99,7 +99,7 @@ class Trainer:
 
     def _reading_loss(self, scenes: list[Scene]) -> Tensor:
         sequence, pooled = self.pipe.encode([scene.caption for scene in scenes])
-        return self.heads.loss(sequence, pooled, reading_targets(scenes, sequence.shape[1]))
+        return self.heads.loss(sequence, pooled, reading_targets(scenes, sequence.shape[1], self.device))
 
     def step(self) -> Progress:
         """One iteration of the second stage: the UNet learns to predict noise, the text transformer goes on reading."""
@@ -121,12 +121,12 @@ class Trainer:
         eps = torch.from_numpy(rng.standard_normal(x_0.shape, dtype=np.float32)).to(self.device)
         # Stratified over the batch: the same mean with less variance.
         spread = (np.arange(r.batch) + rng.random(r.batch)) / r.batch
-        t = torch.from_numpy((spread * len(self.schedule.alpha_bar)).astype(np.int64))
+        t = torch.from_numpy((spread * len(self.schedule.alpha_bar)).astype(np.int64)).to(self.device)
         x_t = self.schedule.noised(x_0, eps, t)
         captions = ["" if rng.random() < r.text_dropped else scene.caption for scene in scenes]
         with torch.autocast(self.device.type, torch.bfloat16):
             sequence, pooled = self.pipe.encode(captions)
-            output = self.pipe.unet(x_t, t.to(self.device), encoder_hidden_states=sequence, class_labels=pooled).sample
+            output = self.pipe.unet(x_t, t, encoder_hidden_states=sequence, class_labels=pooled).sample
             reading = self._reading_loss(scenes)
         loss, noise_mse = self.schedule.loss(output, eps, t)
         return loss + _READING_WEIGHT * reading, noise_mse
