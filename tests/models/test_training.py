@@ -13,7 +13,7 @@ from diffusers import DDPMScheduler
 from compute.models.glide import UNet2DConditionModel
 from compute.models.mini import train as training
 from compute.models.mini.build import build_scheduler, build_unet
-from compute.models.mini.losses import Schedule
+from compute.models.mini.losses import COARSE_SIDES, Schedule, coarse_error
 from compute.models.mini.reading import PLACES, ROLES, reading_targets
 from compute.models.mini.scenes import OBJECTS, Scene
 from compute.models.mini.train import Recipe, Trainer, train
@@ -49,7 +49,7 @@ def test_noising_is_the_scheduler_s() -> None:
 def test_a_perfect_prediction_costs_nothing_at_the_true_sigma() -> None:
     """Fraction -1 is the posterior's own variance: then the KL is zero, and any other sigma costs."""
     schedule = Schedule(build_scheduler().betas)
-    eps, t = torch.randn(4, 3, 8, 8), torch.tensor([5, 200, 600, 999])
+    eps, t = torch.randn(4, 3, 32, 32), torch.tensor([5, 200, 600, 999])
     perfect = torch.cat([eps, -torch.ones_like(eps)], dim=1)
     loss, mse = schedule.loss(perfect, eps, t)
     assert loss == pytest.approx(0, abs=1e-7)
@@ -61,14 +61,15 @@ def test_a_perfect_prediction_costs_nothing_at_the_true_sigma() -> None:
 def test_the_variational_term_is_the_kl_of_two_gaussians() -> None:
     schedule = Schedule(build_scheduler().betas)
     t = torch.tensor([300])
-    eps, error, fraction = torch.randn(1, 3, 4, 4), 0.1, 0.3
+    eps, error, fraction = torch.randn(1, 3, 32, 32), 0.1, 0.3
     output = torch.cat([eps + error, torch.full_like(eps, fraction)], dim=1)
     low, high = schedule.log_posterior[300].item(), schedule.log_beta[300].item()
     variance = math.exp(low + (fraction + 1) / 2 * (high - low))
     shift = schedule.eps_to_mean[300].item() * error
     kl = 0.5 * (math.log(variance) - low + (math.exp(low) + shift**2) / variance - 1) / math.log(2)
     loss, _ = schedule.loss(output, eps, t)
-    expected = schedule.weight[300].item() * error**2 + 1e-3 * 1000 * kl
+    coarse = schedule.coarse_weight[300].item() * ((8 * error) ** 2 + (32 * error) ** 2)
+    expected = schedule.weight[300].item() * error**2 + coarse + 1e-3 * 1000 * kl
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -77,6 +78,12 @@ def test_noisy_steps_count_fully_and_clean_ones_less() -> None:
     assert weight[-1] == 1
     assert weight[0] < 0.01
     assert (weight[1:] >= weight[:-1]).all()
+
+
+def test_an_error_without_structure_counts_the_same_at_every_scale() -> None:
+    white, shift = 0.1 * torch.randn(400, 3, 32, 32), torch.full((1, 3, 32, 32), 0.1)
+    assert coarse_error(white).mean().item() == pytest.approx(0.01 * len(COARSE_SIDES), rel=0.1)
+    assert coarse_error(shift).item() == pytest.approx(sum((0.1 * side) ** 2 for side in COARSE_SIDES))
 
 
 def test_training_attention_is_diffusers_attention() -> None:

@@ -50,7 +50,7 @@ class Schedule:
         predicted, fraction = output.float().chunk(2, dim=1)
         error = predicted - eps
         squared = error.square().flatten(1).mean(1)  # (B,)
-        loss = (self.weight[t] * squared + self.coarse_weight[t] * _coarse(error)).mean()
+        loss = (self.weight[t] * squared + self.coarse_weight[t] * coarse_error(error)).mean()
         return loss + VLB_WEIGHT * self._vlb(error.detach(), fraction, t), squared.mean().detach()
 
     def _vlb(self, eps_error: Tensor, fraction: Tensor, t: Int[Tensor, "B"]) -> Tensor:
@@ -62,7 +62,7 @@ class Schedule:
         return 0.5 * kl.mean() / math.log(2) * len(self.alpha_bar)
 
 
-def _coarse(error: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
+def coarse_error(error: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
     """Mean square of the error's means over squares, summed over their sides."""
     means = [side * F.avg_pool2d(error, side) for side in COARSE_SIDES]
     return torch.stack([mean.square().flatten(1).mean(1) for mean in means]).sum(0)
