@@ -83,7 +83,7 @@ def test_noisy_steps_count_fully_and_clean_ones_less() -> None:
 def test_an_error_without_structure_counts_the_same_at_every_scale() -> None:
     white, shift = 0.1 * torch.randn(400, 3, 32, 32), torch.full((1, 3, 32, 32), 0.1)
     assert coarse_error(white).mean().item() == pytest.approx(0.01 * len(COARSE_SIDES), rel=0.1)
-    assert coarse_error(shift).item() == pytest.approx(sum((0.1 * side) ** 2 for side in COARSE_SIDES))
+    assert coarse_error(shift).item() == pytest.approx(sum((0.1 * side) ** 2 for side in COARSE_SIDES), rel=1e-4)
 
 
 def test_training_attention_is_diffusers_attention() -> None:
