@@ -225,7 +225,7 @@ def train_judge(
 
 @app.command("judge-agreement")
 def judge_agreement(json_: AsJson = False) -> None:
-    """How far the scene judge agrees with a person on generated pictures."""
+    """How far the scene judge agrees with labels made by eye on generated pictures."""
     from compute.models.mini.agreement import agreement
 
     found = agreement()

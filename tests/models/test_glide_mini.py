@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from compute.models.glide import GlidePipeline
 from compute.models.load import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource, judge_for
+from compute.models.mini.agreement import agreement
 from compute.models.mini.build import build_pipeline, vocabulary
 from compute.models.mini.judge import JUDGE_FILE, Judge, Reading, fidelity
 from compute.models.mini.scenes import Scene, captions
@@ -146,3 +147,11 @@ def test_word_order_matters(words: list[str]) -> None:
     _, ours = text(*text.tokenize([prompt]))
     _, theirs = text(*text.tokenize([mirrored]))
     assert not torch.allclose(ours, theirs)
+
+
+def test_the_judge_mostly_agrees_with_labels_made_by_eye() -> None:
+    """On half-trained pictures; the figures are in docs/glide-mini.md."""
+    found = agreement()
+    assert found.all.count == 100
+    assert found.objects.mean >= 0.85
+    assert found.clear.mean >= 0.8

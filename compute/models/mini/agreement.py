@@ -1,8 +1,8 @@
-"""How far the scene judge agrees with a person on generated pictures, which are not as clean as real scenes.
+"""How far the scene judge agrees with labels made by eye on generated pictures, which are not as clean as real scenes.
 
-`labels/pictures.png` is a sheet of 100 pictures that a half-trained and the final glide-mini drew; `labels/labels.json`
-says what a person saw in each, without knowing its prompt: objects in reading order ("unclear" for what could not be
-told), how they stand, and the background.
+`labels/pictures.png` is a sheet of 100 pictures that glide-mini drew when it was half trained, noise and blends
+included; `labels/labels.json` says what was seen in each by somebody who did not know its prompt: objects in reading
+order ("unclear" for what could not be told), how they stand, and the background.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _COLUMNS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Shares of labelled pictures that the judge reads as the person did."""
+    """Shares of labelled pictures that the judge reads as they were labelled."""
 
     axis: Share
     objects: Share
     background: Share
     all: Share
     clear: Share
-    """Of everything, on the pictures whose objects the person could tell."""
+    """Of everything, on the pictures whose objects could be told by eye."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -42,17 +42,19 @@ class Agreement:
     def describe(self) -> str:
         titles = {
             "axis": "arrangement", "objects": "objects", "background": "background", "all": "everything",
-            "clear": "everything, where the person could tell the objects",
+            "clear": "everything, where objects could be told",
         }  # fmt: skip
         width = max(map(len, titles.values()))
-        lines = [f"The judge against a person on {self.all.count} generated pictures (agreement, 95% interval)"]
+        lines = [
+            f"The judge against labels made by eye on {self.all.count} generated pictures (agreement, 95% interval)"
+        ]
         return "\n".join(
             lines + [f"  {titles[name]:<{width}}  {(share := getattr(self, name))}  n={share.count}" for name in titles]
         )
 
 
 def labelled() -> tuple[Float[Tensor, "B 3 32 32"], list[Reading]]:
-    """The labelled pictures, in [-1, 1], and what the person saw."""
+    """The labelled pictures, in [-1, 1], and their labels."""
     with Image.open(LABELS / "pictures.png") as image:
         sheet = np.asarray(image.convert("RGB"), np.float32) / 127.5 - 1
     labels = json.loads((LABELS / "labels.json").read_text(encoding="utf-8"))
@@ -67,10 +69,10 @@ def agreement() -> Agreement:
     pictures, seen = labelled()
     pairs = list(zip(Judge.load().read(pictures), seen, strict=True))
     same = {
-        "axis": [judge.axis == person.axis for judge, person in pairs],
-        "objects": [(judge.first, judge.second) == (person.first, person.second) for judge, person in pairs],
-        "background": [judge.background == person.background for judge, person in pairs],
-        "all": [judge == person for judge, person in pairs],
-        "clear": [judge == person for judge, person in pairs if UNCLEAR not in (person.first, person.second)],
+        "axis": [judge.axis == label.axis for judge, label in pairs],
+        "objects": [(judge.first, judge.second) == (label.first, label.second) for judge, label in pairs],
+        "background": [judge.background == label.background for judge, label in pairs],
+        "all": [judge == label for judge, label in pairs],
+        "clear": [judge == label for judge, label in pairs if UNCLEAR not in (label.first, label.second)],
     }
     return Agreement(**{name: Share.of([float(v) for v in values]) for name, values in same.items()})

@@ -22,7 +22,7 @@ _UNCLEAR_SHARE = 0.15
 class JudgeRecipe:
     """Everything that decides what comes out of the judge's training."""
 
-    iterations: int = 3000
+    iterations: int = 2500
     batch: int = 64
     learning_rate: float = 2e-3
     seed: int = 0
@@ -44,14 +44,17 @@ def _any_scene(rng: np.random.Generator) -> Scene:
 
 
 def _damage(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Noise, blur and shades as an imperfect generator leaves them; pictures stay readable."""
-    batch = len(pictures)
+    """Noise, blur, pale and shifted colours, as an imperfect generator leaves them; pictures stay readable."""
+
+    def drawn(low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (len(pictures), channels, 1, 1))).float()
+
     blurred = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    blur = torch.from_numpy(rng.uniform(0, 1, (batch, 1, 1, 1)) * (rng.random((batch, 1, 1, 1)) < 0.5)).float()
+    pictures = pictures + (drawn(0, 1) < 0.5) * drawn(0, 1) * (blurred - pictures)
+    gray = pictures.mean(1, keepdim=True)
+    pictures = (gray + drawn(0.6, 1.1) * (pictures - gray)) * drawn(0.85, 1.15, 3) + drawn(-0.08, 0.08, 3)
     noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
-    amount = torch.from_numpy(rng.uniform(0, 0.15, (batch, 1, 1, 1))).float()
-    gain = torch.from_numpy(rng.uniform(0.92, 1.08, (batch, 3, 1, 1))).float()
-    return ((pictures + blur * (blurred - pictures)) * gain + amount * noise).clamp(-1, 1)
+    return (pictures + drawn(0, 0.3) * noise).clamp(-1, 1)
 
 
 def training_batch(recipe: JudgeRecipe, iteration: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
