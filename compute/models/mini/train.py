@@ -142,13 +142,13 @@ class Trainer:
         torch._foreach_lerp_(list(self.average.values()), [state[name] for name in self.average], weight)
 
     def averaged_pipeline(self) -> GlidePipeline:
-        """A pipeline of its own with the averaged weights: what is shipped."""
+        """A pipeline of its own with the averaged weights in half precision: what is shipped."""
         pipe = build_pipeline()
         for prefix, module in (("unet.", pipe.unet), ("text.", pipe.text_encoder)):
             module.load_state_dict(
                 {name.removeprefix(prefix): v for name, v in self.average.items() if name.startswith(prefix)}
             )
-            module.eval().requires_grad_(False)
+            module.half().eval().requires_grad_(False)
         return pipe
 
     def save(self, folder: Path) -> None:
