@@ -39,10 +39,14 @@ class ModelSource:
     @staticmethod
     def find(name: str) -> ModelSource:
         """A bundled model by name, or a pipeline's folder. Raises ModelNotFound."""
-        folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
-        if not (folder / "model_index.json").is_file():
+        try:
+            folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
+            there = (folder / "model_index.json").is_file()
+        except (OSError, RuntimeError):  # a name too long, ~somebody unknown
+            there = False
+        if not there:
             raise ModelNotFound(
-                f"model: {name!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder that holds model_index.json"
+                f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder that holds model_index.json"
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 
