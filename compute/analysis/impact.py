@@ -87,8 +87,8 @@ def impact_of(store: SweepStore, metric: str = "mse") -> Impact:
     Raises NoImpact where metric, ablations or the reseed control are missing.
     """
     table = sweep_table(store)
-    if not table.metrics:
-        raise NoImpact(f"{store.root}: has no finished unit with metrics yet; run the sweep on, then ask again")
+    if not (table["role"] != "baseline").any():
+        raise NoImpact(f"{store.root}: has no finished control or ablation yet; run the sweep on, then ask again")
     if metric not in table.metrics or table.metrics[metric].direction != "lower" or not table.metrics[metric].paired:
         usable = [name for name, info in table.metrics.items() if info.direction == "lower" and info.paired]
         raise NoImpact(f"--metric: {metric!r} gives no distance here; accepted: {', '.join(usable) or 'none yet'}")

@@ -46,7 +46,7 @@ class ModelSource:
             there = False
         if not there:
             raise ModelNotFound(
-                f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder that holds model_index.json"
+                f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 

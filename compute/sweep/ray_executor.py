@@ -207,16 +207,13 @@ def _connect(address: str, cores: int) -> None:
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    with _loopback():
-        ray.init(
-            address="local",
-            num_cpus=cores,
-            include_dashboard=False,
-            object_store_memory=_LOCAL_OBJECT_STORE,
-            logging_level="ERROR",
-            log_to_driver=False,
-            _node_ip_address="127.0.0.1",
-        )
+    options = {"include_dashboard": False, "object_store_memory": _LOCAL_OBJECT_STORE, "log_to_driver": False}
+    try:
+        with _loopback():
+            ray.init(address="local", num_cpus=cores, logging_level="ERROR", _node_ip_address="127.0.0.1", **options)
+    except Exception as error:  # Ray raises nothing more special where its processes don't come up
+        reason = str(error).strip().splitlines()[0][:200]
+        raise SweepStopped(f"--address: Ray cannot be started here: {reason}; --address serial needs no Ray") from error
 
 
 @contextlib.contextmanager

@@ -72,7 +72,6 @@ SWEEPS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"prompts": {"file": "nowhere.txt"}}, ("prompts.file: ", )),
     ({"prompts": {"file": "empty.txt"}}, ("holds no prompt; write one a line",)),
     ({"prompts": ["a cat", "a cat"]}, ("the same prompt and seed stand there twice",)),
-    ({"prompts": {"split": "held-out", "count": 100000}}, ("prompts",)),
     ({"metrics": ["mse", "beauty"]}, ("metrics: 'beauty' is not known; accepted are",)),
     ({"metrics": ["ssim", "haarpsi"], "model": "nowhere"}, ("model: 'nowhere' is no pipeline",)),
     ({"model": "x" * 5000}, ("model: ",)),
@@ -239,7 +238,7 @@ def test_a_summary_before_there_is_anything(sweep_copy: Sweep, commands: Zygote,
     for shard in (store / "units").iterdir():
         shard.unlink()
     with nothing_written(tmp_path):
-        refused(commands.run("summary", store, "--json"), "has no finished unit with metrics yet; run the sweep on")
+        refused(commands.run("summary", store, "--json"), "has no finished control or ablation yet; run the sweep on")
 
 
 def test_a_sheet_that_cannot_be_written(finished: Sweep, commands: Zygote, tmp_path: Path) -> None:

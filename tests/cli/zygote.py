@@ -79,7 +79,6 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
-            start_new_session=True,
         )
         assert self.ask(ready=True)
 
