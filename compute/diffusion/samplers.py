@@ -54,9 +54,10 @@ class SamplerConfig(Record):
     @model_validator(mode="before")
     @classmethod
     def _own_spacing(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("spacing") is None and data.get("name") in _SPACINGS:
-            return {**data, "spacing": _SPACINGS[data["name"]][0]}
-        return data
+        if not isinstance(data, Mapping) or data.get("spacing") is not None:
+            return data
+        name = data.get("name")
+        return {**data, "spacing": _SPACINGS[name][0]} if isinstance(name, str) and name in _SPACINGS else data
 
     @model_validator(mode="after")
     def _fields_belong(self) -> SamplerConfig:
