@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 class Bar(Protocol):
     """Counts something that takes long."""
 
-    def advance(self, note: str = "") -> None: ...
+    def advance(self, note: str = "", *, count: int = 1) -> None: ...
 
     def retreat(self) -> None:
         """One thing that was counted as done has to be done again."""
@@ -44,8 +44,8 @@ class _TerminalBar:
     def __init__(self, progress: Progress, task: object) -> None:
         self._progress, self._task = progress, task
 
-    def advance(self, note: str = "") -> None:
-        self._progress.update(self._task, advance=1, note=note)  # type: ignore[arg-type]
+    def advance(self, note: str = "", *, count: int = 1) -> None:
+        self._progress.update(self._task, advance=count, note=note)  # type: ignore[arg-type]
 
     def retreat(self) -> None:
         self._progress.update(self._task, advance=-1)  # type: ignore[arg-type]
@@ -61,8 +61,8 @@ class _PlainBar:
         self._what, self._total, self._done, self._unit = what, total, done, unit
         self._began, self._first, self._said = time.monotonic(), done, time.monotonic()
 
-    def advance(self, note: str = "") -> None:
-        self._done += 1
+    def advance(self, note: str = "", *, count: int = 1) -> None:
+        self._done += count
         now = time.monotonic()
         if self._done == self._total or now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now

@@ -96,8 +96,7 @@ def evaluate_fidelity(
             for aspect, values in judge.fidelity(pictures, [c.prompt for c in batch]).items():
                 rows.setdefault(aspect, []).extend(values.tolist())
             shown.append(pictures)
-            for _ in batch:
-                progress.advance(f"all right so far {np.mean(rows['all']):.1%}")
+            progress.advance(f"all right so far {np.mean(rows['all']):.1%}", count=len(batch))
     if sheet is not None:
         write_captioned(torch.cat(shown)[:40], prompts[:40], sheet)
     single = [Scene.parse(prompt).second is None for prompt in prompts]
