@@ -23,6 +23,7 @@ from store.layout import (
     MANIFEST,
     SHARD_FOLDERS,
     checked_key,
+    is_temporary,
     real_folder,
     shard_folder,
     shard_name,
@@ -66,7 +67,8 @@ class SweepStore:
         root = Path(path).absolute()
         data = encode_header(header)
         try:
-            if root.exists() and set(os.listdir(root)) - set(FOLDERS):
+            # A maker that died may have left folders and its half-written header.
+            if root.exists() and {name for name in os.listdir(root) if not is_temporary(name)} - set(FOLDERS):
                 raise NotASweep(
                     f"{root}: is not empty; a new sweep needs an empty folder, or one that is not there yet"
                 )
