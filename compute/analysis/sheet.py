@@ -17,7 +17,7 @@ _EACH = 3
 _SIDE = 128
 _GAP = 8
 _CAPTION = 300
-_HEAD = 84
+_HEAD = 100
 
 
 def write_sheet(store: SweepStore, impact: Impact, path: Path) -> None:
