@@ -21,10 +21,9 @@ def check_address(address: str) -> None:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "auto")
     if address == "auto":
-        from compute.sweep.ray_executor import check_auto
+        from compute.sweep.ray_executor import auto_address
 
-        check_auto()
-        return
+        address = auto_address()
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SweepStopped(f"--address: {address!r} is no address; {_ACCEPTED}")

@@ -188,10 +188,13 @@ class RayExecutor:
         hand.starting = None
 
 
-def check_auto() -> None:
-    """Raise SweepStopped unless a Ray cluster runs on this machine."""
-    _connect("auto", cores=0)
-    ray.shutdown()
+def auto_address() -> str:
+    """HOST:PORT of this machine's Ray cluster; it may have died. Raises SweepStopped where there never was one."""
+    try:
+        return str(ray._private.services.canonicalize_bootstrap_address("auto"))
+    except ConnectionError as error:
+        reason = str(error).partition(".")[0]
+        raise SweepStopped(f"--address: no Ray cluster answers at 'auto': {reason}") from None
 
 
 def _connect(address: str, cores: int) -> None:

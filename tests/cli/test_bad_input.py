@@ -136,11 +136,21 @@ def test_addresses_where_nobody_listens(write: Any, commands: Zygote, tmp_path: 
         assert time.monotonic() - began < 30
 
 
-def test_auto_without_a_cluster(write: Any, commands: Zygote, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stale", [False, True])
+def test_auto_without_a_cluster(write: Any, commands: Zygote, tmp_path: Path, stale: bool) -> None:
+    """There never was one, or it died and Ray still remembers its address."""
     config = write()
+    (tmp_path / "ray").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    if stale:
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
     with nothing_written(tmp_path):
-        ended = commands.run("sweep", config, "--store", tmp_path / "store", "--address", "auto")
-    refused(ended, "--address: no Ray cluster answers at 'auto'")
+        ended = commands.run(
+            "sweep", config, "--store", tmp_path / "store", "--address", "auto", env={"RAY_TMPDIR": str(tmp_path)}
+        )
+    refused(ended, "--address: no Ray cluster answers at '")
+    assert (f":{port}': Connection refused" if stale else "'auto': Could not find any running Ray") in ended.stderr
 
 
 STORE_COMMANDS: tuple[tuple[str, ...], ...] = (

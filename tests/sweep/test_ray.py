@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -193,10 +195,16 @@ def test_a_cluster_that_somebody_started(config_file: Path, tmp_path: Path) -> N
         port = taken.getsockname()[1]
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
     more = ["--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
+    # A folder of its own, in which Ray leaves its address; its sockets' names must be short.
+    scratch = tempfile.mkdtemp(prefix="r", dir="/tmp")
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | {"RAY_TMPDIR": scratch}
     head = subprocess.Popen(
-        [*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [*command, *more],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment,
     )
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     try:
         _wait_for(port)
         for address in (f"127.0.0.1:{port}", "auto"):
@@ -213,6 +221,7 @@ def test_a_cluster_that_somebody_started(config_file: Path, tmp_path: Path) -> N
     finally:
         os.killpg(head.pid, signal.SIGTERM)
         head.wait(60)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _wait_for(port: int) -> None:
