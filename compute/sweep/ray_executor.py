@@ -206,7 +206,10 @@ def _connect(address: str, cores: int) -> None:
             ray.init(address=address, runtime_env=environment, logging_level="ERROR", log_to_driver=False)
         except (ConnectionError, RayError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:200]
-            raise SweepStopped(f"--address: no Ray cluster answers at {address!r}: {reason}") from error
+            raise SweepStopped(
+                f"--address: no Ray cluster lets us in at {address!r}: {reason}; where it asks for a token, set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            ) from error
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

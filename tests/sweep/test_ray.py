@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -190,14 +191,15 @@ def test_no_dashboard_and_no_usage_statistics(cluster: None) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_cluster_that_somebody_started(config_file: Path, tmp_path: Path) -> None:
-    """By address and by `auto`, through the command line; the cluster stays."""
+    """By address and by `auto`, through the command line, with a token of its own; the cluster stays."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
     more = ["--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
     # A folder of its own, in which Ray leaves its address; its sockets' names must be short.
     scratch = tempfile.mkdtemp(prefix="r", dir="/tmp")
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | {"RAY_TMPDIR": scratch}
+    ours = {"RAY_TMPDIR": scratch, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | ours
     head = subprocess.Popen(
         [*command, *more],
         stdout=subprocess.DEVNULL,
