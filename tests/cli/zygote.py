@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -142,6 +143,9 @@ def _become(request: dict[str, Any]) -> None:
     for number, path in enumerate(request["files"], 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.environ.update(request["env"])
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests that run in the background inherit that it is ignored
     sys.argv = ["compute", *request["argv"]]
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
     exec(request["before"], {})
