@@ -59,20 +59,22 @@ class _PlainBar:
 
     def __init__(self, what: str, total: int, done: int, unit: str) -> None:
         self._what, self._total, self._done, self._unit = what, total, done, unit
-        self._began, self._first, self._said = time.monotonic(), done, time.monotonic()
+        self._began: float | None = None  # of the first thing's end: what came before is loading, not speed
+        self._first, self._said = done, time.monotonic()
 
     def advance(self, note: str = "", *, count: int = 1) -> None:
         self._done += count
         now = time.monotonic()
+        if self._began is None:
+            self._began, self._first = now, self._done
         if self._done == self._total or now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
+            parts = [f"{self._what}: {self._done}/{self._total} {self._unit}s"]
             speed = (self._done - self._first) / max(now - self._began, 1e-9)
-            left = round((self._total - self._done) / speed)
-            more = f", {note}" if note else ""
-            self.tell(
-                f"{self._what}: {self._done}/{self._total} {self._unit}s, {rate(speed, self._unit)}, "
-                f"{left // 60}:{left % 60:02} left{more}"
-            )
+            if speed > 0:
+                left = round((self._total - self._done) / speed)
+                parts += [rate(speed, self._unit), f"{left // 60}:{left % 60:02} left"]
+            self.tell(", ".join([*parts, note] if note else parts))
 
     def retreat(self) -> None:
         self._done, self._first = self._done - 1, self._first - 1

@@ -218,7 +218,8 @@ def test_a_cluster_that_somebody_started(config_file: Path, tmp_path: Path) -> N
             )  # fmt: skip
             assert ended.returncode == 0, ended.stderr
             assert "24 units executed, 0 were there, 0 failed" in ended.stdout
-            assert all(line.startswith(("left out", "sweep: ")) for line in ended.stderr.splitlines()), ended.stderr
+            lines = [line for line in ended.stderr.splitlines() if "Found multiple active Ray instances" not in line]
+            assert all(line.startswith(("left out", "sweep: ")) for line in lines), ended.stderr
             assert head.poll() is None
     finally:
         os.killpg(head.pid, signal.SIGTERM)
