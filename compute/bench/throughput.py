@@ -1,6 +1,6 @@
 """How much of the raw forward pass's speed a sweep keeps, and what starting from stored states saves.
 
-    python -m compute.bench.throughput [--model NAME|DIR] [--rounds N] [--json]
+    python -m compute.bench.throughput [--model NAME|DIR] [--rounds N] [--threads N] [--json]
 
 Each round times a stretch of raw batched forward passes, then a stretch of units on each executor at the same batch
 and threads, with metrics, distances and writing. The units zero one skip connection, which costs a full forward pass;
@@ -45,15 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--units", type=int, default=4, help="units of each executor in a round")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the worker and of the raw pass")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    report = measure(options.model, rounds=options.rounds, batch=options.batch, units=options.units)
+    report = measure(
+        options.model, rounds=options.rounds, batch=options.batch, units=options.units, threads=options.threads
+    )
     print(json.dumps(report, indent=1) if options.json else describe(report))
 
 
-def measure(model: str, *, rounds: int, batch: int, units: int) -> dict[str, Any]:
+def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) -> dict[str, Any]:
     """The report as plain data."""
-    threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
     prepared = start.prepare(_config(model, batch, count=rounds * units), Path())
     work = [unit for unit in prepared.plan.units if unit.role == "ablation"]
