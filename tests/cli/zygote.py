@@ -102,6 +102,8 @@ class Zygote:
         """Start a command; `before` is Python that runs in its process first."""
         self._count += 1
         files = self._folder / f"{self._count}.out", self._folder / f"{self._count}.err"
+        for path in files:
+            path.touch()  # it may be killed before it opens them
         pid = self.ask(
             argv=[str(it) for it in arguments], files=[str(it) for it in files], env=dict(env or {}), before=before
         )
