@@ -101,7 +101,22 @@ class Reseed(Record):
         return f"another seed (+{self.offset})"
 
 
-Intervention = Annotated[Ablation | Reseed, Field(discriminator="type")]
+class PromptSwitch(Record):
+    """From one step on the network reads another prompt: which of the two does the picture obey?
+
+    `prompts` has one for each of the unit's conditions, in their order. A switch at step 0 is the other prompt's
+    baseline from the same noise.
+    """
+
+    type: Literal["prompt_switch"] = "prompt_switch"
+    step: Annotated[int, Field(ge=0)]
+    prompts: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    def __str__(self) -> str:
+        return f"another prompt from step {self.step}"
+
+
+Intervention = Annotated[Ablation | Reseed | PromptSwitch, Field(discriminator="type")]
 
 
 class Condition(Record):
@@ -112,7 +127,7 @@ class Condition(Record):
     guidance: Annotated[float, Field(ge=0)]
 
 
-Role = Literal["baseline", "control", "ablation"]
+Role = Literal["baseline", "control", "ablation", "switch"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -131,6 +146,12 @@ class Unit(Record):
             self.intervention is None
         ):
             raise ValueError("a baseline has no intervention; every other unit has one and names its baseline's key")
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_for_each(self) -> Unit:
+        if isinstance(self.intervention, PromptSwitch) and len(self.intervention.prompts) != len(self.conditions):
+            raise ValueError("a prompt switch names one prompt for each condition")
         return self
 
 
