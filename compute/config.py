@@ -80,6 +80,12 @@ def _kind_of_windows(given: Any) -> str | None:
     return "<count>" if isinstance(given, dict | WindowCount) else None
 
 
+def _kind_of_switches(given: Any) -> str | None:
+    if isinstance(given, list | tuple):
+        return "<list>"
+    return "<every>" if isinstance(given, dict | SwitchEvery) else None
+
+
 def _kind_of_kept(given: Any) -> str | None:
     if isinstance(given, int) and not isinstance(given, bool):
         return "<every>"
@@ -112,6 +118,12 @@ class WindowCount(Record):
     count: Annotated[int, Field(ge=1)]
 
 
+class SwitchEvery(Record):
+    """A prompt switch at every k-th step, from step 0 on."""
+
+    every: Annotated[int, Field(ge=1)]
+
+
 class SweptAction(Record):
     """An action, and the components that it is tried on: all that admit it, unless patterns say otherwise."""
 
@@ -135,6 +147,17 @@ class SweptAction(Record):
         if action.name == "compute":
             raise ValueError("compute is what every component does anyway; the null ablation is always swept")
         return action
+
+
+class Screening(Record):
+    """Actions tried in every short window: at each step for one step, or for each of `lengths`.
+
+    It is the evidence that a search for policies needs for actions that reuse. Where an action has nothing to read
+    yet, in the first steps, it is left out.
+    """
+
+    actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
+    lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
 
 
 Prompts = Annotated[
@@ -168,6 +191,17 @@ States = Annotated[
 ]
 
 
+SwitchSteps = Annotated[
+    Annotated[SwitchEvery, Tag("<every>")]
+    | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Tag("<list>")],
+    Discriminator(
+        _kind_of_switches,
+        custom_error_type="prompt_switch",
+        custom_error_message="write {every: 1}, or a list of steps [0, 5, 10]",
+    ),
+]
+
+
 class Kept(Record):
     """Which states a run keeps: `all`, `final` (none but the picture), or every k-th step; and how precisely.
 
@@ -195,6 +229,8 @@ class SweepConfig(Record):
     components: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     windows: Windows = WindowCount(count=5)
     actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
+    screen: Screening | None = None
+    prompt_switch: SwitchSteps | None = None
     conditions_per_unit: Annotated[int, Field(ge=1, le=4096)] = 8
 
     metrics: tuple[str, ...] = ("mse", "rel_l2", "ssim", "haarpsi")
@@ -220,6 +256,32 @@ class SweepConfig(Record):
                     f"0 <= start < stop <= {steps} is accepted"
                 )
         return self.windows
+
+    def screen_windows(self) -> tuple[Window, ...]:
+        """Every window of the screening's lengths over this config's steps. Raises ConfigError."""
+        if self.screen is None:
+            return ()
+        steps = self.sampler.steps
+        for i, length in enumerate(self.screen.lengths):
+            if length > steps:
+                raise ConfigError(f"screen.lengths.{i}: {length} of {steps} steps; at most {steps} is accepted")
+        return tuple(
+            Window(start=start, stop=start + length)
+            for length in dict.fromkeys(self.screen.lengths)
+            for start in range(steps - length + 1)
+        )
+
+    def switch_steps(self) -> tuple[int, ...]:
+        """The steps at which the prompt is switched, ascending. Raises ConfigError for one outside the run."""
+        steps = self.sampler.steps
+        if self.prompt_switch is None:
+            return ()
+        if isinstance(self.prompt_switch, SwitchEvery):
+            return tuple(range(0, steps, self.prompt_switch.every))
+        for i, step in enumerate(self.prompt_switch):
+            if step >= steps:
+                raise ConfigError(f"prompt_switch.{i}: step {step} of {steps}; 0 to {steps - 1} are accepted")
+        return tuple(sorted({0, *self.prompt_switch}))  # a switch at 0 is the other prompt's own baseline
 
     def conditions(self, folder: Path) -> tuple[Condition, ...]:
         """Every prompt with every seed; prompt files are looked for in `folder`. Raises ConfigError."""

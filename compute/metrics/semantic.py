@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.metrics.metric import AbsentError, Batch, Family, Metric
+from store.metric import MetricInfo
 
 _PREFIX = "fidelity_"
 _LABELS = {
@@ -21,6 +22,12 @@ METRICS = tuple(
     Metric(name=_PREFIX + aspect, version=1, direction="higher", range=(0, 1), paired=False, label=label)
     for aspect, label in _LABELS.items()
 )
+
+
+def of_other_prompt(info: MetricInfo) -> MetricInfo:
+    """The description of a metric here when it is asked of the prompt that a prompt switch leads to."""
+    name = info.name.removeprefix(_PREFIX)
+    return info.model_copy(update={"name": f"{_PREFIX}other_{name}", "label": f"{info.label}, of the other prompt"})
 
 
 class Judge(Protocol):

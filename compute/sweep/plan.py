@@ -11,7 +11,18 @@ from compute.config import ConfigError, SweepConfig, SweptAction
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
-from store.records import Ablation, Action, Condition, Intervention, Reseed, Role, Unit, Window, content_key
+from store.records import (
+    Ablation,
+    Action,
+    Condition,
+    Intervention,
+    PromptSwitch,
+    Reseed,
+    Role,
+    Unit,
+    Window,
+    content_key,
+)
 
 NUMERICS_VERSION = 1
 """Counts changes of this program that change numbers: a higher one gives every unit a new key."""
@@ -41,7 +52,7 @@ def settings_of(config: SweepConfig, digest: str, scheduler: Mapping[str, Any]) 
 
 
 def make_plan(config: SweepConfig, settings: Mapping[str, Any], graph: ComponentGraph, folder: Path) -> Plan:
-    """Baselines first, then the controls, then every ablation, batch by batch.
+    """Baselines first, then the controls, every ablation and every prompt switch, batch by batch.
 
     Raises ConfigError for windows, prompts and actions that don't fit, UnknownComponent for patterns without a match.
     """
@@ -50,21 +61,24 @@ def make_plan(config: SweepConfig, settings: Mapping[str, Any], graph: Component
         raise ConfigError("prompts, seeds: the same prompt and seed stand there twice; each condition is swept once")
     size = config.conditions_per_unit
     batches = [conditions[i : i + size] for i in range(0, len(conditions), size)]
-    ablations, impossible = _possible(list(_ablations(config, graph)), graph, config.sampler.steps)
+    steps = config.sampler.steps
+    ablations, impossible = _possible(list(_ablations(config, graph)), graph, steps)
     if not ablations:
         reason = next(iter(impossible.values()), "no component admits any of these actions")
         raise ConfigError(f"actions: nothing is left to sweep: {reason}")
+    screened, _ = _possible(list(_screened(config, graph)), graph, steps)
     baselines = {batch: _unit(settings, "baseline", None, None, batch) for batch in batches}
-    middle = Window(start=config.sampler.steps // 2, stop=config.sampler.steps)
+    middle = Window(start=steps // 2, stop=steps)
     null = Ablation(components=(), window=middle, action=Action(name="compute"))
     others: list[tuple[Role, Intervention]] = [("control", null), ("control", Reseed(offset=RESEED_OFFSET))]
-    others += [("ablation", ablation) for ablation in ablations]
+    others += [("ablation", ablation) for ablation in dict.fromkeys([*ablations, *screened])]
     units = [*baselines.values()]
     units += [
         _unit(settings, role, baselines[batch].key, intervention, batch)
         for role, intervention in others
         for batch in batches
     ]
+    units += [_unit(settings, "switch", baselines[b].key, switch, b) for switch, b in _switches(config, batches)]
     return Plan(settings=settings, units=tuple(units), impossible=impossible)
 
 
@@ -75,6 +89,8 @@ def schedule_of(intervention: Intervention | None, steps: int) -> Schedule:
 
 def first_step(intervention: Intervention | None, resolved: ResolvedSchedule) -> int:
     """The step that a unit's run starts from: its window's start, or the step that supplies what the window reads."""
+    if isinstance(intervention, PromptSwitch):
+        return intervention.step
     if not isinstance(intervention, Ablation):
         return 0
     return resolved.earliest_source(intervention.window.start)
@@ -86,12 +102,36 @@ def unet_evaluations(resolved: ResolvedSchedule, start: int) -> int:
 
 
 def _ablations(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablation]:
+    yield from _each(config.actions, config.window_list(), config, graph)
+
+
+def _screened(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablation]:
+    if config.screen is not None:
+        yield from _each(config.screen.actions, config.screen_windows(), config, graph)
+
+
+def _each(
+    actions: Sequence[SweptAction], windows: Sequence[Window], config: SweepConfig, graph: ComponentGraph
+) -> Iterator[Ablation]:
     chosen = graph.match(config.components)
-    windows = config.window_list()
-    for swept in config.actions:
+    for swept in actions:
         for name in _admitting(swept, chosen, graph):
             for window in windows:
                 yield Ablation(components=(name,), window=window, action=swept.action)
+
+
+def _switches(
+    config: SweepConfig, batches: Sequence[tuple[Condition, ...]]
+) -> Iterator[tuple[PromptSwitch, tuple[Condition, ...]]]:
+    """Each prompt is switched to the next one of the sweep, the last to the first."""
+    prompts = list(dict.fromkeys(condition.prompt for batch in batches for condition in batch))
+    steps = config.switch_steps()
+    if steps and len(prompts) < 2:
+        raise ConfigError("prompt_switch: there is one prompt and nothing to switch to; give two or more prompts")
+    following = dict(zip(prompts, [*prompts[1:], *prompts[:1]], strict=True))
+    for step in steps:
+        for batch in batches:
+            yield PromptSwitch(step=step, prompts=tuple(following[c.prompt] for c in batch)), batch
 
 
 def _admitting(swept: SweptAction, chosen: Sequence[str], graph: ComponentGraph) -> list[str]:

@@ -26,11 +26,15 @@ from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor, Sw
 from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.sweep.run import SweepResult, run_sweep
 from compute.sweep.worker import WorkerSpec, measured, metrics_for
+from store.documents import document_names, write_document
 from store.errors import NotASweep
 from store.header import SweepHeader
 from store.layout import HEADER
 from store.records import Unit
 from store.sweep_store import SweepStore
+
+GRAPH_DOCUMENT = "graph.json"
+"""The component graph among a store's reports: for those who read it without the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +96,7 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
         there = (path / HEADER).exists()
     except OSError as error:
         raise NotASweep(f"{path}: a sweep cannot be made here: {error.strerror}") from None
-    if not there:
-        return SweepStore.create(path, header)
-    store = SweepStore.open(path)
+    store = SweepStore.open(path) if there else SweepStore.create(path, header)
     if store.header.settings != header.settings:
         changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]
         raise NotASweep(
@@ -104,6 +106,8 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
     if units != store.header.plan:
         with store.drive("extend", passing=True):
             store.extend(header.model_copy(update={"plan": units}))
+    if GRAPH_DOCUMENT not in document_names(store.root, "reports", GRAPH_DOCUMENT):
+        write_document(store.root, "reports", GRAPH_DOCUMENT, prepared.model.graph.to_json().encode())
     return store
 
 

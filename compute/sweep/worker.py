@@ -20,6 +20,7 @@ from compute.diffusion.sample import sample
 from compute.diffusion.samplers import SamplerConfig, make_scheduler
 from compute.metrics.distance import trajectory_distances
 from compute.metrics.registry import MetricSet, Sources, metrics
+from compute.metrics.semantic import of_other_prompt
 from compute.models.load import ModelSource, judge_for
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.provenance import provenance
@@ -28,7 +29,7 @@ from compute.unet import acting
 from store.errors import SkipscopeError
 from store.metric import MetricValues
 from store.payload import ShardReceipt, UnitPayload
-from store.records import Condition, Reseed, Unit
+from store.records import Condition, PromptSwitch, Reseed, Unit
 from store.sweep_store import SweepStore
 
 _BASELINES_KEPT = 4
@@ -99,7 +100,7 @@ class Worker:
         resolved = resolve(self.model.graph, schedule_of(unit.intervention, steps))
         start = first_step(unit.intervention, resolved)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        own = self._run(unit.conditions, _seeds(unit), resolved, start, baseline)
+        own = self._run(_prompts(unit), unit.conditions, _seeds(unit), resolved, start, baseline)
         if baseline is None:
             distances: Mapping[Any, Any] = {}
         else:
@@ -127,6 +128,7 @@ class Worker:
 
     def _run(
         self,
+        prompts: Sequence[str],
         conditions: Sequence[Condition],
         seeds: Sequence[int],
         resolved: ResolvedSchedule,
@@ -136,7 +138,7 @@ class Worker:
     ) -> Trajectory:
         """The trajectory of a unit's conditions; where memory does not suffice, of each half after the other."""
         try:
-            return self._trajectory(conditions[rows], seeds[rows], resolved, start, baseline, rows)
+            return self._trajectory(prompts[rows], conditions[rows], seeds[rows], resolved, start, baseline, rows)
         except torch.OutOfMemoryError:
             first, last, _ = rows.indices(len(conditions))
             if last - first == 1:
@@ -144,7 +146,7 @@ class Worker:
             middle = (first + last) // 2
         torch.cuda.empty_cache()
         halves = [
-            self._run(conditions, seeds, resolved, start, baseline, part)
+            self._run(prompts, conditions, seeds, resolved, start, baseline, part)
             for part in (slice(first, middle), slice(middle, last))
         ]
         return Trajectory(
@@ -155,6 +157,7 @@ class Worker:
 
     def _trajectory(
         self,
+        prompts: Sequence[str],
         conditions: Sequence[Condition],
         seeds: Sequence[int],
         resolved: ResolvedSchedule,
@@ -166,7 +169,7 @@ class Worker:
             x_t = torch.from_numpy(baseline.x_t[start, rows]).to(self.device)
         else:
             x_t = initial_noise(seeds, self.model.picture_shape, device=self.device)
-        text = self.model.encode(tuple(condition.prompt for condition in conditions))
+        text = self.model.encode(tuple(prompts))
         guidance = torch.tensor([condition.guidance for condition in conditions])
         states, predictions = [x_t], []
         unet = self.model.pipe.unet
@@ -201,10 +204,16 @@ def measured(
     unit: Unit,
     device: torch.device | str = "cpu",
 ) -> tuple[MetricValues, ...]:
-    """Every metric of a unit's final pictures; of a baseline only those that need no other picture."""
+    """Every metric of a unit's final pictures; of a baseline only those that need no other picture.
+
+    After a prompt switch those that read the prompt are measured against both.
+    """
     pictures = torch.from_numpy(np.ascontiguousarray(final, dtype=np.float32)).to(device)
     against = pictures if baseline is None else torch.from_numpy(np.ascontiguousarray(baseline, np.float32)).to(device)
     numbers = wanted.compute(pictures, against, [condition.prompt for condition in unit.conditions])
+    of_other = {}
+    if isinstance(unit.intervention, PromptSwitch):
+        of_other = wanted.compute(pictures, against, unit.intervention.prompts)
     values = []
     for name, metric in wanted.descriptors.items():
         if metric.paired and baseline is None:
@@ -213,7 +222,15 @@ def measured(
             values.append(MetricValues(info=metric.info, absent=wanted.absent[name]))
         else:
             values.append(MetricValues(info=metric.info, values=numbers[name]))
+            if of_other and not metric.paired:
+                values.append(MetricValues(info=of_other_prompt(metric.info), values=of_other[name]))
     return tuple(values)
+
+
+def _prompts(unit: Unit) -> Sequence[str]:
+    if isinstance(unit.intervention, PromptSwitch):
+        return unit.intervention.prompts
+    return [condition.prompt for condition in unit.conditions]
 
 
 def _seeds(unit: Unit) -> list[int]:
