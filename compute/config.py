@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Discriminator,
     Field,
@@ -20,6 +18,7 @@ from pydantic import (
 )
 
 from compute.diffusion.samplers import SamplerConfig
+from compute.mistakes import error_lines as error_lines
 from store.errors import SkipscopeError
 from store.records import Action, Condition, Record, Window
 
@@ -27,7 +26,6 @@ _SIZE_LIMIT = 1 << 20
 
 
 _CONDITION_LIMIT = 1_000_000
-_LINE_LIMIT = 50
 
 
 class ConfigError(SkipscopeError):
@@ -336,43 +334,6 @@ def load_config(path: Path) -> SweepConfig:
         return SweepConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in error_lines(error, SweepConfig))) from None
-
-
-def error_lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line for each mistake: the field, what was wrong, what is accepted."""
-    lines = []
-    mistakes = error.errors(include_url=False, include_context=False)
-    inner = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
-    for mistake in mistakes:
-        if mistake["type"] == "too_short" and mistake["loc"] in inner:
-            continue  # it is only short of the items whose own mistakes are told
-        field = ".".join(_shown(part) for part in mistake["loc"] if not str(part).startswith("<")) or "settings"
-        if mistake["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields) if len(mistake["loc"]) == 1 else "see docs/configuration.md"
-            lines.append(f"{field}: is no setting; accepted: {known}")
-        else:
-            shown = "" if mistake["type"] == "missing" else f" (given: {_shown(mistake['input'])})"
-            lines.append(f"{field}: {mistake['msg'].removeprefix('Value error, ')}{shown}")
-    lines = list(dict.fromkeys(lines))
-    more = len(lines) - _LINE_LIMIT
-    return lines if more <= 0 else [*lines[:_LINE_LIMIT], f"settings: {more} more mistakes"]
-
-
-def _shown(value: Any) -> str:
-    """A value that a user gave, in one short line. What refers to itself, and integers of any length, are safe."""
-    if isinstance(value, str) and value.isprintable() and len(value) <= 60 and value.isidentifier():
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if abs(value) < 10**40 else "a number of more than 40 digits"
-    try:
-        text = _SHORT.repr(value)
-    except Exception:  # a value may hold an integer that is too long to be printed
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:60] + "…"
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
 
 
 def _read_text(path: Path, field: str = "") -> str:
