@@ -14,7 +14,7 @@ import numpy.typing as npt
 from store.catalogue import CatalogueRow
 from store.metric import MetricInfo
 from store.reader import UnitReader
-from store.records import Ablation, Reseed
+from store.records import Ablation, PromptSwitch, Reseed, Unit
 from store.sweep_store import SweepStore
 
 Column = npt.NDArray[Any]
@@ -32,12 +32,19 @@ _UNIT_COLUMNS: dict[str, tuple[str, Callable[[CatalogueRow, Ablation | None], An
     "order": ("int64", lambda row, ablation: ablation.action.order if ablation else 0),
     "space": ("O", lambda row, ablation: (ablation.action.space or "") if ablation else ""),
     "seed_offset": ("int64", lambda row, ablation: _offset(row)),
+    "switch_step": ("int64", lambda row, ablation: _switch_step(row)),
     "steps": ("int64", lambda row, ablation: row.steps),
     "start": ("int64", lambda row, ablation: row.start),
     "unit_seconds": ("float64", lambda row, ablation: row.seconds),
     "unit_unet_evaluations": ("int64", lambda row, ablation: row.unet_evaluations),
 }
-_CONDITION_COLUMNS = {"condition": "int64", "prompt": "O", "seed": "int64", "guidance": "float64"}
+_CONDITION_COLUMNS = {
+    "condition": "int64",
+    "prompt": "O",
+    "seed": "int64",
+    "guidance": "float64",
+    "switch_prompt": "O",
+}
 COLUMNS: tuple[str, ...] = (*_UNIT_COLUMNS, *_CONDITION_COLUMNS)
 
 
@@ -45,13 +52,22 @@ def _offset(row: CatalogueRow) -> int:
     return row.unit.intervention.offset if isinstance(row.unit.intervention, Reseed) else 0
 
 
+def _switch_step(row: CatalogueRow) -> int:
+    return row.unit.intervention.step if isinstance(row.unit.intervention, PromptSwitch) else -1
+
+
+def _switch_prompts(unit: Unit) -> tuple[str, ...]:
+    return unit.intervention.prompts if isinstance(unit.intervention, PromptSwitch) else ("",) * len(unit.conditions)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table(Mapping[str, Column]):
     """Columns of equal length by name: those of COLUMNS, then one a metric (float64, NaN where absent).
 
-    `components` are joined by " + "; text that does not apply is "", `window_start` and `window_stop` are then -1, the
-    other numbers 0. `unit_seconds` and `unit_unet_evaluations` are of the whole unit and stand in each of its rows.
-    `metrics` describes the metric columns; `absent` says of each metric why values are missing, if any are.
+    `components` are joined by " + "; text that does not apply is "", `window_start`, `window_stop` and `switch_step` are
+    then -1, the other numbers 0. `switch_prompt` is the prompt that the row's condition is switched to. `unit_seconds`
+    and `unit_unet_evaluations` are of the whole unit and stand in each of its rows. `metrics` describes the metric
+    columns; `absent` says of each metric why values are missing, if any are.
     """
 
     columns: dict[str, Column]
@@ -100,6 +116,7 @@ def _condition_columns(rows: Sequence[CatalogueRow]) -> dict[str, Column]:
         "prompt": [condition.prompt for batch in batches for condition in batch],
         "seed": [condition.seed for batch in batches for condition in batch],
         "guidance": [condition.guidance for batch in batches for condition in batch],
+        "switch_prompt": [prompt for row in rows for prompt in _switch_prompts(row.unit)],
     }
     return {name: np.array(lists[name], dtype=dtype) for name, dtype in _CONDITION_COLUMNS.items()}
 
