@@ -1,8 +1,9 @@
-"""Pictures of conditions at full compute."""
+"""Pictures of conditions, at full compute or under a schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
@@ -12,16 +13,22 @@ from compute.diffusion.noise import initial_noise
 from compute.diffusion.sample import sample
 from compute.diffusion.samplers import SamplerConfig, make_scheduler
 from compute.models.load import Model
+from compute.policy.liveness import ResolvedSchedule
+from compute.unet import acting
 from store.records import Condition
 
 
-def draw_pictures(model: Model, conditions: Sequence[Condition], sampler: SamplerConfig) -> Float[Tensor, "B 3 H W"]:
-    """The final pictures of conditions at full compute, in [-1, 1]."""
+def draw_pictures(
+    model: Model, conditions: Sequence[Condition], sampler: SamplerConfig, resolved: ResolvedSchedule | None = None
+) -> Float[Tensor, "B 3 H W"]:
+    """The final pictures of conditions in [-1, 1]; without a schedule everything is computed."""
+    unet = model.pipe.unet
     scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
     seeds = [condition.seed for condition in conditions]
     guidance = torch.tensor([condition.guidance for condition in conditions])
     text = model.encode(tuple(condition.prompt for condition in conditions))
-    final = initial_noise(seeds, model.picture_shape)
-    for step in sample(model.pipe.unet, scheduler, text, final, seeds=seeds, guidance=guidance):
-        final = step.x_next
+    final = initial_noise(seeds, model.picture_shape, device=unet.device)
+    with nullcontext() if resolved is None else acting(unet, resolved) as acts:
+        for step in sample(unet, scheduler, text, final, seeds=seeds, guidance=guidance, acts=acts):
+            final = step.x_next
     return final.clamp(-1, 1)
