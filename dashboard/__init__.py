@@ -1,4 +1,26 @@
-"""The dashboard's place: it comes with the phases and the recommended policy, and is not written yet.
+"""The dashboard: a sweep in the browser, read only. No torch in its process, no HDF5 outside `store`.
 
-It will read sweeps through `store`, `compute.analysis` and `compute.policy`; torch never enters its process.
+`python -m streamlit run dashboard/app.py -- --store DIR` starts it. What lies where:
+
+- `app.py`: the pages and the navigation. `source.py`: which store is shown.
+- `frame.py`: what every page shares: the head, the store opened, and a panel for every error.
+- `data.py`: the only way to the store, cached on a cheap stamp of it. `Sweep` is what a view is given.
+- `choices.py`: widgets whose value lives in the address (deep links). `labels.py`: names for people.
+- `palette.py`: colours and chart settings of both themes. `style.css`: the few pieces of our own markup.
+- `parts.py`: small pieces of a page: panels, facts, tables with a CSV download.
+- `charts/`: data to Altair charts, no Streamlit. `views/`: one page a file.
+
+A view is a file `views/NAME.py`, registered in `pages.py`, that ends with
+
+    if __name__ == "__main__":
+        page("Title", "One sentence that says what the page answers.", show)
+
+and defines `show(sweep: Sweep) -> None`. It
+
+- asks `sweep` for data (add a cached method in `data.py` for what is missing; a view never opens the store);
+- makes every choice with `choices.select`, `choices.segments` or `choices.slider`, which keep the address up to date
+  and ignore what an address says wrongly, with a note;
+- draws charts of `charts/` by `parts.chart(chart)`, and tables by `parts.table(rows, name=...)`, which adds the CSV;
+- raises `SkipscopeError` for what cannot be shown: `page` makes a panel of it;
+- escapes what comes from outside (prompts, names, reasons) by `parts.plain` before it becomes Markdown or HTML.
 """

@@ -1,0 +1,1 @@
+"""Data to Altair charts; no Streamlit here."""

@@ -1,0 +1,114 @@
+"""Names for people: components, kinds, actions, windows, metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from compute.analysis.impact import kind_of
+from store.metric import MetricInfo
+from store.records import Kind, Window
+
+Group = Literal["Encoder", "Middle", "Decoder", "Skip connections", "Whole network"]
+KIND_LABELS: Mapping[Kind, str] = {
+    "resnet": "Residual block",
+    "attention": "Attention block",
+    "downsampler": "Downsampler",
+    "upsampler": "Upsampler",
+    "skip": "Skip connection",
+    "unet": "Whole network",
+}
+_PARTS = {"resnets": "residual", "attentions": "attention", "downsamplers": "downsampler", "upsamplers": "upsampler"}
+_METRICS = {
+    "mse": "Mean squared error",
+    "rel_l2": "Relative L2 distance",
+    "fidelity_all": "Whole prompt right",
+    "fidelity_objects": "Objects right",
+    "fidelity_relation": "Relation right",
+    "fidelity_background": "Background right",
+}
+_BLOCK = re.compile(r"(down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.(?:\w+\.)*?(\w+)\.(\d+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentLabel:
+    """A component in words: `short` within its `group` ("Down 1 · residual 0"), `full` anywhere, `path` its name."""
+
+    path: str
+    kind: Kind | None
+    group: Group
+    short: str
+
+    @property
+    def full(self) -> str:
+        """A label that needs no group beside it."""
+        return f"Skip from {self.short[0].lower()}{self.short[1:]}" if self.group == "Skip connections" else self.short
+
+    @property
+    def kind_label(self) -> str:
+        """The kind in words."""
+        return KIND_LABELS[self.kind] if self.kind else "Several components"
+
+
+@lru_cache(maxsize=4096)
+def component_label(name: str) -> ComponentLabel:
+    """The label of a component's name. Numbers are those of the module path; names of another form stay as they are."""
+    if " + " in name:
+        return ComponentLabel(path=name, kind=None, group="Whole network", short=name)
+    kind = _kind(name)
+    if name == "unet":
+        return ComponentLabel(path=name, kind="unet", group="Whole network", short="Whole network")
+    if name.startswith("skip:"):
+        source = name.removeprefix("skip:")
+        return ComponentLabel(path=name, kind="skip", group="Skip connections", short=_place(source)[1])
+    group, short = _place(name)
+    return ComponentLabel(path=name, kind=kind, group=group, short=short)
+
+
+def _kind(name: str) -> Kind | None:
+    found = kind_of(name) if name == "unet" or "." in name or name.startswith("skip:") else ""
+    return next((kind for kind in KIND_LABELS if kind == found), None)
+
+
+def _place(name: str) -> tuple[Group, str]:
+    if name == "conv_in":
+        return "Encoder", "Input convolution"
+    match = _BLOCK.fullmatch(name)
+    if match is None:
+        return ("Decoder" if name.startswith("up_") else "Middle" if name.startswith("mid_") else "Encoder"), name
+    block, level, part, number = match.groups()
+    thing = f"{_PARTS.get(part, part)} {number}" if part in ("resnets", "attentions") else _PARTS.get(part, part)
+    if block == "mid_block":
+        return "Middle", f"Middle · {thing}"
+    return ("Encoder", f"Down {level} · {thing}") if block == "down_blocks" else ("Decoder", f"Up {level} · {thing}")
+
+
+def window_label(window: Window) -> str:
+    """`steps 5–9`, or `step 7` for a window of one."""
+    if window.stop - window.start == 1:
+        return f"step {window.start}"
+    return f"steps {window.start}–{window.stop - 1}"
+
+
+def action_label(action: str) -> str:
+    """An action's text, as `str(Action)` gives it, in words."""
+    name, _, details = action.partition(" (")
+    words = {
+        "bypass": "Bypass",
+        "zero": "Zero",
+        "reuse": "Reuse",
+        "reuse_delta": "Reuse residual",
+        "compute": "Compute",
+    }
+    parts = [part for part in details.rstrip(")").split(", ") if part]
+    spoken = {"x0": "clean picture", "eps": "noise prediction", "order 1": "extrapolated"}
+    return words.get(name, name) + (f" ({', '.join(spoken.get(part, part) for part in parts)})" if parts else "")
+
+
+def metric_label(info: MetricInfo) -> str:
+    """A metric's name for people."""
+    text = _METRICS.get(info.name) or info.label or info.name.replace("_", " ")
+    return text[0].upper() + text[1:]

@@ -1,0 +1,81 @@
+"""Small pieces of a page: panels, facts, charts, tables with a download."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import streamlit as st
+
+from dashboard.data import table_csv
+from dashboard.palette import Figure, Palette, palette_of, themed
+
+Tone = Literal["neutral", "good", "bad", "busy"]
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$^])")
+
+
+def palette() -> Palette:
+    """The colours of the theme that the browser shows."""
+    return palette_of(st.context.theme.type)
+
+
+def plain(text: str) -> str:
+    """A text from outside for Markdown: shown as it is, on one line, whatever it contains."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def escaped(text: object) -> str:
+    """A text from outside for HTML."""
+    return html.escape(str(text), quote=True)
+
+
+def panel(title: str, text: str, *, tone: Tone = "neutral", command: str | None = None) -> None:
+    """A bordered panel that says what is so and what to do; `title`, `text` may come from outside."""
+    st.html(
+        f'<section class="sk-panel sk-{tone}" role="status"><h3>{escaped(title)}</h3><p>{escaped(text)}</p></section>'
+    )
+    if command:
+        st.code(command, language="shell", wrap_lines=True)
+
+
+def note(text: str) -> None:
+    """A quiet line of our own words (no HTML, no Markdown)."""
+    st.html(f'<p class="sk-note">{escaped(text)}</p>')
+
+
+def section(title: str, help: str | None = None) -> None:
+    """A heading within a page, with a help bubble for who stops there."""
+    st.subheader(title, anchor=False, help=help)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> None:
+    """Aligned pairs of a term and what it is here."""
+    rows = "".join(f"<div><dt>{escaped(term)}</dt><dd>{escaped(value)}</dd></div>" for term, value in pairs)
+    st.html(f'<dl class="sk-facts">{rows}</dl>')
+
+
+def chart(figure: Figure, *, key: str | None = None, select: bool = False, alt_text: str = "") -> Any:
+    """Draw a chart of ours over the full width; with `select`, returns what was clicked."""
+    figure = themed(figure, palette())
+    if select:
+        return st.altair_chart(figure, width="stretch", theme=None, key=key, on_select="rerun", alt=alt_text or None)
+    return st.altair_chart(figure, width="stretch", theme=None, key=key, alt=alt_text or None)
+
+
+def table(
+    rows: list[dict[str, Any]], *, name: str, columns: dict[str, Any] | None = None, height: int | None = None
+) -> None:
+    """A table of rows (keys are the headings), and its CSV to download as `name`.csv."""
+    st.dataframe(rows, hide_index=True, column_config=columns, height=height or "auto")
+    st.download_button(
+        "Download CSV",
+        table_csv(rows),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"csv {name}",
+        on_click="ignore",
+        type="tertiary",
+    )

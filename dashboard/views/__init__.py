@@ -1,0 +1,1 @@
+"""One page a file; see the package for how a view is written."""
