@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 _LINE_LIMIT = 50
+_OUR_OWN = "Value error, "  # what pydantic puts before the text of a validator's ValueError
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
 
@@ -31,12 +32,19 @@ def error_lines(
         if mistake["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields) if len(mistake["loc"]) == 1 else f"see {document}"
             lines.append(f"{field}: is no {part}; accepted: {known}")
+        elif not mistake["loc"] and _names_a_field(mistake["msg"], model):
+            lines.append(mistake["msg"].removeprefix(_OUR_OWN))
         else:
             given = "" if mistake["type"] == "missing" else f" (given: {shown(mistake['input'])})"
-            lines.append(f"{field}: {mistake['msg'].removeprefix('Value error, ')}{given}")
+            lines.append(f"{field}: {mistake['msg'].removeprefix(_OUR_OWN)}{given}")
     lines = list(dict.fromkeys(lines))
     more = len(lines) - _LINE_LIMIT
     return lines if more <= 0 else [*lines[:_LINE_LIMIT], f"{whole}: {more} more mistakes"]
+
+
+def _names_a_field(message: str, model: type[BaseModel]) -> bool:
+    """Whether a mistake of the whole begins with the field that it is about."""
+    return message.removeprefix(_OUR_OWN).split(":")[0] in model.model_fields
 
 
 def shown(value: Any) -> str:

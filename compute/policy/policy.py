@@ -7,22 +7,28 @@ is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from compute.analysis.estimate import Estimate
+from compute.mistakes import error_lines, shown
+from compute.policy import strict_json
+from compute.policy.quality import Name, Text
+from compute.policy.quality import Prediction as Prediction
+from compute.policy.quality import RunQuality as RunQuality
+from compute.policy.quality import Validation as Validation
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
+from store.files import replace_file
 from store.records import Action, Record, Window, content_key
 
 FORMAT = "skipscope-policy"
 VERSION = 1
+MAX_STEPS = 1000
 _ENTRY_LIMIT = 1_000_000  # a small file could otherwise ask for hours of unfolding
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class PolicyError(SkipscopeError):
@@ -46,7 +52,7 @@ class PolicySampler(Record):
     """The sampler that a policy was made for; `steps` is part of what it means."""
 
     name: Literal["ddpm", "ddim"]
-    steps: Annotated[int, Field(ge=1, le=1000)]
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
     eta: Share = 0.0
     spacing: Literal["linspace", "trailing", "leading"]
 
@@ -62,70 +68,6 @@ class Rule(Record):
         return f"{self.action!s} {' + '.join(self.components)} in steps {self.window}"
 
 
-class Prediction(Record):
-    """What the search expected, on the sweep's own conditions: this is no validation.
-
-    `speedup` is by the cost model; `damage` was measured closed-loop on the conditions that the search used.
-    """
-
-    metric: Name
-    speedup: Positive
-    damage: Estimate
-    conditions: Annotated[int, Field(ge=1)]
-
-
-class RunQuality(Record):
-    """One of the runs that a validation compares: full compute, the policy, or full compute with fewer steps.
-
-    `speedup` is full compute's time divided by its own, of rounds run in turn. `fidelity` holds shares of pictures that
-    show what the prompt says, by aspect; `kid` the kernel distance to real scenes; both are absent without a judge.
-    `damage` is by metric, against full compute with the same noise; fewer steps follow other noise and have none.
-    """
-
-    name: Literal["full", "policy", "fewer_steps"]
-    steps: Annotated[int, Field(ge=1)]
-    seconds_per_picture: Positive
-    speedup: Estimate
-    damage: Mapping[Name, Estimate] = Field(default_factory=dict)
-    fidelity: Mapping[Name, Estimate] = Field(default_factory=dict)
-    kid: Estimate | None = None
-
-
-class Validation(Record):
-    """A closed-loop comparison on prompts and seeds that took no part in the search.
-
-    `fidelity_difference` is the policy's share minus full compute's, paired by condition, with its interval.
-    """
-
-    prompts: Name
-    seeds: Name
-    conditions: Annotated[int, Field(ge=1)]
-    batch: Annotated[int, Field(ge=1)]
-    rounds: Annotated[int, Field(ge=1)]
-    dtype: Literal["float32", "bfloat16", "float16"]
-    device: Name
-    threads: Annotated[int, Field(ge=1)]
-    runs: Annotated[tuple[RunQuality, ...], Field(min_length=2, max_length=3)]
-    fidelity_difference: Mapping[Name, Estimate] = Field(default_factory=dict)
-    provenance: Mapping[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _full_and_policy(self) -> Validation:
-        names = [run.name for run in self.runs]
-        if len(set(names)) != len(names) or not {"full", "policy"} <= set(names):
-            raise ValueError("runs: full and policy are needed, each once")
-        return self
-
-    def run(self, name: Literal["full", "policy", "fewer_steps"]) -> RunQuality | None:
-        """The run of that name, if it was made."""
-        return next((run for run in self.runs if run.name == name), None)
-
-    @property
-    def policy(self) -> RunQuality:
-        """The policy's own run."""
-        return next(run for run in self.runs if run.name == "policy")
-
-
 class SkipPolicy(Record):
     """A skip policy with its provenance; `schedule` is what it does, `validation` what it was measured to do."""
 
@@ -138,7 +80,7 @@ class SkipPolicy(Record):
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
-    provenance: Mapping[str, str] = Field(default_factory=dict)
+    provenance: Mapping[Name, Text] = Field(default_factory=dict)
 
     @field_validator("rules")
     @classmethod
@@ -152,16 +94,77 @@ class SkipPolicy(Record):
         _ = self.schedule
         return self
 
+    @classmethod
+    def load(cls, path: str | Path) -> SkipPolicy:
+        """The policy in a file. Raises PolicyError with a line for each mistake; nothing in the file is trusted."""
+        try:
+            return cls.loads(strict_json.read_bytes(Path(path)), where=str(path))
+        except strict_json.NotStrict as error:
+            raise PolicyError(f"{_safe(path)}: {error}") from None
+
+    @classmethod
+    def loads(cls, data: bytes | str, where: str = "policy") -> SkipPolicy:
+        """The policy in a JSON text (UTF-8), which errors call `where`. Raises PolicyError, a line a mistake."""
+        where = _safe(where)
+        try:
+            _check_format(strict_json.parse(data))
+            return cls.model_validate_json(data, strict=True)
+        except (strict_json.NotStrict, PolicyError) as error:
+            raise PolicyError(f"{where}: {error}") from None
+        except ValidationError as error:
+            lines = error_lines(error, cls, whole="policy", part="field", document="docs/policy-format.md")
+            raise PolicyError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+    def dumps(self) -> str:
+        """The policy as the JSON text that `save` writes: always the same for equal policies, fields in their order."""
+        return strict_json.laid_out(self.model_dump(mode="json", exclude_none=True)) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to a file, whole or not at all.
+
+        Raises PolicyError for one that `load` would refuse as too large, StoreError where the file can't be written.
+        """
+        data = self.dumps().encode("utf-8")
+        if len(data) > strict_json.SIZE_LIMIT:
+            raise PolicyError(f"{_safe(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
+        replace_file(Path(path), data)
+
+    def resampled(self, steps: int) -> SkipPolicy:
+        """The policy for another number of steps: new step j does what step floor(j N / steps) did, N the old number.
+
+        So step 0 stays step 0, and the share of the run that a rule covers stays about the same. Nothing was measured
+        for it: prediction and validation are dropped, and the provenance says so. It may reuse what is not computed any
+        more; that is refused when it is applied. Raises PolicyError for a number of steps that no run has.
+        """
+        if not 1 <= steps <= MAX_STEPS:
+            raise PolicyError(f"steps: {steps} is no number of steps; 1 to {MAX_STEPS} are accepted")
+        old = self.sampler.steps
+        if steps == old:
+            return self
+        schedule = self.schedule
+        rows = {step: schedule.at(step * old // steps) for step in range(steps)}
+        story = "; ".join(filter(None, [self.provenance.get("resampled"), f"from {old} to {steps} steps"]))
+        return self.model_copy(
+            update={
+                "sampler": self.sampler.model_copy(update={"steps": steps}),
+                "rules": rules_of(Schedule(steps=steps, actions=rows)),
+                "prediction": None,
+                "validation": None,
+                "provenance": {**self.provenance, "resampled": story},
+            }
+        )
+
     @property
     def schedule(self) -> Schedule:
         """The rules as a schedule. Raises ValueError for steps outside the run and for two actions of one component."""
         steps = self.sampler.steps
+        for rule in self.rules:
+            if rule.window.stop > steps:
+                raise ValueError(f"rules: window {rule.window} lies outside the run: steps 0 to {steps - 1} exist")
         if sum(len(rule.components) * (rule.window.stop - rule.window.start) for rule in self.rules) > _ENTRY_LIMIT:
             raise ValueError(f"rules: say more than {_ENTRY_LIMIT} things, counted by component and step")
         rows: dict[int, dict[str, Action]] = {}
         for rule in self.rules:
-            if rule.window.stop > steps:
-                raise ValueError(f"rules: window {rule.window} lies outside the run's {steps} steps")
             for step in range(rule.window.start, rule.window.stop):
                 for name in rule.components:
                     known = rows.setdefault(step, {}).setdefault(name, rule.action)
@@ -210,5 +213,29 @@ def _runs(schedule: Schedule, name: str) -> list[tuple[int, int, Action]]:
 
 
 def policy_schema() -> dict[str, Any]:
-    """The JSON Schema that docs/policy.schema.json publishes."""
-    return SkipPolicy.model_json_schema(mode="validation")
+    """The JSON Schema that docs/policy.schema.json publishes. A file says its format and version, whatever else."""
+    schema = SkipPolicy.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "required": ["format", "version", *schema["required"]],
+    }
+
+
+def _check_format(data: Any) -> None:
+    """Refuse what is no policy, and a newer one, before its fields are looked at. Raises PolicyError."""
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = shown(data.get("format", "nothing")) if isinstance(data, dict) else f"a {type(data).__name__}"
+        raise PolicyError(f"format: {found} is no skip policy; an object whose format is {FORMAT!r} is accepted")
+    version = data.get("version")
+    if type(version) is int and version > VERSION:
+        raise PolicyError(f"is of version {shown(version)}; this release reads version {VERSION}: upgrade skipscope")
+    if type(version) is not int or version < VERSION:
+        found = "nothing" if version is None else shown(version)
+        raise PolicyError(f"version: {found} is no version of a skip policy; {VERSION} is accepted")
+
+
+def _safe(where: str | Path) -> str:
+    """A path or name as an error may show it: control characters would act on a terminal."""
+    text = str(where)
+    return text if text.isprintable() else repr(text)
