@@ -145,5 +145,5 @@ def themed(chart: Figure, palette: Palette) -> Figure:
     config = config.configure_view(stroke=None).configure_axis(**axis)
     config = config.configure_legend(**legend, symbolSize=90, gradientThickness=10)
     return cast(
-        Chart, config.configure_title(color=palette.ink, font=FONT, fontSize=13, fontWeight=600, anchor="start")
+        Figure, config.configure_title(color=palette.ink, font=FONT, fontSize=13, fontWeight=600, anchor="start")
     )
