@@ -135,8 +135,8 @@ class SweptAction(Record):
         if isinstance(data, str):
             return {"action": {"name": data}}
         if isinstance(data, dict) and "name" in data:
-            action = {key: value for key, value in data.items() if key != "components"}
-            return {"action": action, **{key: data[key] for key in ("components",) if key in data}}
+            own = {key: data[key] for key in ("components", "lengths") if key in data}
+            return {"action": {key: value for key, value in data.items() if key not in own}, **own}
         return data
 
     @field_validator("action")
@@ -147,14 +147,13 @@ class SweptAction(Record):
         return action
 
 
-class Screening(Record):
-    """Actions tried in every short window: at each step for one step, or for each of `lengths`.
+class ScreenedAction(SweptAction):
+    """An action tried in every short window of some lengths: with length 1 at each step by itself.
 
-    It is the evidence that a search for policies needs for actions that reuse. Where an action has nothing to read
-    yet, in the first steps, it is left out.
+    It is the evidence that a search for policies needs for actions that reuse. Where such an action has nothing to
+    read yet, in the first steps, it is left out.
     """
 
-    actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
     lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
 
 
@@ -227,7 +226,7 @@ class SweepConfig(Record):
     components: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     windows: Windows = WindowCount(count=5)
     actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
-    screen: Screening | None = None
+    screen: tuple[ScreenedAction, ...] = ()
     prompt_switch: SwitchSteps | None = None
     conditions_per_unit: Annotated[int, Field(ge=1, le=4096)] = 8
 
@@ -255,17 +254,14 @@ class SweepConfig(Record):
                 )
         return self.windows
 
-    def screen_windows(self) -> tuple[Window, ...]:
-        """Every window of the screening's lengths over this config's steps. Raises ConfigError."""
-        if self.screen is None:
-            return ()
+    def screen_windows(self, screened: ScreenedAction) -> tuple[Window, ...]:
+        """Every window of an action's lengths over this config's steps. Raises ConfigError for one that is too long."""
         steps = self.sampler.steps
-        for i, length in enumerate(self.screen.lengths):
-            if length > steps:
-                raise ConfigError(f"screen.lengths.{i}: {length} of {steps} steps; at most {steps} is accepted")
+        if max(screened.lengths) > steps:
+            raise ConfigError(f"screen: length {max(screened.lengths)} of {steps} steps; at most {steps} is accepted")
         return tuple(
             Window(start=start, stop=start + length)
-            for length in dict.fromkeys(self.screen.lengths)
+            for length in dict.fromkeys(screened.lengths)
             for start in range(steps - length + 1)
         )
 

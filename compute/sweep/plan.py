@@ -102,22 +102,21 @@ def unet_evaluations(resolved: ResolvedSchedule, start: int) -> int:
 
 
 def _ablations(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablation]:
-    yield from _each(config.actions, config.window_list(), config, graph)
+    for swept in config.actions:
+        yield from _each(swept, config.window_list(), config, graph)
 
 
 def _screened(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablation]:
-    if config.screen is not None:
-        yield from _each(config.screen.actions, config.screen_windows(), config, graph)
+    for screened in config.screen:
+        yield from _each(screened, config.screen_windows(screened), config, graph)
 
 
 def _each(
-    actions: Sequence[SweptAction], windows: Sequence[Window], config: SweepConfig, graph: ComponentGraph
+    swept: SweptAction, windows: Sequence[Window], config: SweepConfig, graph: ComponentGraph
 ) -> Iterator[Ablation]:
-    chosen = graph.match(config.components)
-    for swept in actions:
-        for name in _admitting(swept, chosen, graph):
-            for window in windows:
-                yield Ablation(components=(name,), window=window, action=swept.action)
+    for name in _admitting(swept, graph.match(config.components), graph):
+        for window in windows:
+            yield Ablation(components=(name,), window=window, action=swept.action)
 
 
 def _switches(
