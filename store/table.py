@@ -64,7 +64,7 @@ def _switch_prompts(unit: Unit) -> tuple[str, ...]:
 class Table(Mapping[str, Column]):
     """Columns of equal length by name: those of COLUMNS, then one a metric (float64, NaN where absent).
 
-    `components` are joined by " + "; text that does not apply is "", `window_start`, `window_stop` and `switch_step` are
+    `components` are joined by " + "; text that does not apply is "", `window_start`, `window_stop`, `switch_step` are
     then -1, the other numbers 0. `switch_prompt` is the prompt that the row's condition is switched to. `unit_seconds`
     and `unit_unet_evaluations` are of the whole unit and stand in each of its rows. `metrics` describes the metric
     columns; `absent` says of each metric why values are missing, if any are.

@@ -10,6 +10,8 @@ from store.records import Record
 Floats = npt.NDArray[np.float64]
 BOOTSTRAP_SAMPLES = 2000
 CONFIDENCE = 0.95
+_LEAST = 1e-12
+_AT_ONCE = 1000
 
 
 class Estimate(Record):
@@ -32,6 +34,14 @@ def resampled(count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     return np.random.default_rng(seed).integers(count, size=(BOOTSTRAP_SAMPLES, count))
 
 
+def weights(count: int, seed: int = 0) -> Floats:
+    """The samples of `resampled` as the share of each row in them: (samples, count); each row sums to 1."""
+    drawn = resampled(count, seed)
+    shares = np.zeros(drawn.shape)
+    np.add.at(shares, (np.arange(len(drawn))[:, None], drawn), 1 / count)
+    return shares
+
+
 def interval(samples: Floats) -> tuple[float, float]:
     """The middle CONFIDENCE of bootstrap samples."""
     tail = (1 - CONFIDENCE) / 2
@@ -39,18 +49,39 @@ def interval(samples: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def means_of(values: Floats, *, seed: int = 0) -> list[Estimate]:
+    """The mean of each row of (quantities, conditions), all resampled alike. Raises ValueError without conditions."""
+    return ratios_of(values, np.ones(values.shape[1]), seed=seed)
+
+
+def ratios_of(above: Floats, below: Floats, *, seed: int = 0) -> list[Estimate]:
+    """Ratio of means of each row of `above` (quantities, conditions) to `below` (conditions), drawn in pairs.
+
+    Raises ValueError without conditions.
+    """
+    count = len(below)
+    if count == 0:
+        raise ValueError("an estimate needs at least one condition")
+    means = above.mean(1) / max(float(below.mean()), _LEAST)
+    if count == 1:  # every sample is the same
+        return [Estimate(mean=mean, low=mean, high=mean) for mean in means.tolist()]
+    shares = weights(count, seed)
+    divisors = np.maximum(shares @ below, _LEAST)
+    tail = (1 - CONFIDENCE) / 2
+    found: list[Estimate] = []
+    for first in range(0, len(above), _AT_ONCE):
+        samples = above[first : first + _AT_ONCE] @ shares.T / divisors
+        lows, highs = np.quantile(samples, [tail, 1 - tail], axis=1).tolist()
+        some = means[first : first + _AT_ONCE].tolist()
+        found += [Estimate(mean=m, low=low, high=high) for m, low, high in zip(some, lows, highs, strict=True)]
+    return found
+
+
 def mean_of(values: Floats, *, seed: int = 0) -> Estimate:
     """The mean of values, one a condition. Raises ValueError for none."""
-    if len(values) == 0:
-        raise ValueError("a mean needs at least one value")
-    low, high = interval(values[resampled(len(values), seed)].mean(1))
-    return Estimate(mean=float(values.mean()), low=low, high=high)
+    return means_of(values[None], seed=seed)[0]
 
 
 def ratio_of(above: Floats, below: Floats, *, seed: int = 0) -> Estimate:
     """Ratio of means with conditions drawn in pairs. Raises ValueError for none."""
-    if len(above) == 0:
-        raise ValueError("a ratio needs at least one pair of values")
-    drawn = resampled(len(above), seed)
-    low, high = interval(above[drawn].mean(1) / np.maximum(below[drawn].mean(1), 1e-12))
-    return Estimate(mean=float(above.mean() / max(float(below.mean()), 1e-12)), low=low, high=high)
+    return ratios_of(above[None], below, seed=seed)[0]
