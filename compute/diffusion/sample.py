@@ -86,13 +86,13 @@ def sample(
     scales = torch.as_tensor(guidance, dtype=torch.float32, device=x_t.device).flatten()
     if len(scales) not in (1, batch):
         raise SkipscopeError(f"sample: guidance has {len(scales)} values; give one, or one a sample ({batch})")
-    predict = _Guided(unet, text, scales.expand(batch))
+    predict = Guided(unet, text, scales.expand(batch))
     return _steps(predict, scheduler, x_t.float(), tuple(seeds), range(start, stop), acts)
 
 
 @torch.inference_mode()
 def _steps(
-    predict: _Guided, scheduler: Scheduler, x_t: Tensor, seeds: tuple[int, ...], indices: range, acts: Acts | None
+    predict: Guided, scheduler: Scheduler, x_t: Tensor, seeds: tuple[int, ...], indices: range, acts: Acts | None
 ) -> Iterator[Step]:
     timesteps = scheduler.timesteps.tolist()
     memory = OutputMemory(scheduler.config.clip_sample_range)
@@ -112,19 +112,19 @@ def _steps(
             if acts is not None:
                 memory.write(index, x_t, output, alpha_bar)
         x_next, pred_x0 = scheduler.step(
-            _for_scheduler(output, x_t, scheduler), t, x_t, generator=step_generators(seeds, index), return_dict=False
+            for_scheduler(output, x_t, scheduler), t, x_t, generator=step_generators(seeds, index), return_dict=False
         )
         yield Step(index=index, t=t, x_t=x_t, pred_x0=pred_x0, x_next=x_next)
         x_t = x_next
 
 
-def _for_scheduler(output: Tensor, x_t: Tensor, scheduler: Scheduler) -> Tensor:
+def for_scheduler(output: Tensor, x_t: Tensor, scheduler: Any) -> Tensor:
     """The model's output with its learned sigma only where the scheduler would split it off."""
     reads_sigma = scheduler.config.get("variance_type") in ("learned", "learned_range")
     return output if reads_sigma else output[:, : x_t.shape[1]]
 
 
-class _Guided:
+class Guided:
     """The UNet under classifier-free guidance: `x_t` and t to guided eps and the conditional sigma, in float32."""
 
     def __init__(self, unet: Any, text: TextEncoding, scales: Tensor) -> None:

@@ -18,10 +18,10 @@ from torch import nn
 from compute.policy.liveness import Part, ResolvedSchedule, StepPlan
 from compute.unet.cache import ActingError, Cache
 from compute.unet.dispatch import dispatchers
+from compute.unet.override import Override
 from compute.unet.trace import Shape, output_shapes
 from store.records import Action
 
-_MISSING = object()
 _acted_on: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
@@ -117,22 +117,21 @@ def acting(unet: nn.Module, resolved: ResolvedSchedule) -> Iterator[Acts]:
     if unet in _acted_on:
         raise ActingError("this UNet already carries out a schedule: leave that context before entering another")
     acts = Acts(unet, resolved)
-    installed: list[tuple[nn.Module, Any, Any]] = []
+    installed: list[Override] = []
     _acted_on.add(unet)
     try:
         for module, act in dispatchers(unet, acts):
-            installed.append(_install(module, act, acts))
+            installed.append(Override(module, "forward", _dispatcher(module, act, acts)))
         yield acts
     finally:
         acts.active = False
         acts.reset()
-        for module, dispatcher, before in reversed(installed):
-            _restore(module, dispatcher, before)
+        for override in reversed(installed):
+            override.remove()
         _acted_on.discard(unet)
 
 
-def _install(module: nn.Module, act: Callable[..., Any], acts: Acts) -> tuple[nn.Module, Any, Any]:
-    before = module.__dict__.get("forward", _MISSING)
+def _dispatcher(module: nn.Module, act: Callable[..., Any], acts: Acts) -> Callable[..., Any]:
     original = module.forward
 
     @functools.wraps(original)
@@ -141,15 +140,4 @@ def _install(module: nn.Module, act: Callable[..., Any], acts: Acts) -> tuple[nn
             return original(*args, **kwargs)
         return act(original, *args, **kwargs)
 
-    module.__dict__["forward"] = dispatcher
-    return module, dispatcher, before
-
-
-def _restore(module: nn.Module, dispatcher: Any, before: Any) -> None:
-    """Takes a dispatcher off. One that somebody has wrapped since stays in their chain, where it only passes on."""
-    if module.__dict__.get("forward") is not dispatcher:
-        return
-    if before is _MISSING:
-        del module.__dict__["forward"]
-    else:
-        module.__dict__["forward"] = before
+    return dispatcher
