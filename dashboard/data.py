@@ -15,6 +15,9 @@ from typing import Any
 import streamlit as st
 
 from compute.analysis.impact import Impact, impact_of
+from compute.policy.graph import ComponentGraph
+from dashboard.comparison import Comparison, comparison_of
+from dashboard.policies import PolicyFile, graph_of, policy_files
 from store.driver import DriverState
 from store.header import SweepHeader
 from store.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
@@ -77,6 +80,23 @@ class Sweep:
         """Impact by a metric. Raises NoImpact."""
         return _impact(str(self.path), self.stamp, metric)
 
+    def phases(self) -> Any:
+        """Both kinds of evidence for the two phases. Raises SkipscopeError where there is none."""
+        return _phases(str(self.path), self.stamp)
+
+    @property
+    def policies(self) -> tuple[PolicyFile, ...]:
+        """Every policy file, also those that can't be read, which say why."""
+        return _policies(str(self.path), self.stamp)
+
+    def comparison(self, stem: str) -> Comparison | None:
+        """The pictures that a policy's validation left; None where there are none. Raises StoreError."""
+        return _comparison(str(self.path), self.stamp, stem)
+
+    def graph(self) -> ComponentGraph | None:
+        """The network's component graph; None where the store has none. Raises StoreError."""
+        return _graph(str(self.path), self.stamp)
+
     def progress(self) -> Progress:
         """How far the sweep is, looked up now, without opening a shard."""
         return progress_of(self.store)
@@ -138,6 +158,28 @@ def _table(root: str, stamp: Stamp) -> Table:
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner="Computing impact …")
 def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
     return impact_of(_reader(root, stamp).store, metric)
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner="Reading trajectories …")
+def _phases(root: str, stamp: Stamp) -> Any:
+    from compute.analysis.phases import phases_of
+
+    return phases_of(_reader(root, stamp))
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner="Reading policies …")
+def _policies(root: str, stamp: Stamp) -> tuple[PolicyFile, ...]:
+    return policy_files(Path(root))
+
+
+@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
+def _comparison(root: str, stamp: Stamp, stem: str) -> Comparison | None:
+    return comparison_of(Path(root), stem)
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner=False)
+def _graph(root: str, stamp: Stamp) -> ComponentGraph | None:
+    return graph_of(Path(root))
 
 
 def table_csv(rows: list[dict[str, Any]]) -> bytes:

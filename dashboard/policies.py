@@ -55,9 +55,10 @@ def _policy_file(root: Path, name: str) -> PolicyFile:
 
 
 def one_line(error: Exception) -> str:
-    """An error's text without control characters and of a length that a page can show."""
-    text = "".join(character if character.isprintable() else " " for character in str(error))
-    text = " ".join(text.split())
+    """An error's first line without control characters and of a length that a page can show."""
+    first, *others = str(error).splitlines() or [""]
+    text = " ".join("".join(character if character.isprintable() else " " for character in first).split())
+    text += f" (and {len(others)} more)" if others else ""
     return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 1] + "…"
 
 
