@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from compute.analysis.impact import AblationImpact, Impact
 from compute.pictures import INK, PAPER, RULE, font, image_of, save_png, wrapped
-from store.records import Ablation
 from store.sweep_store import SweepStore
 
 _EACH = 3
@@ -47,32 +46,21 @@ def write_sheet(store: SweepStore, impact: Impact, path: Path) -> None:
 
 def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
     """The most harmful ablations, one a component, and the least harmful ones, one a window."""
-    ranked = sorted(impact.ablations, key=lambda a: -a.damage.mean)
+    ranked = impact.only(windows=impact.main_windows).ranked()
+    place = {id(a): number for number, a in enumerate(ranked)}
     worst = list({a.components: a for a in reversed(ranked)}.values())
-    worst = sorted(worst, key=lambda a: -a.damage.mean)[:_EACH]
-    best = sorted({a.window: a for a in ranked}.values(), key=lambda a: a.damage.mean)[:_EACH]
+    worst = sorted(worst, key=lambda a: place[id(a)])[:_EACH]
+    best = sorted({a.window: a for a in ranked}.values(), key=lambda a: -place[id(a)])[:_EACH]
     return [
-        (f"{a.action} {a.components}, steps {a.window}", f"damage {a.damage.mean:.3f}", a)
+        (f"{a.action} {a.components}, steps {a.window}", f"{impact.scale} {a.damage.mean:.3f}", a)
         for a in [*worst, *best[::-1]]
     ]
 
 
 def _pictures(store: SweepStore, baseline: str, shown: AblationImpact | None) -> npt.NDArray[np.float32]:
     """The final pictures of a batch: its baseline's, or one ablation's."""
-    key: str | None = baseline
-    if shown is not None:
-        key = next(
-            (
-                unit.key
-                for unit in store.header.plan
-                if unit.baseline == baseline
-                and isinstance(unit.intervention, Ablation)
-                and " + ".join(unit.intervention.components) == shown.components
-                and unit.intervention.window == shown.window
-                and str(unit.intervention.action) == shown.action
-            ),
-            None,
-        )
+    keys = (baseline,) if shown is None else shown.keys
+    key = next((key for key in keys if key is not None and baseline in (key, store.header.units[key].baseline)), None)
     assert key is not None, "an impact is computed from units of the plan"
     with store.read(key) as reader:
         final: npt.NDArray[np.float32] = reader.final
