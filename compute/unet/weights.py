@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from store.errors import SkipscopeError
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DtypeName = Literal["float32", "float16", "bfloat16"]
+DTYPES: dict[DtypeName, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _Stamp = tuple[tuple[Any, ...], ...]
 _known: weakref.WeakKeyDictionary[nn.Module, tuple[_Stamp, dict[torch.dtype, str]]] = weakref.WeakKeyDictionary()
 
@@ -21,7 +22,7 @@ class WeightsError(SkipscopeError):
     """Weights of which no digest can be taken; the text says how to load them instead."""
 
 
-def dtype_name(unet: nn.Module) -> str:
+def dtype_name(unet: nn.Module) -> DtypeName:
     """The name of the dtype that a UNet's weights have: the half precision where only some are kept in float32.
 
     Raises WeightsError for weights of any other dtype.
@@ -35,7 +36,7 @@ def dtype_name(unet: nn.Module) -> str:
     raise WeightsError(f"weights: the UNet's are {kinds}; one of {', '.join(DTYPES)} is accepted")
 
 
-def parameter_digests(unet: nn.Module) -> dict[str, str]:
+def parameter_digests(unet: nn.Module) -> dict[DtypeName, str]:
     """The digests of a UNet in float32 as it would be in each of DTYPES, by name.
 
     A pipeline that is loaded in half precision rounds once, from the same float32 values, and is recognised by them.
