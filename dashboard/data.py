@@ -19,8 +19,10 @@ from compute.policy.graph import ComponentGraph
 from dashboard.comparison import Comparison, comparison_of
 from dashboard.policies import PolicyFile, graph_of, policy_files
 from store.driver import DriverState
+from store.errors import SweepDamaged
 from store.header import SweepHeader
 from store.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
+from store.records import Ablation
 from store.sweep_store import StatusCounts, SweepStore
 from store.table import SweepReader, Table, sweep_table
 
@@ -76,6 +78,16 @@ class Sweep:
         """A row for each finished unit and condition."""
         return _table(str(self.path), self.stamp)
 
+    @property
+    def steps(self) -> int:
+        """The number of sampling steps of a run."""
+        return steps_of(self.header)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """What was ablated, in the plan's order, which is the network's within each action."""
+        return _components(str(self.path), self.stamp)
+
     def impact(self, metric: str = "mse") -> Impact:
         """Impact by a metric. Raises NoImpact."""
         return _impact(str(self.path), self.stamp, metric)
@@ -108,6 +120,14 @@ def open_sweep(path: Path) -> Sweep:
     sweep = Sweep(root, stamp_of(root))
     _ = sweep.header
     return sweep
+
+
+def steps_of(header: SweepHeader) -> int:
+    """The number of sampling steps that all runs of a sweep have. Raises SweepDamaged where it is not said."""
+    steps = header.settings.get("sampler", {}).get("steps")
+    if not isinstance(steps, int) or not 1 <= steps <= 1_000_000:
+        raise SweepDamaged(f"sweep.json: settings.sampler.steps is {str(steps)[:40]}; a number of steps is accepted")
+    return steps
 
 
 def progress_of(store: SweepStore) -> Progress:
@@ -155,6 +175,13 @@ def _table(root: str, stamp: Stamp) -> Table:
     return sweep_table(_reader(root, stamp).store)
 
 
+@st.cache_resource(max_entries=_KEPT, show_spinner=False)
+def _components(root: str, stamp: Stamp) -> tuple[str, ...]:
+    plan = _reader(root, stamp).store.header.plan
+    found = [" + ".join(unit.intervention.components) for unit in plan if isinstance(unit.intervention, Ablation)]
+    return tuple(name for name in dict.fromkeys(found) if name)
+
+
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner="Computing impact …")
 def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
     return impact_of(_reader(root, stamp).store, metric)
@@ -170,6 +197,13 @@ def _phases(root: str, stamp: Stamp) -> Any:
 @st.cache_resource(max_entries=_KEPT, show_spinner="Reading policies …")
 def _policies(root: str, stamp: Stamp) -> tuple[PolicyFile, ...]:
     return policy_files(Path(root))
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner=False)
+def _components(root: str, stamp: Stamp) -> tuple[str, ...]:
+    plan = _reader(root, stamp).store.header.plan
+    found = [" + ".join(unit.intervention.components) for unit in plan if isinstance(unit.intervention, Ablation)]
+    return tuple(name for name in dict.fromkeys(found) if name)
 
 
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)

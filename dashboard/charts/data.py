@@ -1,0 +1,32 @@
+"""Rows for charts, and the step axis that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import altair as alt
+
+Row = dict[str, Any]
+STEP_TITLE = "Sampling step (0 is the noisiest)"
+_NICE = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000)
+_LABELS = 26
+
+
+def inline(rows: Sequence[Row]) -> alt.Data:
+    """Rows as a chart's own data."""
+    return cast(alt.Data, cast(Any, alt.Data)(values=list(rows)))
+
+
+def step_ticks(steps: int, labels: int = _LABELS) -> list[int]:
+    """The steps that an axis names, the end of the last one included: each while there is room, else every few."""
+    every = next((every for every in _NICE if steps / every < labels), max(1, steps // labels))
+    return list(range(0, steps + 1, every))
+
+
+def step_axis(steps: int, *, title: str = STEP_TITLE, grid: bool = False) -> dict[str, Any]:
+    """Scale and axis over steps, as keywords of an x channel: step s takes up [s, s + 1)."""
+    return {
+        "scale": alt.Scale(domain=[0, steps], nice=False, zero=False),
+        "axis": alt.Axis(title=title, values=step_ticks(steps), grid=grid, format="d", tickSize=4),
+    }

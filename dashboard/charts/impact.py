@@ -1,0 +1,194 @@
+"""Charts of impact: the map of components and windows, the ranking, the curves of kinds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import altair as alt
+
+from dashboard.cells import Cell
+from dashboard.charts.data import Row, inline, step_axis
+from dashboard.labels import KIND_LABELS, action_label, component_label, window_label
+from dashboard.palette import Palette, heat_scale, kind_scale, shape_scale
+
+PICKED = "picked"
+_ROW = 18
+_HEADING = "§"
+_LETTER = 6.3  # pixels of a letter of axis labels, a little too many
+_NUMBERS_UP_TO = 13  # windows: with more, there is no room for numbers in the cells
+
+
+def heat_map(
+    cells: Sequence[Cell], order: Sequence[str], steps: int, top: float, title: str, palette: Palette
+) -> alt.LayerChart:
+    """Components in network order against windows to scale, coloured from 0 to `top`; a click picks a cell.
+
+    `order` names every component to show; one without a cell keeps an empty row.
+    """
+    rows, labels, width = _rows(order)
+    y = alt.Y(
+        "path:N",
+        scale=alt.Scale(domain=rows, paddingInner=0, paddingOuter=0),
+        axis=alt.Axis(
+            title=None,
+            domain=False,
+            ticks=False,
+            labelAlign="left",
+            labelPadding=width,
+            labelLimit=width,
+            labelExpr=f"({json.dumps(labels)})[datum.value]",
+            labelFontWeight=_where_heading(600, 400),
+            labelColor=_where_heading(palette.ink, palette.muted),
+            labelOverlap=False,
+        ),
+    )
+    data = inline([_row(cell, top, palette) for cell in cells])
+    pick = alt.selection_point(name=PICKED, fields=["path", "action", "start", "stop"], on="click", empty=False)
+    tiles = (
+        alt.Chart(data)
+        .mark_rect(stroke=palette.paper, strokeWidth=1.5, cursor="pointer", cornerRadius=2)
+        .encode(
+            x=alt.X("start:Q", **step_axis(steps)),
+            x2="stop:Q",
+            y=y,
+            color=alt.Color(
+                "mean:Q",
+                scale=heat_scale(palette, top),
+                legend=alt.Legend(
+                    title=title, orient="top", direction="horizontal", gradientLength=220, titleLimit=400, tickCount=5
+                ),
+            ),
+            tooltip=_tooltip(title),
+        )
+        .add_params(pick)
+    )
+    layers: list[alt.Chart] = [tiles, _kind_marks(order, y, palette)]
+    if len({(cell.window.start, cell.window.stop) for cell in cells}) <= _NUMBERS_UP_TO:
+        layers.append(_numbers(data, y))
+    return alt.layer(*layers).resolve_scale(color="independent", shape="independent").properties(
+        height=_ROW * len(rows)
+    )
+
+
+def _rows(order: Sequence[str]) -> tuple[list[str], dict[str, str], int]:
+    """The rows with a heading before each group, their texts, and the width of these in pixels."""
+    rows: list[str] = []
+    labels: dict[str, str] = {}
+    for group, names in groupby(order, key=lambda name: component_label(name).group):
+        heading = _HEADING + group
+        rows.append(heading)
+        labels[heading] = group
+        for name in names:
+            rows.append(name)
+            labels[name] = component_label(name).short
+    longest = max((len(text) for text in labels.values()), default=1)
+    return rows, labels, int(longest * _LETTER) + 26
+
+
+def _where_heading(then: Any, otherwise: Any) -> Any:
+    test = f"substring(datum.value, 0, 1) === '{_HEADING}'"
+    return {"condition": {"test": test, "value": then}, "value": otherwise}
+
+
+def _row(cell: Cell, top: float, palette: Palette) -> Row:
+    share = (max(cell.mean, 0.0) / top) ** 0.5 if top > 0 else 0.0
+    pale = share < 0.5 if palette.theme == "light" else share > 0.6
+    return {
+        "path": cell.label.path,
+        "component": cell.label.full,
+        "kind": cell.label.kind_label,
+        "action": cell.action,
+        "what": action_label(cell.action),
+        "window": window_label(cell.window),
+        "start": cell.window.start,
+        "stop": cell.window.stop,
+        "mean": cell.mean,
+        "interval": f"{number(cell.low)} to {number(cell.high)}",
+        "text": number(cell.mean),
+        "number": "#1B1F26" if pale else "#FFFFFF",
+    }
+
+
+def number(value: float) -> str:
+    """A value in three digits, as tables and cells show it; `<0.001` for what would round to nothing."""
+    if value != value:
+        return "–"
+    if 0 < abs(value) < 0.0005:
+        return "<0.001"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _tooltip(title: str) -> list[alt.Tooltip]:
+    named = {"component": "Component", "kind": "Kind", "what": "Action", "window": "Window", "text": title}
+    return [
+        *(alt.Tooltip(f"{field}:N", title=text) for field, text in named.items()),
+        alt.Tooltip("interval:N", title="95% interval"),
+        alt.Tooltip("path:N", title="Module path"),
+    ]
+
+
+def _kind_marks(order: Sequence[str], y: alt.Y, palette: Palette) -> alt.Chart:
+    found = [component_label(name) for name in order]
+    rows = [{"path": label.path, "kind": label.kind_label} for label in found]
+    present = [text for text in KIND_LABELS.values() if any(row["kind"] == text for row in rows)]
+    legend = alt.Legend(title="Kind", orient="top", direction="horizontal", values=present, columns=6)
+    return (
+        alt.Chart(inline(rows))
+        .mark_point(filled=True, size=52, opacity=1)
+        .encode(
+            x=alt.value(-12),
+            y=y,
+            color=alt.Color("kind:N", scale=kind_scale(palette), legend=legend),
+            shape=alt.Shape("kind:N", scale=shape_scale(), legend=legend),
+            tooltip=[alt.Tooltip("kind:N", title="Kind")],
+        )
+    )
+
+
+def _numbers(data: alt.Data, y: alt.Y) -> alt.Chart:
+    return (
+        alt.Chart(data)
+        .transform_calculate(middle="(datum.start + datum.stop) / 2")
+        .mark_text(fontSize=11, cursor="pointer")
+        .encode(x="middle:Q", y=y, text="text:N", color=alt.Color("number:N", scale=None), tooltip=alt.value(None))
+    )
+
+
+def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float | None) -> alt.LayerChart:
+    """The cells given as dots with their intervals, in their order; `one` draws another seed's rule."""
+    rows = [
+        {
+            "name": f"{cell.label.full}, {window_label(cell.window)}",
+            "kind": cell.label.kind_label,
+            "mean": cell.mean,
+            "low": cell.low,
+            "high": cell.high,
+            "text": number(cell.mean),
+            "interval": f"{number(cell.low)} to {number(cell.high)}",
+            "what": action_label(cell.action),
+        }
+        for cell in cells
+    ]
+    names = [str(row["name"]) for row in rows]
+    y = alt.Y("name:N", sort=names, axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=340))
+    colour = alt.Color("kind:N", scale=kind_scale(palette), legend=None)
+    base = alt.Chart(inline(rows))
+    x = alt.X("low:Q", title=title, scale=alt.Scale(zero=True), axis=alt.Axis(grid=True, tickCount=6))
+    spans = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=x, x2="high:Q", y=y, color=colour)
+    tooltip = [
+        alt.Tooltip("name:N", title="Ablation"),
+        alt.Tooltip("what:N", title="Action"),
+        alt.Tooltip("text:N", title=title),
+        alt.Tooltip("interval:N", title="95% interval"),
+    ]
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+        x="mean:Q", y=y, color=colour, shape=alt.Shape("kind:N", scale=shape_scale(), legend=None), tooltip=tooltip
+    )
+    layers = [spans, dots]
+    if one is not None:
+        rule = alt.Chart(inline([{"at": one, "what": "Another seed"}])).mark_rule(strokeDash=[4, 4], color=palette.muted)
+        layers.append(rule.encode(x="at:Q", tooltip=alt.Tooltip("what:N", title="Control")))
+    return alt.layer(*layers).properties(height=22 * len(rows))
