@@ -29,8 +29,8 @@ def caution(impact: Impact) -> str:
     extremes = "The extremes of so many look more extreme than they are"
     if told:
         return (
-            f"{told} of {number} ablations can be told from doing nothing ({test}: the chance that any of them is wrong "
-            f"is at most {ALPHA:.0%}). {extremes}."
+            f"{told} of {number} ablations can be told from doing nothing ({test}: the chance that any of them is "
+            f"wrong is at most {ALPHA:.0%}). {extremes}."
         )
     if conditions < impact.conditions_needed:
         return (
