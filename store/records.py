@@ -36,6 +36,13 @@ class Action(Record):
     order: Literal[0, 1] = 0
     space: Literal["eps", "x0"] | None = None
 
+    @field_validator("order", mode="before")
+    @classmethod
+    def _no_truth_value(cls, order: Any) -> Any:
+        if isinstance(order, bool):  # Python's True is 1
+            raise ValueError("0 or 1 is accepted")
+        return order
+
     @model_validator(mode="after")
     def _fields_belong(self) -> Action:
         if self.order and self.name not in ("reuse", "reuse_delta"):
