@@ -28,15 +28,17 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Prediction(Record):
-    """What the search expected, on the sweep's own conditions: this is no validation.
+    """What the search found, on the sweep's own prompts: this is no validation.
 
-    `speedup` is by the cost model; `damage` was measured closed-loop on the conditions that the search used.
+    `speedup` is by the cost model; `damage` was measured closed-loop on the conditions that the search used, whose
+    `prompts` a validation must leave alone.
     """
 
     metric: Name
     speedup: Positive
     damage: Estimate
     conditions: Annotated[int, Field(ge=1)]
+    prompts: Annotated[tuple[Name, ...], Field(max_length=10_000)] = ()
 
 
 class RunQuality(Record):

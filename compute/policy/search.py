@@ -1,0 +1,210 @@
+"""Candidates for skip policies: shortest paths over steps, from what a sweep measured and what a step costs.
+
+Each step is computed in full (perhaps with some components bypassed), computed in part (a component reuses what an
+earlier step computed, and what lies deeper is dead), or dropped in a run of steps that reuse `unet`. Damages are added
+up, which they are not in truth: so a candidate is a proposal, to be run closed-loop before anybody believes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from compute.policy.cost import CostModel
+from compute.policy.graph import UNET, ComponentGraph
+from compute.policy.liveness import resolve
+from compute.policy.schedule import Schedule, ScheduleError, StepActions
+from store.records import Ablation, Action, canonical_json
+
+# What the last step was: computed in full or in part, or dropped since. A step in part reads a full one.
+State = Literal["full", "part", "full, dropped", "part, dropped"]
+STATES: tuple[State, ...] = ("full", "part", "full, dropped", "part, dropped")
+_RATES = np.geomspace(1e-4, 3.0, 60)
+_LEAST_SAVING = 0.005  # of full compute: less is not worth a closed-loop run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """An ablation, and the damage that the sweep found for it."""
+
+    ablation: Ablation
+    damage: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A schedule with what the search expects of it: the summed damage, and seconds by the cost model."""
+
+    schedule: Schedule
+    damage: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Move:
+    """What may be done from a step on: rows of actions for as many steps, its damage and its seconds."""
+
+    rows: tuple[StepActions, ...]
+    damage: float
+    seconds: float
+    kind: Literal["full", "part", "drop"]
+
+
+class Search:
+    """Candidates for one graph, sampler length, body of evidence and cost model."""
+
+    def __init__(self, graph: ComponentGraph, steps: int, evidence: Sequence[Evidence], cost: CostModel) -> None:
+        self.graph, self.steps, self.cost = graph, steps, cost
+        self._evidence = tuple(evidence)
+        self._seconds: dict[tuple[tuple[str, Action], ...], float] = {}
+
+    @cached_property
+    def full_seconds(self) -> float:
+        """Seconds of a run at full compute."""
+        return self.cost.seconds(resolve(self.graph, Schedule.empty(self.steps)))
+
+    def seconds(self, schedule: Schedule) -> float:
+        """Seconds of a run under a schedule. Raises ScheduleError for one that can't be carried out."""
+        return self.cost.seconds(resolve(self.graph, schedule))
+
+    def frontier(self) -> list[Candidate]:
+        """One candidate for each exchange rate of damage against time, slowest first; no two are the same."""
+        found: dict[str, Candidate] = {}
+        for rate in _RATES:
+            candidate = self._shortest(float(rate) / self.full_seconds)
+            if candidate is not None and not candidate.schedule.is_empty:
+                found.setdefault(canonical_json(candidate.schedule), candidate)
+        return sorted(found.values(), key=lambda candidate: -candidate.seconds)
+
+    def neighbours(self, schedule: Schedule) -> list[Candidate]:
+        """Faster schedules that differ by one move, those that pay most for their damage first."""
+        before = self.seconds(schedule)
+        found: dict[str, tuple[float, Candidate]] = {}
+        for start in range(self.steps):
+            for move in (*self._cheap[start], *self._bypass_moves(start, schedule)):
+                rows = dict(schedule.actions)
+                rows.update({start + i: row for i, row in enumerate(move.rows)})
+                try:
+                    changed = Schedule(steps=self.steps, actions=rows)
+                    seconds = self.seconds(changed)
+                except ScheduleError:
+                    continue
+                if before - seconds > _LEAST_SAVING * self.full_seconds:
+                    price = move.damage / (before - seconds)
+                    candidate = Candidate(schedule=changed, damage=move.damage, seconds=seconds)
+                    found[canonical_json(changed)] = (price, candidate)
+        return [candidate for _, candidate in sorted(found.values(), key=lambda pair: pair[0])]
+
+    @cached_property
+    def _cheap(self) -> Mapping[int, tuple[_Move, ...]]:
+        """By step the moves that reuse: runs of dropped steps, and single steps computed in part."""
+        moves: dict[int, list[_Move]] = {step: [] for step in range(self.steps)}
+        for evidence in self._evidence:
+            ablation, length = evidence.ablation, evidence.ablation.window.stop - evidence.ablation.window.start
+            if not ablation.action.reads_cache:
+                continue
+            row = dict.fromkeys(ablation.components, ablation.action)
+            dropped = ablation.components == (UNET,)
+            if not dropped and length != 1:
+                continue
+            moves[ablation.window.start].append(
+                _Move(
+                    rows=(row,) * length,
+                    damage=max(0.0, evidence.damage),
+                    seconds=length * self._row_seconds(row),
+                    kind="drop" if dropped else "part",
+                )
+            )
+        return {step: tuple(found) for step, found in moves.items()}
+
+    @cached_property
+    def _bypasses(self) -> Mapping[int, tuple[tuple[StepActions, float, float], ...]]:
+        """By step what may be left out of a computed one: actions, damage a step, and seconds saved."""
+        full = self._row_seconds({})
+        found: dict[int, list[tuple[StepActions, float, float]]] = {step: [] for step in range(self.steps)}
+        for evidence in self._evidence:
+            ablation = evidence.ablation
+            if ablation.action.name not in ("bypass", "zero"):
+                continue
+            row = dict.fromkeys(ablation.components, ablation.action)
+            saved = full - self._row_seconds(row)
+            share = max(0.0, evidence.damage) / (ablation.window.stop - ablation.window.start)
+            if saved > 0:
+                for step in range(ablation.window.start, ablation.window.stop):
+                    found[step].append((row, share, saved))
+        return {step: tuple(options) for step, options in found.items()}
+
+    def _bypass_moves(self, step: int, schedule: Schedule) -> list[_Move]:
+        """What may be left out of a step besides what a schedule leaves out of it."""
+        row = schedule.at(step)
+        if any(action.reads_cache for action in row.values()):
+            return []
+        return [
+            _Move(rows=({**row, **more},), damage=damage, seconds=0.0, kind="full")
+            for more, damage, _ in self._bypasses[step]
+            if not more.keys() & row.keys()
+        ]
+
+    def _row_seconds(self, row: StepActions) -> float:
+        """Seconds of one step with these actions, all that it reads being there."""
+        key = tuple(sorted(row.items()))
+        if key not in self._seconds:
+            before = max((action.order + 1 for action in row.values() if action.reads_cache), default=0)
+            plan = resolve(self.graph, Schedule(steps=before + 1, actions={before: row})).steps[before]
+            self._seconds[key] = self.cost.seconds_of(plan)
+        return self._seconds[key]
+
+    def _full(self, step: int, rate: float) -> _Move:
+        """The step computed, without what is worth leaving out at this rate of damage for a second."""
+        row: dict[str, Action] = {}
+        damage = 0.0
+        for more, share, saved in self._bypasses[step]:
+            if share < rate * saved and not more.keys() & row.keys():
+                row.update(more)
+                damage += share
+        return _Move(rows=(row,), damage=damage, seconds=self._row_seconds(row), kind="full")
+
+    def _shortest(self, rate: float) -> Candidate | None:
+        """The schedule of least damage + rate * seconds."""
+        best: dict[tuple[int, State], tuple[float, _Move | None, State]] = {
+            (self.steps, last): (0.0, None, last) for last in STATES
+        }
+        for step in reversed(range(self.steps)):
+            full = self._full(step, rate)
+            for before in STATES:
+                options = []
+                for move in (full, *self._cheap[step]):
+                    after = _after(before, move)
+                    if after is not None:
+                        rest = best[step + len(move.rows), after][0]
+                        options.append((move.damage + rate * move.seconds + rest, move, after))
+                best[step, before] = min(options, key=lambda option: option[0])
+        rows: dict[int, StepActions] = {}
+        step, damage = 0, 0.0
+        state: State = "full"
+        while step < self.steps:
+            _, chosen, state = best[step, state]
+            assert chosen is not None
+            rows.update({step + i: row for i, row in enumerate(chosen.rows)})
+            damage += chosen.damage
+            step += len(chosen.rows)
+        try:
+            schedule = Schedule(steps=self.steps, actions=rows)
+            return Candidate(schedule=schedule, damage=damage, seconds=self.seconds(schedule))
+        except ScheduleError:
+            return None
+
+
+def _after(state: State, move: _Move) -> State | None:
+    """The state that a move leads to; None where it can't follow."""
+    if move.kind == "full":
+        return "full"
+    if move.kind == "part":
+        return "part" if state in ("full", "full, dropped") else None
+    if state == "full":
+        return "full, dropped"
+    return "part, dropped" if state == "part" else None

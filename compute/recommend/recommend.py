@@ -1,0 +1,196 @@
+"""Recommends a skip policy from a sweep: searches candidates, runs them closed-loop, and keeps the best in budget.
+
+A candidate is run on the sweep's prompts with several seeds each. It must keep the budget with a margin, because what
+was chosen on one set of prompts does worse on another; whether it holds there is for `validate` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from compute.analysis.estimate import Estimate, ratio_of
+from compute.analysis.impact import impact_of
+from compute.diffusion.samplers import SamplerConfig
+from compute.models.load import Model, ModelSource
+from compute.policy.policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
+from compute.policy.search import Candidate, Evidence, Search
+from compute.provenance import provenance
+from compute.recommend.closed_loop import ClosedLoop
+from compute.recommend.timing import measure_cost
+from compute.sweep.worker import metrics_for
+from compute.unet.weights import parameter_digests
+from store.errors import SkipscopeError
+from store.records import Ablation, Condition
+from store.sweep_store import SweepStore
+
+Tell = Callable[[str], None]
+_MOST_RUNS = 12  # candidates that are run closed-loop besides the first search along the frontier
+_CONDITIONS = (24, 32)  # at least and at most so many are run
+_MARGIN = 0.75  # of the budget that the search may use
+_BATCH = 8
+
+
+class NoRecommendation(SkipscopeError):
+    """No policy can be recommended: nothing was swept to choose from, or nothing keeps the budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What to look for: the fastest policy of a damage at most so high, or the least damage from a speedup on."""
+
+    metric: str = "mse"
+    max_damage: float | None = None
+    min_speedup: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A name for the policy."""
+        if self.max_damage is not None:
+            return f"{self.metric}-damage-{self.max_damage:g}"
+        return f"{self.metric}-speedup-{self.min_speedup:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A candidate after its closed-loop run."""
+
+    candidate: Candidate
+    damage: Estimate
+    speedup: float
+
+
+class Recommender:
+    """Looks for policies for the model, sampler and prompts of one sweep; several goals share its runs."""
+
+    def __init__(self, store: SweepStore, *, metric: str, tell: Tell, device: str | None = None) -> None:
+        impact = impact_of(store, metric)
+        config, settings = store.header.config, store.header.settings
+        source = ModelSource.find(str(config.get("model", "")))
+        if source.digest != settings.get("model"):
+            raise NoRecommendation(
+                f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"
+            )
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.model: Model = source.load(device=device, dtype=getattr(torch, str(settings["dtype"])))
+        self.sampler = SamplerConfig.model_validate(settings["sampler"])
+        self.metric, self._tell = metric, tell
+        conditions = _tuning_conditions(store)
+        self.guidance = conditions[0].guidance
+        measured = metrics_for(source, [metric], None, device)
+        self.loop = ClosedLoop(self.model, self.sampler, conditions, measured, batch=_BATCH)
+        tell("timing the components")
+        cost = measure_cost(self.model, self.sampler, batch=_BATCH, guidance=self.guidance)
+        planned = {
+            (" + ".join(it.components), str(it.action), it.window): it
+            for unit in store.header.plan
+            if isinstance(it := unit.intervention, Ablation)
+        }
+        found = [(planned.get((a.components, a.action, a.window)), a.damage.mean) for a in impact.ablations]
+        evidence = [Evidence(ablation=ablation, damage=damage) for ablation, damage in found if ablation is not None]
+        self.search = Search(self.model.graph, self.sampler.steps, evidence, cost)
+        self._tried: list[Tried] = []
+
+    def recommend(self, goal: Goal) -> SkipPolicy:
+        """The policy for a goal. Raises NoRecommendation, with what came nearest."""
+        frontier = self.search.frontier()
+        if not frontier:
+            raise NoRecommendation("the sweep holds nothing that saves time: sweep bypass, or screen reuse of unet")
+        best = self._best_on(frontier, goal)
+        if best is None:
+            raise self._nothing(goal)
+        if goal.max_damage is not None:
+            best = self._improved(best, goal.max_damage)
+        return self._policy(best, goal)
+
+    def _best_on(self, frontier: Sequence[Candidate], goal: Goal) -> Tried | None:
+        """Bisection: towards the end of the frontier candidates are faster and do more damage."""
+        if goal.min_speedup is not None:
+            fast = [c for c in frontier if self.search.full_seconds / c.seconds >= goal.min_speedup]
+            return min(map(self._try, fast[:5]), key=lambda tried: tried.damage.mean, default=None)
+        low, high = 0, len(frontier)
+        best: Tried | None = None
+        while low < high:
+            middle = (low + high) // 2
+            tried = self._try(frontier[middle])
+            if _keeps(tried, goal.max_damage):
+                best, low = tried, middle + 1
+            else:
+                high = middle
+        return best
+
+    def _improved(self, best: Tried, budget: float) -> Tried:
+        """From the best on the frontier, one move after the other while the budget lasts."""
+        runs = 0
+        while runs < _MOST_RUNS:
+            for candidate in self.search.neighbours(best.candidate.schedule):
+                if runs >= _MOST_RUNS:
+                    break
+                runs += 1
+                tried = self._try(candidate)
+                if _keeps(tried, budget):
+                    best = tried
+                    break
+            else:
+                break
+        return best
+
+    def _try(self, candidate: Candidate) -> Tried:
+        known = len(self.loop.known)
+        distances = self.loop.distances(candidate.schedule)
+        tried = Tried(
+            candidate=candidate,
+            damage=ratio_of(distances, self.loop.reseeds),
+            speedup=self.search.full_seconds / candidate.seconds,
+        )
+        if len(self.loop.known) > known:
+            self._tell(f"{tried.speedup:.2f}x predicted, damage {tried.damage} run closed-loop")
+        self._tried.append(tried)
+        return tried
+
+    def _nothing(self, goal: Goal) -> NoRecommendation:
+        if goal.min_speedup is not None:
+            fastest = max(self.search.full_seconds / c.seconds for c in self.search.frontier())
+            return NoRecommendation(f"--min-speedup: {goal.min_speedup:g} is out of reach; at most {fastest:.2f} is")
+        least = min(self._tried, key=lambda tried: tried.damage.mean)
+        return NoRecommendation(
+            f"--max-damage: nothing keeps {goal.max_damage:g}; the least found is {least.damage} at "
+            f"{least.speedup:.2f}x, and {_MARGIN:.0%} of the budget must suffice on the search's own prompts"
+        )
+
+    def _policy(self, best: Tried, goal: Goal) -> SkipPolicy:
+        source = self.model.source
+        sampler = self.sampler.model_dump(mode="json")
+        return SkipPolicy(
+            name=goal.name,
+            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(self.model.pipe.unet)),
+            sampler=PolicySampler.model_validate(sampler),
+            guidance=self.guidance,
+            rules=rules_of(best.candidate.schedule),
+            prediction=Prediction(
+                metric=self.metric,
+                speedup=best.speedup,
+                damage=best.damage,
+                conditions=len(self.loop.conditions),
+                prompts=tuple(dict.fromkeys(condition.prompt for condition in self.loop.conditions)),
+            ),
+            provenance=provenance(),
+        )
+
+
+def _keeps(tried: Tried, budget: float | None) -> bool:
+    return budget is not None and tried.damage.mean <= _MARGIN * budget
+
+
+def _tuning_conditions(store: SweepStore) -> list[Condition]:
+    """The sweep's conditions, and their prompts with further seeds."""
+    swept = list(dict.fromkeys(c for unit in store.header.plan if unit.role == "baseline" for c in unit.conditions))
+    least, most = _CONDITIONS
+    more = [
+        condition.model_copy(update={"seed": condition.seed + 7919 * extra})
+        for extra in range(1, -(-least // len(swept)))
+        for condition in swept
+    ]
+    return list(dict.fromkeys([*swept, *more]))[:most]
