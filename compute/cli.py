@@ -158,6 +158,17 @@ def summary(
 
 
 @app.command()
+def phases(store: StoreFolder, json_: AsJson = False) -> None:
+    """The two phases of generation: composition first, denoising after, with the evidence for their boundary."""
+    from compute.analysis.phases import phases_of
+    from compute.analysis.text import describe_phases
+    from store.table import SweepReader
+
+    found = phases_of(SweepReader(store))
+    print(json.dumps(found.as_json(), indent=1) if json_ else describe_phases(found))
+
+
+@app.command()
 def sample(
     prompt: Annotated[str, typer.Option(help="What to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG to write.")],

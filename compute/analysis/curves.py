@@ -47,6 +47,12 @@ def mean_impact(impact: Impact) -> Estimate:
     return _estimate(impact, list(impact.ablations))
 
 
+def mean_change(before: Impact, after: Impact) -> Estimate:
+    """How much more the mean of `before` is than that of `after`, two parts of one impact, paired by condition."""
+    first, second = (_means(list(part.ablations)) for part in (before, after))
+    return _over_conditions(before, first - second)
+
+
 def _curves(
     impact: Impact,
     group_of: Callable[[AblationImpact], str | None],
@@ -70,13 +76,20 @@ def _curve(impact: Impact, group: str, by_window: dict[Window, list[AblationImpa
 
 
 def _estimate(impact: Impact, ablations: list[AblationImpact]) -> Estimate:
-    """Over the conditions that any of the ablations has; each is first averaged over its ablations."""
+    return _over_conditions(impact, _means(ablations))
+
+
+def _means(ablations: list[AblationImpact]) -> Floats:
+    """Each condition's mean over the ablations that it has; NaN where it has none."""
     values: Floats = np.array([a.values for a in ablations], dtype=np.float64)  # None becomes NaN
     there = np.isfinite(values)
     counts = there.sum(0)
-    shown = counts > 0
-    means = np.where(there, values, 0).sum(0)[shown] / counts[shown]
+    return np.where(counts > 0, np.where(there, values, 0).sum(0) / np.maximum(counts, 1), np.nan)
+
+
+def _over_conditions(impact: Impact, means: Floats) -> Estimate:
+    there = np.isfinite(means)
     if impact.scale != "damage":
-        return mean_of(means)
-    reseeds: Floats = np.array(impact.reseeds, dtype=np.float64)[shown]
-    return ratio_of(means * reseeds.mean(), reseeds)
+        return mean_of(means[there])
+    reseeds: Floats = np.array(impact.reseeds, dtype=np.float64)[there]
+    return ratio_of(means[there] * reseeds.mean(), reseeds)

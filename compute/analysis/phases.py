@@ -30,9 +30,9 @@ class Phases:
 
     `observed` says how early each part of the predicted picture is the final one's; `causal` which prompt a picture
     obeys when it is switched at a step; `moved` the damage of a switch at each step. `boundary` is where pictures turn
-    from the other prompt to their own by `evidence`: the judge's reading of the whole prompt where it shows a turn, else
-    nearness. `settled` is the step from which on a switch moves nothing (damage below SETTLED). `missing` says why there
-    is no causal evidence, "" if there is.
+    from the other prompt to their own by `evidence`: the judge's reading of the whole prompt where it shows a turn,
+    else nearness. `settled` is the step from which on a switch moves nothing (damage below SETTLED). `missing` says why
+    there is no causal evidence, "" if there is.
     """
 
     path: str

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from compute.analysis.curves import mean_impact
 from compute.analysis.estimate import CONFIDENCE
 from compute.analysis.impact import AblationImpact, Impact
-from compute.analysis.multiple import ALPHA
+from compute.analysis.phases import Phases
+from compute.analysis.sentences import EVIDENCE, caution, phase_sentences, reached_at, steps_text
 from store.records import Window
 
 _SHOWN = 4
+_ROWS = 26
 
 
 def describe_impact(impact: Impact) -> str:
@@ -19,25 +23,6 @@ def describe_impact(impact: Impact) -> str:
     for window in main.windows:
         lines += _window(impact, window, width)
     return "\n".join([*lines, *_screening(impact)])
-
-
-def caution(impact: Impact) -> str:
-    """What so many comparisons allow to be said: how many ablations can be told from doing nothing."""
-    number, conditions = len(impact.ablations), max(a.conditions for a in impact.ablations)
-    told = sum(a.distinguishable for a in impact.ablations)
-    test = f"sign test over conditions, Holm's correction for {number} ablations"
-    extremes = "The extremes of so many look more extreme than they are"
-    if told:
-        return (
-            f"{told} of {number} ablations can be told from doing nothing ({test}: the chance that any of them is "
-            f"wrong is at most {ALPHA:.0%}). {extremes}."
-        )
-    if conditions < impact.conditions_needed:
-        return (
-            f"{conditions} conditions are too few to tell any of {number} ablations from doing nothing ({test}: "
-            f"{impact.conditions_needed} or more are needed). {extremes}: take the ranking as candidates."
-        )
-    return f"None of {number} ablations can be told from doing nothing ({test})."
 
 
 def _head(impact: Impact) -> list[str]:
@@ -94,14 +79,59 @@ def _screening(impact: Impact) -> list[str]:
     return lines
 
 
-def steps_text(window: Window) -> str:
-    """`steps 5-9`, or `step 7` for a window of one."""
-    return f"step {window.start}" if window.stop - window.start == 1 else f"steps {window}"
-
-
 def _noun(impact: Impact) -> str:
     return {"damage": "damage", "difference": "change", "value": impact.metric}[impact.scale]
 
 
 def _name(ablation: AblationImpact) -> str:
     return f"{ablation.components} ({ablation.action})"
+
+
+def describe_phases(phases: Phases) -> str:
+    """Both kinds of evidence in aligned columns, and what they say in sentences."""
+    lines = [
+        f"Phases of {phases.steps} steps over {phases.conditions} conditions; "
+        f"in brackets the {CONFIDENCE:.0%} interval over conditions.",
+        *_observed(phases),
+    ]
+    if not phases.causal:
+        return "\n".join([*lines, "", f"No causal evidence. {phases.missing}"])
+    return "\n".join([*lines, *_boundaries(phases), *_switches(phases), "", *phase_sentences(phases)])
+
+
+def _observed(phases: Phases) -> list[str]:
+    title = "observed: how far each part of the predicted picture has come (0 unrelated, 1 the final picture)"
+    steps = phases.observed[0].steps
+    shown = [steps[place] for place in np.unique(np.linspace(0, len(steps) - 1, 6).round().astype(int))]
+    lines = ["", title, f"  {'':<10}" + "".join(f"{f'step {step}':>9}" for step in shown) + "   change of pace at step"]
+    for curve in phases.observed:
+        cells = "".join(f"{reached_at(curve, step):>9.2f}" for step in shown)
+        lines.append(f"  {curve.part:<10}{cells}   {curve.change_point.shown('.1f')}")
+    return lines
+
+
+def _boundaries(phases: Phases) -> list[str]:
+    lines = ["", "causal: switched at a step to another prompt, from which step on does the picture obey its own?"]
+    for curve in phases.causal:
+        turn = "no turn in the steps switched" if curve.boundary is None else f"step {curve.boundary.shown('.1f')}"
+        lines.append(f"  {EVIDENCE[curve.evidence]:<15} {turn}  ({curve.conditions} conditions)")
+    return lines
+
+
+def _switches(phases: Phases) -> list[str]:
+    """A row a switch: its damage, and the shares that obey their own and the other prompt."""
+    damage = dict(phases.moved)
+    curves = [curve for curve in phases.causal if curve.evidence in ("nearness", "all")]
+    names = "".join(f"{EVIDENCE[curve.evidence]:>21}" for curve in curves)
+    lines = [
+        "",
+        f"  {'':<6}  {'':>24}{names}",
+        f"  {'switch':<6}  {'damage':>24}" + f"{'own':>15}{'other':>6}" * len(curves),
+    ]
+    steps = curves[0].steps
+    every = -(-len(steps) // _ROWS)
+    for place, step in list(enumerate(steps))[::every]:
+        moved = str(damage[step]) if step in damage else "no control"
+        shares = "".join(f"{c.first[place].mean:>15.0%}{c.other[place].mean:>6.0%}" for c in curves)
+        lines.append(f"  {step:<6}  {moved:>24}{shares}")
+    return lines
