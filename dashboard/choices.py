@@ -24,12 +24,12 @@ def parse(text: str | None, tokens: Sequence[str], default: str) -> tuple[str, b
 
 def chosen(name: str, tokens: Sequence[str], default: str) -> str:
     """The token that holds now: of the address, else remembered, else the default; a wrong one is noted."""
+    kept = _remembered().get(name)
     found = st.query_params.get(name)
-    if found is None:
-        kept = _remembered().get(name)
-        found = kept if kept in tokens else None
+    if found is None and kept in tokens:
+        found = kept
     token, wrong = parse(found, tokens, default)
-    if wrong:
+    if wrong and found != kept:  # what we put there ourselves may have lost its meaning by another choice
         st.caption(f"The address asks for a {name} that is not here; shown is {_plain(default)}.")
     _put(name, token, default)
     return token

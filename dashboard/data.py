@@ -7,28 +7,31 @@ progress and nothing is read twice. Every function may raise SkipscopeError or O
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from compute.analysis.impact import Impact, impact_of
+from compute.analysis.impact import Impact, impact_of_table, metrics_with_impact
+from compute.analysis.names import component_levels
 from compute.policy.graph import ComponentGraph
 from dashboard.comparison import Comparison, comparison_of
+from dashboard.labels import metric_name
 from dashboard.policies import PolicyFile, graph_of, policy_files
-from store.driver import DriverState
+from dashboard.progress import Progress, progress_of
+from dashboard.trials import Trials, trials_of
 from store.errors import SweepDamaged
 from store.header import SweepHeader
 from store.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
 from store.records import Ablation
-from store.sweep_store import StatusCounts, SweepStore
+from store.sweep_store import SweepStore
 from store.table import SweepReader, Table, sweep_table
 
 Stamp = tuple[int, ...]
 _KEPT = 4  # of each sort: the store that is shown, with a few of its stamps while it grows
-_SETTLED_SECONDS = 3.0  # a running sweep changes all the time: what was read holds this long
+_FIRST = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
 
 
 def stamp_of(root: Path) -> Stamp:
@@ -42,18 +45,6 @@ def stamp_of(root: Path) -> Stamp:
         else:
             parts += [found.st_mtime_ns, found.st_size]
     return tuple(parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a sweep is: `rate` in units a second and `seconds_left` while a driver runs, else None."""
-
-    driver: DriverState
-    counts: StatusCounts
-    rate: float | None
-    seconds_left: float | None
-    failures: tuple[tuple[str, str], ...]
-    """(what failed, why), in plan order."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +75,26 @@ class Sweep:
         return steps_of(self.header)
 
     @property
-    def components(self) -> tuple[str, ...]:
-        """What was ablated, in the plan's order, which is the network's within each action."""
-        return _components(str(self.path), self.stamp)
+    def trials(self) -> Trials:
+        """The finished ablations, and the units that show them."""
+        return _trials(str(self.path), self.stamp)
+
+    def planned_components(self, actions: Collection[str]) -> tuple[str, ...]:
+        """What is ablated with any of some actions, finished or not, in the plan's order."""
+        plan = (unit.intervention for unit in self.header.plan)
+        found = [" + ".join(i.components) for i in plan if isinstance(i, Ablation) and str(i.action) in actions]
+        return tuple(name for name in dict.fromkeys(found) if name)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that say something of the finished ablations, distances first."""
+        shown = metrics_with_impact(self.table)
+        return tuple(sorted(shown, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)))
+
+    def metric_label(self, name: str) -> str:
+        """A metric's name for people."""
+        info = self.table.metrics.get(name)
+        return metric_name(name, info.label if info else "")
 
     def impact(self, metric: str = "mse") -> Impact:
         """Impact by a metric. Raises NoImpact."""
@@ -130,41 +138,6 @@ def steps_of(header: SweepHeader) -> int:
     return steps
 
 
-def progress_of(store: SweepStore) -> Progress:
-    """Counts, driver, speed and failures of a store."""
-    driver, counts, failures = store.driver(), store.status_counts(), store.failures()
-    speed = _rate(store, driver)
-    return Progress(
-        driver=driver,
-        counts=counts,
-        rate=speed,
-        seconds_left=counts.left / speed if speed else None,
-        failures=tuple(
-            (str(unit.intervention or "baseline"), failures[key].reason)
-            for key, unit in store.header.units.items()
-            if key in failures
-        ),
-    )
-
-
-def _rate(store: SweepStore, driver: DriverState) -> float | None:
-    """Shards made since this driver began, a second; None when none runs."""
-    if driver.state != "running" or driver.since is None:
-        return None
-    made = [when for when in _shard_times(store) if when >= driver.since]
-    return len(made) / max(max(made) - driver.since, 1e-3) if made else None
-
-
-def _shard_times(store: SweepStore) -> list[float]:
-    times = []
-    for _, path in store.shards():
-        try:
-            times.append(path.stat().st_mtime)
-        except OSError:  # replaced while we looked
-            times.append(time.time())
-    return times
-
-
 @st.cache_resource(max_entries=_KEPT, show_spinner="Reading the plan …")
 def _reader(root: str, stamp: Stamp) -> SweepReader:
     return SweepReader(root)
@@ -176,15 +149,14 @@ def _table(root: str, stamp: Stamp) -> Table:
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _components(root: str, stamp: Stamp) -> tuple[str, ...]:
-    plan = _reader(root, stamp).store.header.plan
-    found = [" + ".join(unit.intervention.components) for unit in plan if isinstance(unit.intervention, Ablation)]
-    return tuple(name for name in dict.fromkeys(found) if name)
+def _trials(root: str, stamp: Stamp) -> Trials:
+    return trials_of(_reader(root, stamp).store.header.plan, set(_table(root, stamp)["key"].tolist()))
 
 
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner="Computing impact …")
 def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
-    return impact_of(_reader(root, stamp).store, metric)
+    levels = component_levels(_reader(root, stamp).store.root)
+    return impact_of_table(_table(root, stamp), metric, root, levels=levels)
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Reading trajectories …")
@@ -199,13 +171,6 @@ def _policies(root: str, stamp: Stamp) -> tuple[PolicyFile, ...]:
     return policy_files(Path(root))
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _components(root: str, stamp: Stamp) -> tuple[str, ...]:
-    plan = _reader(root, stamp).store.header.plan
-    found = [" + ".join(unit.intervention.components) for unit in plan if isinstance(unit.intervention, Ablation)]
-    return tuple(name for name in dict.fromkeys(found) if name)
-
-
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
 def _comparison(root: str, stamp: Stamp, stem: str) -> Comparison | None:
     return comparison_of(Path(root), stem)
@@ -214,19 +179,3 @@ def _comparison(root: str, stamp: Stamp, stem: str) -> Comparison | None:
 @st.cache_resource(max_entries=_KEPT, show_spinner=False)
 def _graph(root: str, stamp: Stamp) -> ComponentGraph | None:
     return graph_of(Path(root))
-
-
-def table_csv(rows: list[dict[str, Any]]) -> bytes:
-    """Rows as CSV in UTF-8; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode("utf-8")
-
-
-def _harmless(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value

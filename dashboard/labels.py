@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from compute.analysis.impact import kind_of
+from compute.analysis.impact import Impact, kind_of
 from store.metric import MetricInfo
-from store.records import Kind, Window
+from store.records import Condition, Kind, Window
 
 Group = Literal["Encoder", "Middle", "Decoder", "Skip connections", "Whole network"]
 KIND_LABELS: Mapping[Kind, str] = {
@@ -86,6 +86,12 @@ def _place(name: str) -> tuple[Group, str]:
     return ("Encoder", f"Down {level} · {thing}") if block == "down_blocks" else ("Decoder", f"Up {level} · {thing}")
 
 
+def kind_name(kind: str) -> str:
+    """A kind in words, of whatever name."""
+    found = next((label for known, label in KIND_LABELS.items() if known == kind), None)
+    return found or kind[:1].upper() + kind[1:].replace("_", " ")
+
+
 def window_label(window: Window) -> str:
     """`steps 5–9`, or `step 7` for a window of one."""
     if window.stop - window.start == 1:
@@ -108,7 +114,34 @@ def action_label(action: str) -> str:
     return words.get(name, name) + (f" ({', '.join(spoken.get(part, part) for part in parts)})" if parts else "")
 
 
+def condition_label(condition: Condition) -> str:
+    """A condition in one line: its prompt and seed."""
+    return f"{condition.prompt} · seed {condition.seed}"
+
+
+def scale_label(impact: Impact) -> str:
+    """What the numbers of an impact are called: damage, a change, or the metric's own name."""
+    if impact.scale == "damage":
+        return "Damage"
+    name = metric_name(impact.metric, impact.label)
+    return f"Change of {name[0].lower()}{name[1:]}" if impact.scale == "difference" else name
+
+
+def number(value: float | None) -> str:
+    """A number in three digits after the point; `<0.001` for what would round to nothing, a dash for none."""
+    if value is None or value != value:
+        return "–"
+    if 0 < abs(value) < 0.0005:
+        return "<0.001" if value > 0 else ">−0.001"
+    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
+
+
 def metric_label(info: MetricInfo) -> str:
     """A metric's name for people."""
-    text = _METRICS.get(info.name) or info.label or info.name.replace("_", " ")
+    return metric_name(info.name, info.label)
+
+
+def metric_name(name: str, label: str = "") -> str:
+    """The same from a metric's own name, and the label that it carries, if any."""
+    text = _METRICS.get(name) or label or name.replace("_", " ")
     return text[0].upper() + text[1:]

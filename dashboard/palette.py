@@ -39,7 +39,8 @@ class Palette:
     """The colours of a theme, as CSS hex colours.
 
     `ink` for text, `muted` for axis labels, `line` for rules and grids, `paper` the background, `accent` what is
-    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards.
+    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards, `change`
+    from gain over none to harm.
     """
 
     theme: Theme
@@ -55,6 +56,7 @@ class Palette:
     bad: str
     kinds: Mapping[Kind, str]
     heat: tuple[str, ...] = field(repr=False)
+    change: tuple[str, ...] = field(repr=False)
 
 
 LIGHT = Palette(
@@ -78,6 +80,7 @@ LIGHT = Palette(
         "unet": "#4A505B",
     },
     heat=_MAGMA[:-1],
+    change=("#0B4F6C", "#4E8FA8", "#B5D3DC", "#F4F4F4", "#F1C4A8", "#CF7558", "#8C2F39"),
 )
 DARK = Palette(
     theme="dark",
@@ -100,18 +103,13 @@ DARK = Palette(
         "unet": "#C2C8D2",
     },
     heat=_MAGMA[-2::-1],
+    change=("#8FD3E8", "#4E9DB8", "#2B5B70", "#1C2129", "#6E3A2E", "#C4694C", "#FFB491"),
 )
 
 
 def palette_of(theme: str | None) -> Palette:
     """The palette of a theme's name; light where the browser has not said."""
     return DARK if theme == "dark" else LIGHT
-
-
-def heat_scale(palette: Palette, top: float, *, root: bool = True) -> alt.Scale:
-    """Colours from 0 to `top`; with `root` by square root, so that small values are told apart, too."""
-    shape: dict[str, Any] = {"type": "sqrt"} if root else {"type": "linear"}
-    return alt.Scale(domain=[0, top], range=list(palette.heat), clamp=True, interpolate="rgb", **shape)
 
 
 def kind_scale(palette: Palette) -> alt.Scale:

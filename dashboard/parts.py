@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard.data import table_csv
+from dashboard.csv_text import table_csv
 from dashboard.palette import Figure, Palette, palette_of, themed
 
 Tone = Literal["neutral", "good", "bad", "busy"]

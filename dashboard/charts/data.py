@@ -30,3 +30,9 @@ def step_axis(steps: int, *, title: str = STEP_TITLE, grid: bool = False) -> dic
         "scale": alt.Scale(domain=[0, steps], nice=False, zero=False),
         "axis": alt.Axis(title=title, values=step_ticks(steps), grid=grid, format="d", tickSize=4),
     }
+
+
+def layered(*layers: alt.Chart, height: int) -> alt.LayerChart:
+    """Layers of charts, the first at the back, of a height in pixels."""
+    chart: alt.LayerChart = cast(Any, alt.layer(*layers)).properties(height=height)
+    return chart

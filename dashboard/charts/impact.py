@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 
 from dashboard.cells import Cell
-from dashboard.charts.data import Row, inline, step_axis
-from dashboard.labels import KIND_LABELS, action_label, component_label, window_label
-from dashboard.palette import Palette, heat_scale, kind_scale, shape_scale
+from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.labels import KIND_LABELS, action_label, component_label, number, window_label
+from dashboard.palette import Palette, kind_scale, shape_scale
+from dashboard.shades import Shades
 
 PICKED = "picked"
 _ROW = 18
@@ -21,13 +22,12 @@ _LETTER = 6.3  # pixels of a letter of axis labels, a little too many
 _NUMBERS_UP_TO = 13  # windows: with more, there is no room for numbers in the cells
 
 
-def heat_map(
-    cells: Sequence[Cell], order: Sequence[str], steps: int, top: float, title: str, palette: Palette
-) -> alt.LayerChart:
-    """Components in network order against windows to scale, coloured from 0 to `top`; a click picks a cell.
+def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Shades, title: str) -> alt.LayerChart:
+    """Components in network order against windows to scale; a click picks a cell.
 
     `order` names every component to show; one without a cell keeps an empty row.
     """
+    palette = shades.palette
     rows, labels, width = _rows(order)
     y = alt.Y(
         "path:N",
@@ -45,7 +45,7 @@ def heat_map(
             labelOverlap=False,
         ),
     )
-    data = inline([_row(cell, top, palette) for cell in cells])
+    data = inline([_row(cell, shades) for cell in cells])
     pick = alt.selection_point(name=PICKED, fields=["path", "action", "start", "stop"], on="click", empty=False)
     tiles = (
         alt.Chart(data)
@@ -56,7 +56,7 @@ def heat_map(
             y=y,
             color=alt.Color(
                 "mean:Q",
-                scale=heat_scale(palette, top),
+                scale=shades.vega,
                 legend=alt.Legend(
                     title=title, orient="top", direction="horizontal", gradientLength=220, titleLimit=400, tickCount=5
                 ),
@@ -68,9 +68,10 @@ def heat_map(
     layers: list[alt.Chart] = [tiles, _kind_marks(order, y, palette)]
     if len({(cell.window.start, cell.window.stop) for cell in cells}) <= _NUMBERS_UP_TO:
         layers.append(_numbers(data, y))
-    return alt.layer(*layers).resolve_scale(color="independent", shape="independent").properties(
-        height=_ROW * len(rows)
+    figure: alt.LayerChart = cast(Any, layered(*layers, height=_ROW * len(rows))).resolve_scale(
+        color="independent", shape="independent"
     )
+    return figure
 
 
 def _rows(order: Sequence[str]) -> tuple[list[str], dict[str, str], int]:
@@ -93,9 +94,7 @@ def _where_heading(then: Any, otherwise: Any) -> Any:
     return {"condition": {"test": test, "value": then}, "value": otherwise}
 
 
-def _row(cell: Cell, top: float, palette: Palette) -> Row:
-    share = (max(cell.mean, 0.0) / top) ** 0.5 if top > 0 else 0.0
-    pale = share < 0.5 if palette.theme == "light" else share > 0.6
+def _row(cell: Cell, shades: Shades) -> Row:
     return {
         "path": cell.label.path,
         "component": cell.label.full,
@@ -106,19 +105,15 @@ def _row(cell: Cell, top: float, palette: Palette) -> Row:
         "start": cell.window.start,
         "stop": cell.window.stop,
         "mean": cell.mean,
-        "interval": f"{number(cell.low)} to {number(cell.high)}",
+        "interval": interval(cell),
         "text": number(cell.mean),
-        "number": "#1B1F26" if pale else "#FFFFFF",
+        "number": "#1B1F26" if shades.dark_ink(cell.mean) else "#FFFFFF",
     }
 
 
-def number(value: float) -> str:
-    """A value in three digits, as tables and cells show it; `<0.001` for what would round to nothing."""
-    if value != value:
-        return "–"
-    if 0 < abs(value) < 0.0005:
-        return "<0.001"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+def interval(cell: Cell) -> str:
+    """A cell's interval in words."""
+    return "one condition: none" if cell.low is None else f"{number(cell.low)} to {number(cell.high)}"
 
 
 def _tooltip(title: str) -> list[alt.Tooltip]:
@@ -164,10 +159,10 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
             "name": f"{cell.label.full}, {window_label(cell.window)}",
             "kind": cell.label.kind_label,
             "mean": cell.mean,
-            "low": cell.low,
-            "high": cell.high,
+            "low": cell.mean if cell.low is None else cell.low,
+            "high": cell.mean if cell.high is None else cell.high,
             "text": number(cell.mean),
-            "interval": f"{number(cell.low)} to {number(cell.high)}",
+            "interval": interval(cell),
             "what": action_label(cell.action),
         }
         for cell in cells
@@ -189,6 +184,8 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
     )
     layers = [spans, dots]
     if one is not None:
-        rule = alt.Chart(inline([{"at": one, "what": "Another seed"}])).mark_rule(strokeDash=[4, 4], color=palette.muted)
+        rule = alt.Chart(inline([{"at": one, "what": "Another seed"}])).mark_rule(
+            strokeDash=[4, 4], color=palette.muted
+        )
         layers.append(rule.encode(x="at:Q", tooltip=alt.Tooltip("what:N", title="Control")))
-    return alt.layer(*layers).properties(height=22 * len(rows))
+    return layered(*layers, height=22 * len(rows))

@@ -2,46 +2,177 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from compute.analysis.curves import GroupCurve, by_kind, by_level
+from compute.analysis.impact import Impact
+from compute.analysis.sentences import caution
 from dashboard import choices, parts
-from dashboard.cells import action_choices, cells_of, choice_label, in_network_order, lengths, with_action
+from dashboard.cells import Cell, action_choices, actions_in, cells_of, choice_label, in_network_order, lengths
+from dashboard.charts.curves import group_curves
 from dashboard.charts.impact import PICKED, heat_map, ranking
 from dashboard.data import Sweep
 from dashboard.frame import page
+from dashboard.labels import condition_label, kind_name, metric_name, number, scale_label, window_label
 from dashboard.pages import go
-from store.records import Window
+from dashboard.shades import Shades
+from store.errors import SkipscopeError
+from store.records import Condition, Window
 
-_SHOWN = 15
+_SHOWN = 12
+_ALL = "all"
 
 
 def show(sweep: Sweep) -> None:
-    """Choices, the map, the ranking."""
-    impact = sweep.impact("mse")
-    cells = cells_of(impact)
-    first, second, third = st.columns([2, 2, 3])
-    with first:
-        action = choices.select("action", "Action", action_choices(cells), show=choice_label)
-    cells = with_action(cells, action)
-    with second:
-        length = choices.segments("length", "Window length", lengths(cells))
-    cells = [cell for cell in cells if cell.window.stop - cell.window.start == length]
-    order = in_network_order(list(dict.fromkeys(name for name in sweep.components if any(c.label.path == name for c in cells))))
-    top = max(cell.mean for cell in cells)
+    """Choices, controls, the map, the curves, the ranking."""
+    if not sweep.metrics:
+        parts.panel("No impact yet", "No ablation is finished so far; the map fills as units get done.")
+        return
+    impact, condition, action, length = _chosen(sweep)
+    everything = cells_of(impact, condition)
+    cells = [c for c in everything if c.action in actions_in(action) and c.window.stop - c.window.start == length]
+    if not cells:
+        raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
+    shades = Shades.of([c.mean for c in everything], impact.scale, impact.higher_is_worse, parts.palette())
+    order = in_network_order(sweep.planned_components(actions_in(action)))
+    _controls(impact, condition)
+    parts.section(
+        "Components by windows",
+        help="A row for each component, from the noise's entry to the picture's "
+        "exit; a window is a range of sampling steps in which the component was left out. Click a cell to see its "
+        "pictures.",
+    )
     picked = parts.chart(
-        heat_map(cells, order, sweep.steps, top, "Damage", parts.palette()), key="impact map", select=True
+        heat_map(cells, order, sweep.steps, shades, scale_label(impact)),
+        key="impact map",
+        select=True,
+        alt_text=f"{scale_label(impact)} of each component in each window",
     )
     _open_evidence(picked)
-    parts.section("Most and least harmful")
-    parts.chart(ranking(cells[:_SHOWN], "Damage", parts.palette(), one=1.0))
+    if condition is None:
+        _curves(impact.only(actions=actions_in(action), windows={c.window for c in cells}), sweep.steps)
+    _ranked(impact, cells, condition)
 
 
-def _open_evidence(picked: object) -> None:
+def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
+    one, two, three, four = st.columns([3, 3, 2, 4])
+    with one:
+        metric = choices.select(
+            "metric",
+            "Metric",
+            sweep.metrics,
+            show=sweep.metric_label,
+            help="Damage is the distance to the baseline, divided by the distance between two seeds of the same "
+            "prompt: 0 is the same picture, 1 is as different as another seed.",
+        )
+    impact = sweep.impact(metric)
+    cells = cells_of(impact)
+    with two:
+        action = choices.select(
+            "shown_action",
+            "Action",
+            action_choices(cells),
+            show=choice_label,
+            help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
+            "computed.",
+        )
+    with three:
+        found = lengths([cell for cell in cells if cell.action in actions_in(action)])
+        length = choices.select("length", "Window", found, show=lambda n: "1 step" if n == 1 else f"{n} steps")
+    with four:
+        conditions = {_ALL: None} | {str(i): c for i, c in enumerate(sweep.trials.conditions) if c in impact.conditions}
+        token = choices.select(
+            "condition",
+            "Condition",
+            list(conditions),
+            show=lambda token: _condition_text(conditions[token], len(impact.conditions)),
+        )
+    return impact, conditions[token], action, length
+
+
+def _condition_text(condition: Condition | None, count: int) -> str:
+    return f"All {count}, mean" if condition is None else condition_label(condition)
+
+
+def _controls(impact: Impact, condition: Condition | None) -> None:
+    name = metric_name(impact.metric, impact.label)
+    null = "not run yet" if impact.null is None else number(impact.null.mean)
+    place = None if condition is None else impact.conditions.index(condition)
+    seed = impact.reseed if place is None else impact.reseeds[place]
+    said = f"1, which is {number(seed)} in {name}" if impact.scale == "damage" else number(seed)
+    parts.facts(
+        [
+            ("Control: nothing removed", f"{scale_label(impact)} {null}"),
+            ("Control: another seed", f"{scale_label(impact)} {said}" if impact.scale == "damage" else said),
+            ("More is", "worse" if impact.higher_is_worse else "better"),
+            ("Conditions", str(len(impact.conditions) if condition is None else 1)),
+        ]
+    )
+
+
+def _open_evidence(picked: Any) -> None:
     found = picked.selection.get(PICKED) if picked is not None else None
     if found:
         spot = found[0]
         window = Window(start=int(spot["start"]), stop=int(spot["stop"]))
         go("evidence", {"component": spot["path"], "action": spot["action"], "window": str(window)})
+
+
+def _curves(impact: Impact, steps: int) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        parts.section(
+            "By kind of component",
+            help="The mean over all components of a kind; bands are 95% intervals over conditions.",
+        )
+        _group_chart(impact, by_kind(impact), steps, "kinds")
+    levels = by_level(impact)
+    if levels:
+        with right:
+            parts.section(
+                "By depth",
+                help="The level of a component: level 0 works at the full resolution, each further one at half of it.",
+            )
+            _group_chart(impact, levels, steps, "levels")
+
+
+def _group_chart(impact: Impact, curves: tuple[GroupCurve, ...], steps: int, key: str) -> None:
+    if max(len(curve.windows) for curve in curves) < 2:
+        parts.note("One window only: there is no course over steps to draw.")
+        return
+    names = {curve.group: kind_name(curve.group) if key == "kinds" else f"Level {curve.group}" for curve in curves}
+    parts.chart(group_curves(curves, names, steps, scale_label(impact), parts.palette()), key=key)
+
+
+def _ranked(impact: Impact, cells: list[Cell], condition: Condition | None) -> None:
+    parts.section(
+        "From the most harmful", help="The table has every ablation of this choice; download it for all digits."
+    )
+    parts.note(caution(impact))
+    left, right = st.columns([6, 7], gap="medium")
+    with left:
+        one = 1.0 if impact.scale == "damage" else None
+        parts.chart(ranking(cells[:_SHOWN], scale_label(impact), parts.palette(), one=one), key="ranking")
+    with right:
+        parts.table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)
+
+
+def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
+    return {
+        "Rank": cell.rank,
+        "Component": cell.label.full,
+        "Window": window_label(cell.window),
+        scale_label(impact): cell.mean,
+        "Low": cell.low,
+        "High": cell.high,
+        "Kind": cell.label.kind_label,
+        "Action": choice_label(cell.action),
+        "Conditions": cell.conditions,
+        "Told from nothing": "yes" if cell.told else "no",
+        "Module path": cell.label.path,
+    }
 
 
 if __name__ == "__main__":

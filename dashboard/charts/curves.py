@@ -1,0 +1,79 @@
+"""Curves of groups of components over the sampling steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+
+from compute.analysis.curves import GroupCurve
+from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.labels import KIND_LABELS, number, window_label
+from dashboard.palette import SHAPES, Palette
+
+_HEIGHT = 250
+
+
+def group_curves(
+    curves: Sequence[GroupCurve], names: Mapping[str, str], steps: int, title: str, palette: Palette
+) -> alt.LayerChart:
+    """The mean of each group in each window, drawn at its middle, with bands for the intervals.
+
+    Kinds have the colours and shapes that they have everywhere, other groups a ramp from light to dark.
+    """
+    data = inline([row for curve in curves for row in _rows(curve, names[curve.group])])
+    colours, shapes = _looks([names[curve.group] for curve in curves], palette)
+    order = [names[curve.group] for curve in curves]
+    legend = alt.Legend(title=None, orient="top", direction="horizontal", columns=4, values=order, labelLimit=200)
+    x = alt.X("at:Q", **step_axis(steps))
+    scale = alt.Scale(domain=order, range=colours)
+    colour = alt.Color("group:N", scale=scale, legend=legend)
+    shape = alt.Shape("group:N", scale=alt.Scale(domain=order, range=shapes), legend=legend)
+    base = alt.Chart(data)
+    bands = base.mark_area(opacity=0.13).encode(
+        x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=alt.Color("group:N", scale=scale, legend=None)
+    )
+    lines = base.mark_line(strokeWidth=2).encode(x=x, y="mean:Q", color=alt.Color("group:N", scale=scale, legend=None))
+    points = base.mark_point(filled=True, size=62, opacity=1).encode(
+        x=x, y="mean:Q", color=colour, shape=shape, tooltip=_tooltip(title)
+    )
+    return layered(bands, lines, points, height=_HEIGHT)
+
+
+def _rows(curve: GroupCurve, name: str) -> list[Row]:
+    return [
+        {
+            "group": name,
+            "at": (window.start + window.stop) / 2,
+            "window": window_label(window),
+            "mean": estimate.mean,
+            "low": estimate.low,
+            "high": estimate.high,
+            "text": number(estimate.mean),
+            "interval": f"{number(estimate.low)} to {number(estimate.high)}",
+            "count": count,
+        }
+        for window, estimate, count in zip(curve.windows, curve.damage, curve.counts, strict=True)
+    ]
+
+
+def _tooltip(title: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("group:N", title="Group"),
+        alt.Tooltip("window:N", title="Window"),
+        alt.Tooltip("text:N", title=title),
+        alt.Tooltip("interval:N", title="95% interval"),
+        alt.Tooltip("count:Q", title="Ablations"),
+    ]
+
+
+def _looks(names: Sequence[str], palette: Palette) -> tuple[list[str], list[str]]:
+    kinds = {label: kind for kind, label in KIND_LABELS.items()}
+    ramp = palette.heat[2:-1:2]
+    colours, shapes = [], []
+    for place, name in enumerate(names):
+        kind = kinds.get(name)
+        at = round(place * (len(ramp) - 1) / max(len(names) - 1, 1))
+        colours.append(palette.kinds[kind] if kind else ramp[at])
+        shapes.append(SHAPES[kind] if kind else list(SHAPES.values())[place % len(SHAPES)])
+    return colours, shapes
