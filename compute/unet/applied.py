@@ -69,9 +69,7 @@ def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
     expected = policy.model.unet.get(name)
     if expected is None:
         there = ", ".join(policy.model.unet) or "none"
-        raise PolicyError(
-            f"weights: the policy knows them in {there}, this UNet's are {name}: load it in another dtype"
-        )
+        raise PolicyError(f"weights: the policy knows them in {there}; load the pipeline so, not in {name}")
     found = parameter_digest(unet, DTYPES[name])
     if found != expected:
         raise PolicyError(
