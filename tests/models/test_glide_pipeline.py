@@ -1,0 +1,223 @@
+"""GLIDE's pipeline as users of diffusers call it: the same pictures as the project's own loop, policies included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from compute.diffusion import SamplerConfig, initial_noise, make_scheduler, sample
+from compute.models.draw import draw_pictures
+from compute.models.glide import GlidePipeline, PipelineInputError
+from compute.models.load import GLIDE_MINI, Model, ModelSource
+from compute.models.text import UnreadablePrompt
+from compute.pictures import image_of
+from compute.policy.liveness import resolve
+from compute.policy.policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
+from compute.policy.schedule import Schedule
+from compute.unet import acting, applied, parameter_digests
+from store.records import Action, Condition
+
+PROMPTS = ["a cat on a blue background", "a key on a red background"]
+SEEDS = [3, 2**40]
+STEPS = 5
+DDPM = SamplerConfig(name="ddpm", steps=STEPS)
+SAMPLERS = {"ddpm": DDPM, "ddim": SamplerConfig(name="ddim", steps=STEPS)}
+REUSE = Action(name="reuse")
+ROWS: dict[str, dict[str, Action]] = {
+    **{
+        f"unet {space} order {order}": {"unet": Action(name="reuse", space=space, order=order)}  # type: ignore[arg-type]
+        for space in ("eps", "x0")
+        for order in (0, 1)
+    },
+    "deepcache": {"up_blocks.1.upsamplers.0": REUSE},
+    "bypass": {"mid_block.attentions.0": Action(name="bypass"), "down_blocks.1.resnets.0": Action(name="bypass")},
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    model = ModelSource.find(GLIDE_MINI).load()
+    model.pipe.set_progress_bar_config(disable=True)
+    return model
+
+
+@pytest.fixture
+def pipe(model: Model) -> Iterator[GlidePipeline]:
+    """The model's pipeline, whose scheduler a test may change."""
+    pipe = model.pipe
+    before = pipe.scheduler
+    yield pipe
+    pipe.scheduler = before
+
+
+def draw(pipe: GlidePipeline, **arguments: Any) -> Tensor:
+    """Pictures in [-1, 1]."""
+    given: dict[str, Any] = {"num_inference_steps": STEPS, "seed": SEEDS, "output_type": "pt"} | arguments
+    return pipe(PROMPTS, **given).images * 2 - 1  # type: ignore[no-any-return]
+
+
+def conditions(guidance: float = 3.0, seeds: Sequence[int] = SEEDS) -> list[Condition]:
+    return [Condition(prompt=p, seed=s, guidance=guidance) for p, s in zip(PROMPTS, seeds, strict=True)]
+
+
+@pytest.mark.parametrize("guidance", [3.0, 1.0, 0])
+def test_it_draws_what_the_own_loop_draws(model: Model, pipe: GlidePipeline, guidance: float) -> None:
+    expected = (draw_pictures(model, conditions(guidance), DDPM) + 1) / 2
+    found = pipe(PROMPTS, num_inference_steps=STEPS, guidance_scale=guidance, seed=SEEDS, output_type="pt").images
+    assert torch.equal(found, expected)
+    assert pipe.guidance_scale == guidance
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.7])
+def test_it_draws_what_the_own_loop_draws_with_ddim(model: Model, pipe: GlidePipeline, eta: float) -> None:
+    """The scheduler takes no learned sigma, so the pipeline strips it."""
+    sampler = SamplerConfig(name="ddim", steps=STEPS, eta=eta)
+    pipe.scheduler = make_scheduler(pipe.scheduler.config, sampler)
+    assert torch.equal(draw(pipe), (draw_pictures(model, conditions(), sampler) + 1) / 2 * 2 - 1)
+
+
+def policy_of(model: Model, schedule: Schedule, sampler: SamplerConfig) -> SkipPolicy:
+    return SkipPolicy(
+        name="tested",
+        model=PolicyModel(name=GLIDE_MINI, weights=model.source.digest, unet=parameter_digests(model.pipe.unet)),
+        sampler=PolicySampler.model_validate(sampler.model_dump()),
+        guidance=3.0,
+        rules=rules_of(schedule),
+    )
+
+
+def own_loop(model: Model, schedule: Schedule, sampler: SamplerConfig) -> Tensor:
+    scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
+    x_t = initial_noise(SEEDS, model.picture_shape)
+    with acting(model.pipe.unet, resolve(model.graph, schedule)) as acts:
+        text = model.encode(tuple(PROMPTS))
+        for step in sample(model.pipe.unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, acts=acts):
+            x_t = step.x_next
+    return (x_t.clamp(-1, 1) + 1) / 2 * 2 - 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_policy_gives_what_the_own_loop_gives(model: Model, pipe: GlidePipeline, name: str, sampler: str) -> None:
+    config = SAMPLERS[sampler]
+    schedule = Schedule(steps=STEPS, actions=dict.fromkeys((2, 4), ROWS[name]))
+    expected = own_loop(model, schedule, config)
+    pipe.scheduler = make_scheduler(pipe.scheduler.config, config)
+    with applied(policy_of(model, schedule, config), pipe):
+        assert torch.equal(draw(pipe), expected)
+    assert not torch.equal(draw(pipe), expected)
+
+
+def test_half_precision(model: Model) -> None:
+    """The same policy serves the pipeline in bfloat16, and gives about the same pictures."""
+    half = ModelSource.find(GLIDE_MINI).load(dtype=torch.bfloat16)
+    half.pipe.set_progress_bar_config(disable=True)
+    schedule = Schedule(steps=STEPS, actions=dict.fromkeys((2, 4), ROWS["unet x0 order 0"]))
+    with applied(policy_of(model, schedule, DDPM), half.pipe):
+        found = draw(half.pipe)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, own_loop(half, schedule, DDPM))
+    assert (found - own_loop(model, schedule, DDPM)).square().mean() < 0.05
+
+
+def test_output_types_are_the_same_picture(pipe: GlidePipeline) -> None:
+    given: dict[str, Any] = {"num_inference_steps": 2, "seed": SEEDS}
+    pt = pipe(PROMPTS, output_type="pt", **given).images
+    array = pipe(PROMPTS, output_type="np", **given).images
+    images = pipe(PROMPTS, **given).images
+    (as_tuple,) = pipe(PROMPTS, return_dict=False, **given)
+    assert pt.shape == (2, 3, 32, 32)
+    assert array.shape == (2, 32, 32, 3)
+    assert np.array_equal(pt.permute(0, 2, 3, 1).numpy(), array)
+    assert 0 <= array.min() < array.max() <= 1
+    for image, other, picture in zip(images, as_tuple, pt, strict=True):
+        assert image.size == (32, 32)
+        assert np.array_equal(image, other)
+        assert np.array_equal(image, image_of((picture * 2 - 1).numpy()))
+
+
+def test_one_prompt_and_one_seed(model: Model, pipe: GlidePipeline) -> None:
+    alone = pipe(PROMPTS[0], num_inference_steps=STEPS, seed=3, output_type="pt").images
+    assert torch.equal(alone, (draw_pictures(model, conditions()[:1], DDPM) + 1) / 2)
+    assert torch.equal(draw(pipe, seed=3), draw(pipe, seed=[3, 3]))
+    assert not torch.equal(draw(pipe, seed=3), draw(pipe, seed=4))
+
+
+def test_generators_as_in_other_pipelines(pipe: GlidePipeline) -> None:
+    def drawn(*seeds: int) -> Tensor:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return draw(pipe, seed=None, generator=generators if len(seeds) > 1 else generators[0])
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert torch.equal(drawn(1, 2), drawn(1, 2))
+    assert not torch.equal(drawn(1), drawn(2))
+    torch.manual_seed(0)
+    first = draw(pipe, seed=None)
+    torch.manual_seed(0)
+    assert torch.equal(first, draw(pipe, seed=None))
+    assert not torch.equal(first, draw(pipe, seed=None))
+
+
+def test_callbacks_see_every_step_and_may_change_it(pipe: GlidePipeline) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(given: GlidePipeline, step: int, t: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        assert given is pipe
+        seen.append((step, t))
+        return tensors
+
+    plain = draw(pipe)
+    assert torch.equal(draw(pipe, callback_on_step_end=look), plain)
+    assert seen == list(enumerate(pipe.scheduler.timesteps.tolist()))
+    assert torch.equal(draw(pipe, callback_on_step_end=lambda *_: None), plain)
+    empty = draw(pipe, callback_on_step_end=lambda *given: {"latents": torch.zeros_like(given[3]["latents"])})
+    assert empty.abs().max() == 0
+
+
+def test_the_text_is_encoded_once_and_the_unet_called_once_a_step(pipe: GlidePipeline) -> None:
+    calls: list[tuple[str, int]] = []
+    hooks = [
+        pipe.unet.conv_in.register_forward_hook(lambda _, given, out: calls.append(("unet", len(given[0])))),
+        pipe.text_encoder.register_forward_hook(lambda _, given, out: calls.append(("text", len(given[0])))),
+    ]
+    draw(pipe)
+    draw(pipe, guidance_scale=1.0)
+    for hook in hooks:
+        hook.remove()
+    assert calls == [("text", 4), *[("unet", 4)] * STEPS, ("text", 4), *[("unet", 2)] * STEPS]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"prompt": []}, "prompt: a text or a list of texts"),
+        ({"prompt": [1]}, "prompt: "),
+        ({"prompt": 3}, "prompt: "),
+        ({"num_inference_steps": 0}, "num_inference_steps: 0 is not accepted; 1 to 1000 are"),
+        ({"num_inference_steps": 1001}, "num_inference_steps: 1001"),
+        ({"guidance_scale": float("nan")}, "guidance_scale: nan"),
+        ({"guidance_scale": -1}, "guidance_scale: -1"),
+        ({"output_type": "latent"}, "output_type: 'latent' is not accepted; pil, np, pt are"),
+        ({"seed": [1]}, "seed: give a whole number from 0 on, or one for each of the 2 prompts"),
+        ({"seed": -1}, "seed: "),
+        ({"seed": 1, "generator": torch.Generator()}, "seed, generator: give one of the two"),
+        ({"generator": [torch.Generator()]}, "generator: 1 for 2 prompts; give one, or one each"),
+    ],
+)
+def test_bad_arguments_are_one_line_before_anything_runs(
+    pipe: GlidePipeline, arguments: dict[str, Any], says: str
+) -> None:
+    given = {"prompt": PROMPTS} | arguments
+    with pytest.raises(PipelineInputError) as caught:
+        pipe(given.pop("prompt"), **given)
+    assert str(caught.value).startswith(says)
+
+
+def test_words_that_the_model_does_not_know(pipe: GlidePipeline) -> None:
+    with pytest.raises(UnreadablePrompt, match="does not know the word 'cta'"):
+        pipe("a cta on a blue background", num_inference_steps=2)
