@@ -10,12 +10,12 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from compute.analysis.impact import Impact, impact_of_table, metrics_with_impact
 from compute.analysis.names import component_levels
+from compute.analysis.phases import Phases, phases_of
 from compute.policy.graph import ComponentGraph
 from dashboard.comparison import Comparison, comparison_of
 from dashboard.labels import metric_name
@@ -100,7 +100,7 @@ class Sweep:
         """Impact by a metric. Raises NoImpact."""
         return _impact(str(self.path), self.stamp, metric)
 
-    def phases(self) -> Any:
+    def phases(self) -> Phases:
         """Both kinds of evidence for the two phases. Raises SkipscopeError where there is none."""
         return _phases(str(self.path), self.stamp)
 
@@ -160,9 +160,7 @@ def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Reading trajectories …")
-def _phases(root: str, stamp: Stamp) -> Any:
-    from compute.analysis.phases import phases_of
-
+def _phases(root: str, stamp: Stamp) -> Phases:
     return phases_of(_reader(root, stamp))
 
 

@@ -15,7 +15,10 @@ from store.errors import SkipscopeError, StoreError
 
 FILE_LIMIT = 500
 GRAPH = "graph.json"
+BUDGET_LIMIT = 100.0
+DEFAULT_BUDGET = 0.01
 _LINE_LIMIT = 400
+_DIGITS = (1, 1.5, 2, 3, 5, 7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,29 @@ def within(files: tuple[PolicyFile, ...], metric: str, budget: float) -> Choice:
         fastest=max(allowed, key=_speedup, default=None),
         least=min(known, key=lambda item: item[0], default=(0.0, None))[1],
     )
+
+
+def budgets(files: tuple[PolicyFile, ...], metric: str, asked: str | None = None) -> list[float]:
+    """Budgets to choose from, even by ratio: from just below the least damage there is to just above the greatest.
+
+    What an address asks for is one of them if it is a number from 0 to BUDGET_LIMIT. Empty without a measured damage.
+    """
+    known = [damage for file in files if (damage := damage_by(file, metric)) is not None]
+    if not known:
+        return []
+    grid = [float(f"{digit}e{power}") for power in range(-6, 3) for digit in _DIGITS]
+    low = max((value for value in grid if value < min(known)), default=0.0)
+    high = min((value for value in grid if value >= max(known)), default=BUDGET_LIMIT)
+    found = {low, high, *(value for value in grid if low <= value <= high)}
+    return sorted(found | _asked(asked))
+
+
+def _asked(text: str | None) -> set[float]:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return set()
+    return {value} if 0 <= value <= BUDGET_LIMIT and f"{value:g}" == text else set()
 
 
 def _speedup(file: PolicyFile) -> float:

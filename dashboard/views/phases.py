@@ -1,16 +1,114 @@
-"""Phases."""
+"""Phases: when the picture is composed, when it is denoised, and how one knows."""
 
 from __future__ import annotations
 
-from dashboard import parts
+import streamlit as st
+
+from compute.analysis.phases import Phases, SwitchCurve
+from dashboard import choices, parts
+from dashboard.charts import phases as charts
 from dashboard.data import Sweep
 from dashboard.frame import page
+from dashboard.phases import boundary_rows, evidence_label, frames, in_order, sentences
+from store.errors import SkipscopeError
+from store.records import Condition
+
+_SWITCH = "prompt_switch:\n  every: 1"
+_OBSERVED_HELP = (
+    "At each step the model predicts the final picture. Split into coarse shapes (low-pass) and fine detail "
+    "(high-pass), each is compared with what the final picture has of it. A triangle marks where a curve turns, its "
+    "bar the interval."
+)
+_CAUSAL_HELP = (
+    "The prompt is replaced by another one from some step on. If the final picture obeys the other prompt, what it "
+    "shows was not decided before that step; if it obeys the first, it was. Where the curves cross, composition ends."
+)
 
 
 def show(sweep: Sweep) -> None:
     """The page."""
-    parts.panel("Not here yet", "This page is being built.")
+    phases = sweep.phases()
+    _told(phases)
+    curve, (key, index) = _choices(sweep, phases)
+    colours = parts.palette()
+    parts.section("One axis, two kinds of evidence", help="The dashed line is the boundary, the band its 95% interval.")
+    if phases.boundary is not None:
+        parts.chart(charts.ribbon(phases, colours), key="ribbon", alt_text="The two phases on the step axis")
+    if phases.observed:
+        st.markdown("**Observed:** how the predicted picture approaches the final one", help=_OBSERVED_HELP)
+        parts.chart(charts.observed_chart(phases, colours), key="observed", alt_text="Observed curves over the steps")
+    _causal(phases, curve)
+    st.markdown("**One trajectory:** what is predicted of the final picture at each step")
+    _strip(sweep, phases, key, index)
+    parts.section("Boundaries by evidence")
+    numbers = {name: st.column_config.NumberColumn(format="%.1f") for name in ("Step", "95% from", "95% to")}
+    share = {"Share of run": st.column_config.NumberColumn(format="percent")}
+    parts.table(boundary_rows(phases), name="boundaries", columns=numbers | share)
+
+
+def _told(phases: Phases) -> None:
+    st.markdown("\n".join(f"- {parts.plain(sentence)}" for sentence in sentences(phases)))
+
+
+def _choices(sweep: Sweep, phases: Phases) -> tuple[SwitchCurve | None, tuple[str, int]]:
+    left, right = st.columns(2, gap="large")
+    curve = None
+    with left:
+        if phases.causal:
+            known = in_order([curve.evidence for curve in phases.causal])
+            default = phases.evidence if phases.evidence in known else known[0]
+            evidence = choices.segments(
+                "evidence", "The prompt is obeyed, judged by", known, show=evidence_label, default=default
+            )
+            curve = next(curve for curve in phases.causal if curve.evidence == evidence)
+    with right:
+        places = _places(sweep)
+        place = choices.select(
+            "condition", "Trajectory shown", range(len(places)), show=lambda at: _condition_label(places[at][2])
+        )
+    key, index, _ = places[place]
+    return curve, (key, index)
+
+
+def _places(sweep: Sweep) -> list[tuple[str, int, Condition]]:
+    """Every condition with its baseline's key and its place in the batch."""
+    return [
+        (unit.key, index, condition)
+        for unit in sweep.header.plan
+        if unit.role == "baseline"
+        for index, condition in enumerate(unit.conditions)
+    ]
+
+
+def _condition_label(condition: Condition) -> str:
+    return f"{condition.prompt}, seed {condition.seed}"
+
+
+def _causal(phases: Phases, curve: SwitchCurve | None) -> None:
+    if curve is None:
+        parts.panel("No causal evidence in this sweep", phases.missing)
+        parts.note("Add this to the sweep's configuration and run the same command again; only what is new will run:")
+        st.code(_SWITCH, language="yaml")
+        return
+    colours = parts.palette()
+    st.markdown("**Causal:** which prompt wins when it is switched on the way", help=_CAUSAL_HELP)
+    parts.chart(charts.causal_chart(curve, phases, colours), key="causal", alt_text="Which prompt the picture obeys")
+    parts.chart(charts.moved_chart(phases, colours), key="moved", alt_text="Damage that a switch of the prompt does")
+
+
+def _strip(sweep: Sweep, phases: Phases, key: str, index: int) -> None:
+    try:
+        with sweep.store.read(key) as reader:
+            sample = reader.sample(index)
+    except SkipscopeError as error:
+        parts.panel("This trajectory cannot be read", str(error), tone="bad")
+        return
+    shown = frames(sample.pred_x0, sample.pred_x0_steps)
+    if not shown:
+        parts.panel("No film strip", "This sweep kept final pictures only; keep pred_x0 to see a trajectory.")
+        return
+    parts.chart(charts.film_strip(shown, phases, parts.palette()), key="strip", alt_text="Pictures along the step axis")
 
 
 if __name__ == "__main__":
-    page("Phases", "", show)
+    page("Phases", "When the picture is composed, when it is only denoised, and how one knows.", show)

@@ -1,0 +1,192 @@
+"""Charts of policies: measured time against quality, and what each component does at each step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.labels import component_label
+from dashboard.palette import Palette, Theme
+from dashboard.policies import PolicyFile
+from dashboard.policy_map import STATES, Span
+from dashboard.quality import RUNS, Quality, Time
+
+PICKED = "picked_policy"
+_ROW = 16
+_COLOURS: Mapping[Theme, tuple[str, ...]] = {
+    "light": ("#B4C3D9", "#00875F", "#B8588F", "#D97F00", "#F0BE62", "#A9AFBA"),
+    "dark": ("#4C607C", "#2DBE90", "#DE8DBA", "#F0A33A", "#A67426", "#6B7482"),
+}
+
+
+def frontier_chart(
+    files: Sequence[PolicyFile], time: Time, quality: Quality, chosen: str, palette: Palette
+) -> alt.LayerChart:
+    """Each validated policy, full compute and fewer steps by time and quality; a click picks a policy."""
+    rows = frontier_rows(files, time, quality, chosen)
+    data = inline(rows)
+    x = alt.X(
+        "time:Q",
+        title=time.title,
+        scale=alt.Scale(zero=False, padding=36, nice=False),
+        axis=alt.Axis(grid=True, tickCount=8),
+    )
+    y = alt.Y(
+        "value:Q",
+        title=quality.title,
+        scale=alt.Scale(zero=False, padding=24, nice=False),
+        axis=alt.Axis(format=quality.form, tickCount=6, domain=False, ticks=False),
+    )
+    names = list(RUNS.values())
+    legend = alt.Legend(orient="top", title=None, offset=6, symbolOpacity=1)
+    colours = [palette.muted, palette.first, palette.second]
+    colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=colours), legend=legend, sort=names)
+    shape = alt.Shape(
+        "run:N", scale=alt.Scale(domain=names, range=["square", "circle", "triangle-up"]), legend=legend, sort=names
+    )
+    strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.5))
+    spans = alt.Chart(data).mark_rule(strokeWidth=1.5)
+    upright = spans.encode(x=x, y=_same(y, "low"), y2="high:Q", color=colour, opacity=strength)
+    layers = [upright]
+    if any(row["time_low"] is not None for row in rows):
+        layers.append(spans.encode(x=_same(x, "time_low"), x2="time_high:Q", y=y, color=colour, opacity=strength))
+    pick = alt.selection_point(name=PICKED, fields=["stem"], on="click", empty=False)
+    points = (
+        alt.Chart(data)
+        .mark_point(filled=True, stroke=palette.paper, strokeWidth=1, cursor="pointer")
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=shape,
+            opacity=strength,
+            size=alt.condition("datum.chosen", alt.value(150), alt.value(80)),
+            tooltip=_frontier_tips(time, quality),
+        )
+        .add_params(pick)
+    )
+    names_of = [_names(rows, run, place, x, y, palette) for run, place in (("policy", -10), ("fewer_steps", 12))]
+    return layered(*layers, _ring(rows, x, y, palette), points, *names_of, height=380)
+
+
+def frontier_rows(files: Sequence[PolicyFile], time: Time, quality: Quality, chosen: str) -> list[Row]:
+    """A row for each run of each validated policy that was measured by the chosen time and quality."""
+    rows: list[Row] = []
+    for file in files:
+        if file.policy is None or file.policy.validation is None:
+            continue
+        for run in file.policy.validation.runs:
+            value = quality.of(run)
+            if value is None:
+                continue
+            at, low, high = time.of(run)
+            label = {"policy": file.policy.name, "fewer_steps": f"{run.steps} steps"}.get(run.name, "")
+            rows.append(
+                {
+                    "stem": file.stem,
+                    "policy": file.policy.name,
+                    "run": RUNS[run.name],
+                    "label": label if run.name == "policy" or file.stem == chosen else "",
+                    "steps": run.steps,
+                    "time": at,
+                    "time_low": low,
+                    "time_high": high,
+                    "value": value.mean,
+                    "low": value.low,
+                    "high": value.high,
+                    "chosen": file.stem == chosen,
+                }
+            )
+    return sorted(rows, key=lambda row: row["chosen"])
+
+
+def _names(rows: Sequence[Row], run: str, shift: int, x: alt.X, y: alt.Y, palette: Palette) -> alt.Chart:
+    """The labels of a run's points, above or below them."""
+    shown = [row for row in rows if row["run"] == RUNS[run] and row["label"]]
+    mark = alt.Chart(inline(shown)).mark_text(align="left", dx=10, dy=shift, fontSize=12, color=palette.ink)
+    return mark.encode(x=x, y=y, text="label:N", opacity=alt.condition("datum.chosen", alt.value(1.0), alt.value(0.75)))
+
+
+def _ring(rows: Sequence[Row], x: alt.X, y: alt.Y, palette: Palette) -> alt.Chart:
+    """A ring around the chosen policy."""
+    chosen = [row for row in rows if row["chosen"] and row["run"] == RUNS["policy"]]
+    mark = alt.Chart(inline(chosen)).mark_point(shape="circle", size=460, strokeWidth=2, filled=False, opacity=1)
+    return mark.encode(x=x, y=y, stroke=alt.value(palette.accent))
+
+
+def _frontier_tips(time: Time, quality: Quality) -> list[alt.Tooltip]:
+    tips = [
+        alt.Tooltip("policy:N", title="Policy"),
+        alt.Tooltip("run:N", title="Run"),
+        alt.Tooltip("steps:Q", title="Steps"),
+        alt.Tooltip("time:Q", title=time.label, format=time.form),
+        alt.Tooltip("value:Q", title=quality.label, format=quality.form),
+    ]
+    ends = {"low": "95% interval from", "high": "to"}
+    return tips + [alt.Tooltip(f"{field}:Q", title=title, format=quality.form) for field, title in ends.items()]
+
+
+def _same(channel: Any, field: str) -> Any:
+    """The same scale, axis and title for another field."""
+    found = channel.copy()
+    found.shorthand = f"{field}:Q"
+    return found
+
+
+def policy_map(spans: Sequence[Span], rows: Sequence[str], steps: int, palette: Palette) -> alt.LayerChart:
+    """What each component does at each step: blocks for what runs or stands in, thin lines for what does not run."""
+    shown = [state for state in STATES.values() if any(span.state == state for span in spans)]
+    colours = dict(zip(STATES.values(), _COLOURS[palette.theme], strict=True))
+    colour = alt.Color(
+        "state:N",
+        scale=alt.Scale(domain=shown, range=[colours[state] for state in shown]),
+        legend=alt.Legend(orient="top", title=None, offset=8, symbolType="square", symbolOpacity=1, labelLimit=320),
+        sort=shown,
+    )
+    labels = {name: component_label(name).full for name in rows}
+    y = alt.Y(
+        "component:N",
+        sort=None,
+        scale=alt.Scale(domain=list(rows), paddingInner=0.14, paddingOuter=0.1),
+        axis=alt.Axis(
+            title=None,
+            domain=False,
+            ticks=False,
+            labelFontSize=11,
+            labelPadding=8,
+            labelOverlap=False,
+            labelExpr=f"({json.dumps(labels)})[datum.value]",
+        ),
+    )
+    x = alt.X("start:Q", **step_axis(steps))
+    tips = [
+        alt.Tooltip("label:N", title="Component"),
+        alt.Tooltip("steps:N", title="Steps"),
+        alt.Tooltip("state:N", title="It"),
+        alt.Tooltip("details:N", title="How"),
+    ]
+    blocks = [_span_row(span) for span in spans if span.state != STATES["dead"]]
+    lines = [_span_row(span) for span in spans if span.state == STATES["dead"]]
+    bars = alt.Chart(inline(blocks)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
+    layers: list[alt.Chart] = [bars.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips)]
+    if lines:
+        rules = alt.Chart(inline(lines)).mark_rule(strokeWidth=2, opacity=0.55)
+        layers.append(rules.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips))
+    return layered(*layers, height=_ROW * len(rows))
+
+
+def _span_row(span: Span) -> Row:
+    steps = str(span.start) if span.stop - span.start == 1 else f"{span.start}–{span.stop - 1}"
+    return {
+        "component": span.component,
+        "label": component_label(span.component).full,
+        "start": span.start,
+        "stop": span.stop,
+        "steps": steps,
+        "state": span.state,
+        "details": span.details or "–",
+    }

@@ -1,0 +1,129 @@
+"""One validated policy on the Policies page: findings, map, table, pictures, and the file to take along."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from compute.policy.liveness import ResolvedSchedule
+from compute.policy.policy import SkipPolicy
+from dashboard import parts
+from dashboard.charts.policies import policy_map
+from dashboard.comparison import Comparison
+from dashboard.data import Sweep
+from dashboard.pictures import source_of
+from dashboard.policies import PolicyFile, resolved_on
+from dashboard.policy_map import cost_share, map_of, network_order
+from dashboard.quality import RUNS
+from dashboard.validation import run_rows, sentences, setting
+from store.errors import SkipscopeError
+
+_PICTURES = 12
+_IN_PYTHON = """\
+from compute.policy.policy import SkipPolicy
+from compute.unet import applied
+
+policy = SkipPolicy.load("policy.json")
+with applied(policy, pipe):
+    picture = pipe("a cat on a blue background").images[0]
+"""
+_MAP_HELP = (
+    "A row a component, a column a step. What no running component reads does not run either: that is where most of "
+    "the time is saved."
+)
+
+
+def show(sweep: Sweep, file: PolicyFile, title: str, why: str) -> None:
+    """All that is known of a validated policy under a title; `why` says why this one is shown."""
+    policy = file.policy
+    assert policy is not None and policy.validation is not None, "only validated policies have details"
+    parts.section(title)
+    parts.note(why)
+    st.markdown("\n".join(f"- {parts.plain(sentence)}" for sentence in sentences(policy)))
+    _take_along(file)
+    parts.section("What it does at each step", help=_MAP_HELP)
+    _map(sweep, policy)
+    parts.section("Its validation", help="Run closed-loop on prompts and seeds that took no part in the search.")
+    parts.table(run_rows(policy.validation), name=f"validation-{file.stem}")
+    parts.facts(setting(policy))
+    parts.section("Pictures beside full compute")
+    _pictures(sweep, file.stem)
+
+
+def _take_along(file: PolicyFile) -> None:
+    st.download_button(
+        "Download policy",
+        file.data,
+        file_name=f"{file.stem}.json",
+        mime="application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        type="primary",
+    )
+    name = f"{file.stem}.json"
+    python, shell = st.columns(2, gap="large")
+    with python:
+        st.caption("In Python, on a diffusers pipeline")
+        st.code(_IN_PYTHON.replace("policy.json", name), language="python")
+    with shell:
+        st.caption("On the command line")
+        st.code(
+            f'python -m compute sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
+            language="shell",
+        )
+
+
+def _map(sweep: Sweep, policy: SkipPolicy) -> None:
+    resolved = _resolved(sweep, policy)
+    found = map_of(policy, network_order(resolved, sweep.header.plan), resolved)
+    if resolved is not None:
+        parts.note(f"It takes {cost_share(resolved):.0%} of the arithmetic of full compute.")
+    figure = policy_map(found.spans, found.rows, policy.sampler.steps, parts.palette())
+    parts.chart(figure, key="policy map", alt_text="What each component does at each step")
+    if found.left_out:
+        parts.note(f"{found.left_out} more components are not drawn.")
+
+
+def _resolved(sweep: Sweep, policy: SkipPolicy) -> ResolvedSchedule | None:
+    """What really runs, where the store knows the network; else a line says that only the rules are shown."""
+    try:
+        graph = sweep.graph()
+        if graph is None:
+            parts.note(
+                "The store has no component graph, so what does not run because nobody reads it is not marked: only "
+                "the rules are shown. Running the sweep's command again writes the graph."
+            )
+            return None
+        return resolved_on(graph, policy)
+    except SkipscopeError as error:
+        parts.panel("Only the rules are shown", str(error), tone="bad")
+        return None
+
+
+def _pictures(sweep: Sweep, stem: str) -> None:
+    try:
+        comparison = sweep.comparison(stem)
+    except SkipscopeError as error:
+        parts.panel("The pictures cannot be shown", str(error), tone="bad")
+        return
+    if comparison is None:
+        parts.note(f"No pictures: policies/{stem}.png is not there; `validate` writes it beside the policy.")
+        return
+    st.html(_sheet(comparison))
+    left = len(comparison.conditions) - _PICTURES
+    if left > 0:
+        parts.note(f"The first {_PICTURES} conditions of {len(comparison.conditions)}.")
+
+
+def _sheet(comparison: Comparison) -> str:
+    """The pictures as HTML: a card a condition, in it the runs beside each other."""
+    cards = []
+    for index, (prompt, seed) in enumerate(comparison.conditions[:_PICTURES]):
+        tiles = "".join(
+            f'<figure class="sk-shot"><img src="{source_of(tiles[index])}" alt="{parts.escaped(RUNS[run])}">'
+            f"<figcaption>{parts.escaped(RUNS[run])}</figcaption></figure>"
+            for run, tiles in comparison.rows.items()
+        )
+        cards.append(
+            f'<div class="sk-card"><div class="sk-tiles">{tiles}</div><p>{parts.escaped(prompt)}, seed {seed}</p></div>'
+        )
+    return f'<div class="sk-cards">{"".join(cards)}</div>'
