@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compute import cli_policies
 from store.errors import SkipscopeError
 
 app = typer.Typer(
@@ -172,22 +173,34 @@ def phases(store: StoreFolder, json_: AsJson = False) -> None:
 def sample(
     prompt: Annotated[str, typer.Option(help="What to draw.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG to write.")],
-    model: ModelName = "glide-mini",
+    model: Annotated[str | None, typer.Option("--model", help="glide-mini, or a pipeline's folder.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
-    steps: Annotated[int, typer.Option(min=1, max=1000)] = 25,
-    guidance: Annotated[float, typer.Option(min=0, max=100)] = 3.0,
-    sampler: Annotated[str, typer.Option(help="ddpm or ddim.")] = "ddpm",
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="25 unless given.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, max=100, help="3 unless given.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm (the default) or ddim.")] = None,
 ) -> None:
-    """Draw one picture."""
+    """Draw one picture, at full compute or by a skip policy."""
     from compute.models.draw import draw_pictures
     from compute.models.load import ModelSource
     from compute.pictures import image_of, save_png
+    from compute.policy.liveness import resolve
     from store.records import Condition
 
-    loaded = ModelSource.find(model).load()
-    condition = Condition(prompt=prompt, seed=seed, guidance=guidance)
-    pictures = draw_pictures(loaded, [condition], _sampler(sampler, steps))
-    save_png(image_of(pictures[0].numpy()), output)
+    if policy is None:
+        loaded = ModelSource.find(model or "glide-mini").load()
+        condition = Condition(prompt=prompt, seed=seed, guidance=3.0 if guidance is None else guidance)
+        pictures = draw_pictures(loaded, [condition], _sampler(sampler or "ddpm", steps or 25))
+    else:
+        from compute.policy.policy import SkipPolicy
+        from compute.recommend.loading import check_same_run, load_for, sampler_of
+
+        skip = SkipPolicy.load(policy)
+        check_same_run(skip, steps=steps, guidance=guidance, sampler=sampler)
+        loaded = load_for(skip, model=model)
+        condition = Condition(prompt=prompt, seed=seed, guidance=skip.guidance)
+        pictures = draw_pictures(loaded, [condition], sampler_of(skip), resolve(loaded.graph, skip.schedule))
+    save_png(image_of(pictures[0].cpu().numpy()), output)
     print(output)
 
 
@@ -241,6 +254,9 @@ def judge_agreement(json_: AsJson = False) -> None:
 
     found = agreement()
     print(json.dumps(found.as_json(), indent=1) if json_ else found.describe())
+
+
+cli_policies.add_commands(app)
 
 
 def _sampler(name: str, steps: int) -> Any:

@@ -44,7 +44,7 @@ def psnr(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"])
 def ssim(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
     """Structural similarity (Wang et al. 2004), piq's, over a Gaussian window of sigma 1.5 and `ssim_window` pixels."""
     window = ssim_window(min(pictures.shape[-2:]))
-    value: Tensor = _piq().ssim(_unit(pictures), _unit(baseline), kernel_size=window, reduction="none")
+    value: Tensor = piq_package().ssim(_unit(pictures), _unit(baseline), kernel_size=window, reduction="none")
     return value.clamp(-1, 1)
 
 
@@ -61,7 +61,7 @@ def haarpsi(pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "B C H W
 
     Where both pictures are black the published quotient divides by zero; they are identical, so the value is 1.
     """
-    value: Tensor = _piq().haarpsi(_unit(pictures), _unit(baseline), reduction="none")
+    value: Tensor = piq_package().haarpsi(_unit(pictures), _unit(baseline), reduction="none")
     return value.clamp(0, 1)
 
 
@@ -69,7 +69,7 @@ def _unit(pictures: Tensor) -> Tensor:
     return ((pictures.double() + 1) / 2).clamp(0, 1)
 
 
-def _piq() -> Any:
+def piq_package() -> Any:
     import compute.torchvision_ops  # noqa: F401  (piq imports torchvision)
     import piq  # isort: skip
 

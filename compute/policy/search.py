@@ -23,6 +23,9 @@ from store.records import Ablation, Action, canonical_json
 # What the last step was: computed in full or in part, or dropped since. A step in part reads a full one.
 State = Literal["full", "part", "full, dropped", "part, dropped"]
 STATES: tuple[State, ...] = ("full", "part", "full, dropped", "part, dropped")
+# What saves time: components left out of a computed step, a step computed in part, steps dropped.
+MoveKind = Literal["bypass", "part", "drop"]
+MOVE_KINDS: tuple[MoveKind, ...] = ("bypass", "part", "drop")
 _RATES = np.geomspace(1e-4, 3.0, 60)
 _LEAST_SAVING = 0.005  # of full compute: less is not worth a closed-loop run
 
@@ -51,7 +54,7 @@ class _Move:
     rows: tuple[StepActions, ...]
     damage: float
     seconds: float
-    kind: Literal["full", "part", "drop"]
+    kind: MoveKind | Literal["full"]
 
 
 class Search:
@@ -71,11 +74,14 @@ class Search:
         """Seconds of a run under a schedule. Raises ScheduleError for one that can't be carried out."""
         return self.cost.seconds(resolve(self.graph, schedule))
 
-    def frontier(self) -> list[Candidate]:
-        """One candidate for each exchange rate of damage against time, slowest first; no two are the same."""
+    def frontier(self, kinds: Sequence[MoveKind] = MOVE_KINDS) -> list[Candidate]:
+        """One candidate for each exchange rate of damage against time, slowest first; no two are the same.
+
+        `kinds` are the moves allowed besides computing in full: where sums deceive, it helps to look at each alone.
+        """
         found: dict[str, Candidate] = {}
         for rate in _RATES:
-            candidate = self._shortest(float(rate) / self.full_seconds)
+            candidate = self._shortest(float(rate) / self.full_seconds, frozenset(kinds))
             if candidate is not None and not candidate.schedule.is_empty:
                 found.setdefault(canonical_json(candidate.schedule), candidate)
         return sorted(found.values(), key=lambda candidate: -candidate.seconds)
@@ -144,7 +150,7 @@ class Search:
         if any(action.reads_cache for action in row.values()):
             return []
         return [
-            _Move(rows=({**row, **more},), damage=damage, seconds=0.0, kind="full")
+            _Move(rows=({**row, **more},), damage=damage, seconds=0.0, kind="bypass")
             for more, damage, _ in self._bypasses[step]
             if not more.keys() & row.keys()
         ]
@@ -158,26 +164,27 @@ class Search:
             self._seconds[key] = self.cost.seconds_of(plan)
         return self._seconds[key]
 
-    def _full(self, step: int, rate: float) -> _Move:
+    def _full(self, step: int, rate: float, bypass: bool) -> _Move:
         """The step computed, without what is worth leaving out at this rate of damage for a second."""
         row: dict[str, Action] = {}
         damage = 0.0
-        for more, share, saved in self._bypasses[step]:
+        for more, share, saved in self._bypasses[step] if bypass else ():
             if share < rate * saved and not more.keys() & row.keys():
                 row.update(more)
                 damage += share
         return _Move(rows=(row,), damage=damage, seconds=self._row_seconds(row), kind="full")
 
-    def _shortest(self, rate: float) -> Candidate | None:
+    def _shortest(self, rate: float, kinds: frozenset[MoveKind]) -> Candidate | None:
         """The schedule of least damage + rate * seconds."""
         best: dict[tuple[int, State], tuple[float, _Move | None, State]] = {
             (self.steps, last): (0.0, None, last) for last in STATES
         }
         for step in reversed(range(self.steps)):
-            full = self._full(step, rate)
+            full = self._full(step, rate, "bypass" in kinds)
+            reusing = [move for move in self._cheap[step] if move.kind in kinds]
             for before in STATES:
                 options = []
-                for move in (full, *self._cheap[step]):
+                for move in (full, *reusing):
                     after = _after(before, move)
                     if after is not None:
                         rest = best[step + len(move.rows), after][0]

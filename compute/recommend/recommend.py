@@ -16,7 +16,7 @@ from compute.analysis.impact import impact_of
 from compute.diffusion.samplers import SamplerConfig
 from compute.models.load import Model, ModelSource
 from compute.policy.policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
-from compute.policy.search import Candidate, Evidence, Search
+from compute.policy.search import MOVE_KINDS, Candidate, Evidence, MoveKind, Search
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.timing import measure_cost
@@ -29,6 +29,7 @@ from store.sweep_store import SweepStore
 Tell = Callable[[str], None]
 _MOST_RUNS = 12  # candidates that are run closed-loop besides the first search along the frontier
 _CONDITIONS = (24, 32)  # at least and at most so many are run
+_FAMILIES: tuple[tuple[MoveKind, ...], ...] = (("drop",), ("part",), MOVE_KINDS)
 _MARGIN = 0.75  # of the budget that the search may use
 _BATCH = 8
 
@@ -51,6 +52,25 @@ class Goal:
         if self.max_damage is not None:
             return f"{self.metric}-damage-{self.max_damage:g}"
         return f"{self.metric}-speedup-{self.min_speedup:g}"
+
+
+def goals_of(metric: str, max_damage: str | None, min_speedup: float | None) -> list[Goal]:
+    """What the command line asks for: a speed, a damage, or several. Raises NoRecommendation for anything else."""
+    if (max_damage is None) == (min_speedup is None):
+        raise NoRecommendation("--max-damage, --min-speedup: give one of the two")
+    if min_speedup is not None:
+        if not 1 < min_speedup < 1000:
+            raise NoRecommendation(f"--min-speedup: {min_speedup:g}; a number above 1 is accepted, 1.5 for instance")
+        return [Goal(metric=metric, min_speedup=min_speedup)]
+    try:
+        budgets = sorted({float(part) for part in str(max_damage).split(",")})
+        if not all(0 < budget < 1000 for budget in budgets):
+            raise ValueError
+    except ValueError:
+        raise NoRecommendation(
+            f"--max-damage: {str(max_damage)[:60]!r} is not understood; write 0.01, or several: 0.003,0.01"
+        ) from None
+    return [Goal(metric=metric, max_damage=budget) for budget in budgets]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +115,12 @@ class Recommender:
 
     def recommend(self, goal: Goal) -> SkipPolicy:
         """The policy for a goal. Raises NoRecommendation, with what came nearest."""
-        frontier = self.search.frontier()
-        if not frontier:
-            raise NoRecommendation("the sweep holds nothing that saves time: sweep bypass, or screen reuse of unet")
-        best = self._best_on(frontier, goal)
-        if best is None:
+        found = [best for kinds in _FAMILIES if (best := self._best_on(self.search.frontier(kinds), goal)) is not None]
+        if not found:
             raise self._nothing(goal)
+        best = max(found, key=lambda tried: tried.speedup)
+        if goal.min_speedup is not None:
+            best = min(found, key=lambda tried: tried.damage.mean)
         if goal.max_damage is not None:
             best = self._improved(best, goal.max_damage)
         return self._policy(best, goal)
@@ -109,7 +129,7 @@ class Recommender:
         """Bisection: towards the end of the frontier candidates are faster and do more damage."""
         if goal.min_speedup is not None:
             fast = [c for c in frontier if self.search.full_seconds / c.seconds >= goal.min_speedup]
-            return min(map(self._try, fast[:5]), key=lambda tried: tried.damage.mean, default=None)
+            return min(map(self._try, fast[:3]), key=lambda tried: tried.damage.mean, default=None)
         low, high = 0, len(frontier)
         best: Tried | None = None
         while low < high:
@@ -152,8 +172,10 @@ class Recommender:
 
     def _nothing(self, goal: Goal) -> NoRecommendation:
         if goal.min_speedup is not None:
-            fastest = max(self.search.full_seconds / c.seconds for c in self.search.frontier())
+            fastest = max((self.search.full_seconds / c.seconds for c in self.search.frontier()), default=1.0)
             return NoRecommendation(f"--min-speedup: {goal.min_speedup:g} is out of reach; at most {fastest:.2f} is")
+        if not self._tried:
+            return NoRecommendation("the sweep holds nothing that saves time: sweep bypass, or screen reuse of unet")
         least = min(self._tried, key=lambda tried: tried.damage.mean)
         return NoRecommendation(
             f"--max-damage: nothing keeps {goal.max_damage:g}; the least found is {least.damage} at "

@@ -1,0 +1,90 @@
+"""The commands that make and check skip policies. They import what they need when they run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from store.errors import SkipscopeError
+
+PolicyFile = Annotated[Path, typer.Argument(metavar="POLICY.json", help="A policy that `recommend` wrote.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds `recommend` and `validate` to the command line."""
+    app.command()(recommend)
+    app.command()(validate)
+
+
+def recommend(
+    store: Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The policy file to write; a folder for several.")],
+    metric: Annotated[str, typer.Option(help="The metric that damage is computed from.")] = "mse",
+    max_damage: Annotated[
+        str | None, typer.Option(help="The fastest policy within this damage; several with commas: 0.003,0.01.")
+    ] = None,
+    min_speedup: Annotated[float | None, typer.Option(help="The least damage at this speedup or above.")] = None,
+) -> None:
+    """Search a sweep for a skip policy, and run candidates closed-loop on the sweep's prompts."""
+    from compute.recommend.recommend import Goal, Recommender, goals_of
+    from store.sweep_store import SweepStore
+
+    goals: list[Goal] = goals_of(metric, max_damage, min_speedup)
+    several = len(goals) > 1
+    if several and output.suffix == ".json":
+        raise SkipscopeError(f"--output: {output} is one file and {len(goals)} policies are asked for; give a folder")
+    recommender = Recommender(SweepStore.open(store), metric=metric, tell=lambda line: print(line, file=sys.stderr))
+    for goal in goals:
+        policy = recommender.recommend(goal)
+        path = output / f"{policy.name}.json" if several or output.is_dir() else output
+        policy.save(path)
+        found = policy.prediction
+        assert found is not None
+        print(
+            f"{path}: {found.speedup:.2f}x by the cost model, damage {found.damage} by {metric} on the search's own "
+            f"{found.conditions} conditions; not validated yet: python -m compute validate {path}"
+        )
+
+
+def validate(
+    policy: PolicyFile,
+    prompts: Annotated[Path | None, typer.Option(help="A text file, a prompt a line.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help='With --prompts: "0:8" (0 to 7, the default), "3" or "1,5".')
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Without --prompts: glide-mini's held-out or train captions.")
+    ] = "held-out",
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="Captions of the split.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Pictures drawn at once.")] = 8,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The model's folder, if not the policy's own name.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of into the file.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Run a policy on prompts it never saw, beside full compute and fewer steps; write what was measured into it."""
+    from compute.policy.policy import SkipPolicy
+    from compute.progress import bar
+    from compute.recommend.conditions import conditions_for
+    from compute.recommend.loading import load_for
+    from compute.recommend.sheet import picture_grid
+    from compute.recommend.validate import as_json, summary_lines
+    from compute.recommend.validate import validate as run
+    from store.files import replace_file
+
+    loaded = SkipPolicy.load(policy)
+    there = load_for(loaded, model=model)
+    conditions, said = conditions_for(loaded, there.source, prompts=prompts, seeds=seeds, split=split, count=count)
+    with bar("validate", len(conditions), unit="picture") as progress:
+        found = run(loaded, there, conditions, said=said, batch=batch, bar=progress)
+    path = output or policy
+    found.policy.save(path)
+    replace_file(path.with_suffix(".png"), picture_grid(found.pictures, found.conditions))
+    print(
+        json.dumps(as_json(found.policy), indent=1) if json_ else "\n".join([*summary_lines(found.policy), str(path)])
+    )

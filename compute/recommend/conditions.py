@@ -1,0 +1,41 @@
+"""What a policy is validated on: prompts that its search never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from compute.config import ConfigError, PromptFile, parse_seeds, read_prompts
+from compute.models.load import ModelSource, judge_for
+from compute.models.mini.scenes import Split, captions
+from compute.policy.policy import SkipPolicy
+from compute.recommend.validate import FIRST_SEED
+from store.records import Condition
+
+
+def conditions_for(
+    policy: SkipPolicy, source: ModelSource, *, prompts: Path | None, seeds: str | None, split: str, count: int
+) -> tuple[list[Condition], tuple[str, str]]:
+    """The conditions, and in words their prompts and seeds.
+
+    Every line of a prompt file with every seed; without a file `count` captions of one of glide-mini's splits, each
+    with a seed of its own. Raises ConfigError.
+    """
+    if prompts is not None:
+        numbers = parse_seeds(seeds or "0:8")
+        lines = read_prompts(PromptFile(file=str(prompts.absolute())), Path())
+        found = [Condition(prompt=line, seed=seed, guidance=policy.guidance) for line in lines for seed in numbers]
+        return found, (f"{len(lines)} prompts of a file", seeds or "0:8")
+    if seeds is not None:
+        raise ConfigError("--seeds: belongs to --prompts; without it each prompt has a seed of its own")
+    if judge_for(source) is None:
+        raise ConfigError(
+            f"--prompts: {source.name!r} draws no scenes with known captions; give a file, a prompt a line"
+        )
+    if split not in get_args(Split):
+        raise ConfigError(f"--split: {split!r} is no split; accepted: {', '.join(get_args(Split))}")
+    seen = set() if policy.prediction is None else set(policy.prediction.prompts)
+    drawn = captions(split, count + 50 * len(seen), seed=2)  # type: ignore[arg-type]  # checked just above
+    unseen = [prompt for prompt in drawn if prompt not in seen][:count]
+    found = [Condition(prompt=prompt, seed=FIRST_SEED + i, guidance=policy.guidance) for i, prompt in enumerate(unseen)]
+    return found, (f"glide-mini's {split} split", f"{FIRST_SEED} to {FIRST_SEED + len(found) - 1}, one a prompt")
