@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from compute.recommend.validate import RunName
 from store.records import Condition
 
 COLUMNS = 16
@@ -18,7 +19,7 @@ TEXT_KEY = "skipscope"
 """The PNG's text entry: JSON with `tile` [height, width], `rows` (names of runs) and `conditions` (prompt, seed)."""
 
 
-def picture_grid(pictures: Mapping[str, Tensor], conditions: Sequence[Condition]) -> bytes:
+def picture_grid(pictures: Mapping[RunName, Tensor], conditions: Sequence[Condition]) -> bytes:
     """The first COLUMNS conditions' pictures, (N, 3, H, W) in [-1, 1] for each run, as PNG bytes in native size."""
     shown = [condition.model_dump(mode="json", include={"prompt", "seed"}) for condition in conditions[:COLUMNS]]
     rows = []
