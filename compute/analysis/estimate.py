@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,11 +36,13 @@ def resampled(count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     return np.random.default_rng(seed).integers(count, size=(BOOTSTRAP_SAMPLES, count))
 
 
+@lru_cache(maxsize=8)
 def weights(count: int, seed: int = 0) -> Floats:
-    """The samples of `resampled` as the share of each row in them: (samples, count); each row sums to 1."""
+    """The samples of `resampled` as the share of each row in them: (samples, count), read-only; each row sums to 1."""
     drawn = resampled(count, seed)
     shares = np.zeros(drawn.shape)
     np.add.at(shares, (np.arange(len(drawn))[:, None], drawn), 1 / count)
+    shares.flags.writeable = False
     return shares
 
 

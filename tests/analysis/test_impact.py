@@ -1,126 +1,254 @@
-"""The damage scale: its two ends, its intervals, and a slow reference."""
+"""Impact by every sort of metric, from tables of chosen numbers, against slow references."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.analysis.impact import (
-    BOOTSTRAP_SAMPLES,
-    CONFIDENCE,
-    AblationImpact,
-    Estimate,
-    Impact,
-    damage_of,
-)
+from compute.analysis.curves import by_kind, by_level, mean_change, mean_impact
+from compute.analysis.estimate import mean_of, ratio_of
+from compute.analysis.impact import Impact, NoImpact, impact_of, impact_of_table, kind_of, metrics_with_impact
 from compute.analysis.text import describe_impact
-from store.records import Window
+from store.errors import StoreError
+from store.header import SweepHeader
+from store.records import Ablation, Action, Reseed, Window
+from store.sweep_store import SweepStore
+from store.table import make_table
+from tests.analysis.made import Numbers, ablation, conditions, impact_with, row_of, table_of, unit_of
 
-DISTANCES = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)
-PAIRS = st.integers(1, 12).flatmap(
-    lambda n: st.tuples(
-        st.lists(st.floats(0, 10), min_size=n, max_size=n).map(np.array),
-        st.lists(st.floats(0.01, 10), min_size=n, max_size=n).map(np.array),
-    )
+SHARES = st.lists(st.floats(0, 1), min_size=4, max_size=4)
+POSITIVE = st.lists(st.floats(0.01, 1), min_size=4, max_size=4)
+ONE = ablation("down_blocks.0.resnets.0")
+
+
+def impact_by(metric: str, baseline: Sequence[float], reseed: Sequence[float], own: Sequence[float]) -> Impact:
+    """The impact of one ablation whose numbers are these; the null ablation repeats the baseline."""
+    same = {"mse": 0.0, "ssim": 1.0, "psnr": 100.0}
+    null = {metric: [same[metric]] * len(own) if metric in same else list(baseline)}
+    unpaired = {} if metric in same else {metric: baseline}
+    return impact_of_table(table_of(unpaired, {metric: reseed}, {ONE: {metric: own}}, null), metric)
+
+
+@settings(deadline=None)
+@given(POSITIVE, SHARES)
+def test_damage_of_a_distance_is_its_ratio_to_another_seeds(reseed: list[float], own: list[float]) -> None:
+    found = impact_by("mse", [], reseed, own)
+    assert found.scale == "damage" and found.higher_is_worse
+    assert found.ablations[0].damage == ratio_of(np.array(own), np.array(reseed))
+    assert found.null is not None and found.null.mean == found.null.high == 0
+    assert found.reseed == pytest.approx(np.mean(reseed))
+
+
+@settings(deadline=None)
+@given(POSITIVE, SHARES)
+def test_damage_of_a_similarity_is_that_of_its_loss(reseed: list[float], own: list[float]) -> None:
+    found = impact_by("ssim", [], [1 - it for it in reseed], [1 - it for it in own])
+    expected = ratio_of(np.array(own), np.array(reseed)).mean
+    assert found.scale == "damage" and found.higher_is_worse
+    assert found.ablations[0].damage.mean == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(SHARES, SHARES, SHARES)
+def test_a_metric_of_single_pictures_gives_the_paired_difference(
+    a: list[float], b: list[float], c: list[float]
+) -> None:
+    found = impact_by("fidelity_all", a, b, c)
+    change = np.array(c) - np.array(a)
+    assert found.scale == "difference" and not found.higher_is_worse
+    assert found.ablations[0].damage == mean_of(change)
+    assert found.ablations[0].values == tuple(change)
+    assert found.null is not None and found.null.mean == 0
+    assert found.reseed == pytest.approx((np.array(b) - np.array(a)).mean(), abs=1e-12)
+
+
+def test_decibels_stay_what_they_are() -> None:
+    found = impact_by("psnr", [], [10, 10, 10, 10], [30, 32, 34, 36])
+    assert (found.scale, found.higher_is_worse) == ("value", False)
+    assert found.ablations[0].damage.mean == 33 and found.null is not None and found.null.mean == 100
+
+
+@settings(deadline=None)
+@given(POSITIVE, SHARES)
+def test_the_conditions_own_numbers_average_to_the_damage(reseed: list[float], own: list[float]) -> None:
+    found = impact_by("mse", [], reseed, own).ablations[0]
+    assert np.mean(np.array(found.values)) == pytest.approx(found.damage.mean, abs=1e-9)
+    assert len(set(found.keys)) == 1 and found.conditions == 4
+
+
+def two_batches() -> Impact:
+    """Conditions 0, 1 and 2, 3 in batches; the second ablation is not done on the second batch."""
+    rows = []
+    for first in (0, 2):
+        batch = conditions(4)[first : first + 2]
+        own = unit_of("baseline", None, batch)
+        mse = [0.1 + first, 0.2 + first]
+        rows.append(row_of(own, {}))
+        rows.append(row_of(unit_of("control", Reseed(offset=7), batch, own), {"mse": [0.5, 1.0]}))
+        rows.append(row_of(unit_of("ablation", ONE, batch, own), {"mse": mse}))
+        if first == 0:
+            rows.append(
+                row_of(unit_of("ablation", ablation("mid_block.resnets.0"), batch, own), {"mse": [0.3, math.nan]})
+            )
+    return impact_of_table(make_table(rows))
+
+
+def test_batches_join_and_what_is_not_done_is_left_out() -> None:
+    found = two_batches()
+    assert [c.seed for c in found.conditions] == [0, 1, 2, 3]
+    whole, part = found.ablations
+    assert whole.damage == ratio_of(np.array([0.1, 0.2, 2.1, 2.2]), np.array([0.5, 1.0, 0.5, 1.0]))
+    assert whole.keys[0] == whole.keys[1] != whole.keys[2] == whole.keys[3]
+    assert part.values == (0.6, None, None, None) and part.conditions == 1
+    assert part.damage.mean == part.damage.low == part.damage.high == pytest.approx(0.6)
+    assert part.keys[0] is not None and part.keys[1:] == (None, None, None)
+
+
+def many(values: Sequence[Sequence[float]], metric: str = "mse", reseed: Sequence[float] | None = None) -> Impact:
+    """As many ablations as rows of numbers."""
+    count = len(values[0])
+    each: dict[Ablation, Numbers] = {ablation(f"b.{i}.resnets.0"): {metric: row} for i, row in enumerate(values)}
+    return impact_of_table(table_of({}, {metric: reseed or [0.5] * count}, each, {metric: [0.0] * count}), metric)
+
+
+def test_flags_need_more_conditions_than_a_handful() -> None:
+    few, enough = many([[0.1] * 6] * 20), many([[0.1] * 9] * 19 + [[0.0] * 9])
+    assert few.conditions_needed == enough.conditions_needed == 9
+    assert not any(a.distinguishable for a in few.ablations)
+    assert [a.distinguishable for a in enough.ablations] == [True] * 19 + [False]
+    assert "6 conditions are too few to tell any of 20 ablations from doing nothing" in describe_impact(few)
+    assert "19 of 20 ablations can be told from doing nothing" in describe_impact(enough)
+    none = many([[0.0] * 9] * 20)
+    assert "None of 20 ablations can be told from doing nothing" in describe_impact(none)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_kinds_and_levels_average_their_ablations(data: st.DataObject) -> None:
+    names = ("down_blocks.0.resnets.0", "down_blocks.1.resnets.0", "skip:conv_in", "unet")
+    numbers = {name: data.draw(POSITIVE) for name in names}
+    reseed = data.draw(POSITIVE)
+    table = table_of({}, {"mse": reseed}, {ablation(name): {"mse": row} for name, row in numbers.items()})
+    found = impact_of_table(table, levels={names[0]: 0, names[1]: 1, names[2]: 0})
+    kinds = {curve.group: curve for curve in by_kind(found)}
+    assert list(kinds) == ["resnet", "skip", "unet"]
+    assert kinds["resnet"].counts == (2,) and kinds["resnet"].windows == (Window(start=0, stop=2),)
+    expected = ratio_of((np.array(numbers[names[0]]) + np.array(numbers[names[1]])) / 2, np.array(reseed))
+    assert kinds["resnet"].damage[0].mean == pytest.approx(expected.mean)
+    assert kinds["resnet"].damage[0].high == pytest.approx(expected.high)
+    levels = {curve.group: curve for curve in by_level(found)}
+    assert list(levels) == ["0", "1"] and levels["0"].counts == (2,)
+    every = np.mean([np.array(row) for row in numbers.values()], axis=0)
+    assert mean_impact(found).mean == pytest.approx(ratio_of(every, np.array(reseed)).mean)
+
+
+def test_a_change_is_paired_by_condition() -> None:
+    """Conditions differ a lot, the two windows by the same 0.1 on each: the difference is certain."""
+    spread = [0.1, 0.9, 2.0, 0.4]
+    late = {"mse": spread}
+    early = {"mse": [it + 0.1 for it in spread]}
+    both: dict[Ablation, Numbers] = {ablation("unet", 0, 2): early, ablation("unet", 2, 4): late}
+    found = impact_of_table(table_of({}, {"mse": [1, 1, 1, 1]}, both))
+    parts = [found.only(windows=(window,)) for window in found.windows]
+    change = mean_change(parts[0], parts[1])
+    assert change.low == pytest.approx(0.1) and change.high == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("unet", "unet"),
+        ("skip:down_blocks.0.resnets.1", "skip"),
+        ("up_blocks.1.upsamplers.0", "upsampler"),
+        ("mid_block.attentions.0", "attention"),
+        ("down_blocks.0.resnets.0 + down_blocks.0.resnets.1", "resnet"),
+        ("down_blocks.0.resnets.0 + unet", "several"),
+    ],
 )
+def test_kinds_by_name(name: str, kind: str) -> None:
+    assert kind_of(name) == kind
 
 
-@given(DISTANCES.filter(lambda it: it.min() > 1e-6))
-def test_as_far_as_another_seed_is_one(distances: np.ndarray) -> None:
-    assert damage_of(distances, distances.copy()) == Estimate(mean=1.0, low=1.0, high=1.0)
+def test_what_cannot_be_had_is_said() -> None:
+    whole = table_of({"fidelity_all": [1, 1]}, {"mse": [1, 1]}, {ONE: {"mse": [0.1, 0.2]}})
+    assert metrics_with_impact(whole) == ("mse",)
+    with pytest.raises(NoImpact, match="'beauty' was not measured here; accepted: mse"):
+        impact_of_table(whole, "beauty")
+    with pytest.raises(NoImpact, match="accepted: mse"):
+        impact_of_table(whole, "fidelity_all")
+    batch = conditions(2)
+    own = unit_of("baseline", None, batch)
+    with pytest.raises(NoImpact, match="sweep: has no finished control or ablation yet"):
+        impact_of_table(make_table([row_of(own, {})]), path="sweep")
+    with pytest.raises(NoImpact, match="has no finished control yet"):
+        impact_of_table(make_table([row_of(own, {}), row_of(unit_of("ablation", ONE, batch, own), {"mse": [1, 2]})]))
+    with pytest.raises(NoImpact, match="accepted: none yet"):
+        impact_of_table(table_of({}, {"mse": [1, 1]}, {}))
+    with pytest.raises(NoImpact, match="has no finished ablation yet"):
+        impact_of_table(table_of({}, {"mse": [1, 1]}, {}, {"mse": [0, 0]}))
 
 
-@given(DISTANCES)
-def test_the_same_picture_is_zero(reseeds: np.ndarray) -> None:
-    assert damage_of(np.zeros_like(reseeds), reseeds) == Estimate(mean=0.0, low=0.0, high=0.0)
+def test_a_damaged_graph_in_a_store_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "sweep"
+    store = SweepStore.create(root, SweepHeader())
+    (root / "reports" / "graph.json").write_text('{"components": 3}')
+    with pytest.raises(StoreError, match=r"reports/graph.json: is no component graph"):
+        impact_of(store)
 
 
-@settings(deadline=None)
-@given(PAIRS)
-def test_the_interval_holds_the_mean(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    found = damage_of(*pair)
-    slack = 1e-9 * (1 + found.mean)
-    assert found.low - slack <= found.mean <= found.high + slack
-
-
-@settings(deadline=None)
-@given(PAIRS, st.floats(0.1, 100))
-def test_the_metrics_unit_does_not_matter(pair: tuple[np.ndarray, np.ndarray], scale: float) -> None:
-    first, second = damage_of(*pair), damage_of(pair[0] * scale, pair[1] * scale)
-    for name in ("mean", "low", "high"):
-        assert getattr(second, name) == pytest.approx(getattr(first, name), rel=1e-6, abs=1e-9)
-
-
-@settings(max_examples=15, deadline=None)
-@given(PAIRS)
-def test_against_a_slow_reference(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    distances, reseeds = (it.tolist() for it in pair)
-    rng, n = np.random.default_rng(0), len(distances)
-    ratios = []
-    for row in rng.integers(n, size=(BOOTSTRAP_SAMPLES, n)):
-        ratios.append((sum(distances[i] for i in row) / n) / (sum(reseeds[i] for i in row) / n))
-    ratios.sort()
-
-    def quantile(share: float) -> float:
-        place = share * (len(ratios) - 1)
-        below = ratios[math.floor(place)]
-        return below + (ratios[math.ceil(place)] - below) * (place - math.floor(place))
-
-    tail = (1 - CONFIDENCE) / 2
-    found = damage_of(*pair)
-    assert found.mean == pytest.approx(sum(distances) / sum(reseeds), rel=1e-9, abs=1e-12)
-    assert found.low == pytest.approx(quantile(tail), rel=1e-6, abs=1e-9)
-    assert found.high == pytest.approx(quantile(1 - tail), rel=1e-6, abs=1e-9)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """40 conditions of known mean ratio 0.5, 200 times; a percentile interval is known to be a little too short."""
-    rng, hits = np.random.default_rng(3), 0
-    for trial in range(200):
-        reseeds = rng.gamma(4.0, 1.0, 40)
-        distances = 0.5 * reseeds * rng.gamma(4.0, 0.25, 40)
-        found = damage_of(distances, reseeds, seed=trial)
-        hits += found.low <= 0.5 <= found.high
-    assert 0.88 <= hits / 200 <= 0.99
-
-
-def test_nothing_to_compare_is_not_a_number() -> None:
-    assert math.isnan(damage_of(np.array([]), np.array([])).mean)
-
-
-def impact(null: float = 0.0) -> Impact:
-    estimate = Estimate(mean=null, low=null, high=null)
-    some = [
-        AblationImpact(
-            components=f"block.{i}", action="bypass", window=Window(start=start, stop=start + 2), conditions=3,
-            damage=Estimate(mean=i / 10 + start, low=i / 10, high=i / 10 + 9),
-        )
-        for start in (2, 0)
-        for i in range(6)
-    ]  # fmt: skip
-    return Impact(path="x", metric="mse", null=estimate, reseed=0.2, ablations=tuple(some))
+STEPS = (Window(start=2, stop=4), Window(start=0, stop=2))
+SOME = [(f"block.{i}", window, i / 10 + window.start) for window in STEPS for i in range(6)]
 
 
 def test_windows_in_order_and_the_most_harmful_first() -> None:
-    found = impact()
+    found = impact_with(*SOME)
     assert [str(window) for window in found.windows] == ["0-1", "2-3"]
     assert [a.components for a in found.in_window(found.windows[0])] == [f"block.{i}" for i in (5, 4, 3, 2, 1, 0)]
+    reversed_ = impact_with(*SOME, scale="difference")
+    assert [a.components for a in reversed_.in_window(found.windows[0])] == [f"block.{i}" for i in range(6)]
+
+
+def test_screening_stands_apart_from_elimination() -> None:
+    short = Ablation(components=("unet",), window=Window(start=3, stop=4), action=Action(name="reuse", space="x0"))
+    each: dict[Ablation, Numbers] = {ONE: {"mse": [0.1, 0.1]}, short: {"mse": [0.3, 0.3]}}
+    found = impact_of_table(table_of({}, {"mse": [1, 1]}, each, {"mse": [0, 0]}))
+    assert found.main_windows == (ONE.window,) and len(found.windows) == 2
+    assert found.actions == ("bypass", "reuse (x0)")
+    lines = describe_impact(found).splitlines()
+    assert "steps 0-1: mean damage 0.100" in lines
+    assert (
+        "  reuse (x0) for 1 step: 1 ablations, mean damage 0.300, worst unet in step 3: 0.300 [0.300, 0.300]" in lines
+    )
 
 
 def test_json_has_no_nan() -> None:
-    document = json.loads(json.dumps(impact(math.nan).as_json(), allow_nan=False))
-    assert document["null"] is None
-    assert document["ablations"][0]["window"] == [2, 4]
+    document = json.loads(json.dumps(two_batches().as_json(), allow_nan=False))
+    assert document["null"] is None and document["scale"] == "damage"
+    assert document["ablations"][0]["window"] == [0, 2]
+    assert document["ablations"][1]["values"] == [pytest.approx(0.6), None, None, None]
 
 
 def test_the_text_names_both_ends_of_each_window() -> None:
-    lines = describe_impact(impact()).splitlines()
+    lines = describe_impact(impact_with(*SOME)).splitlines()
     first = lines.index("steps 0-1: mean damage 0.250")
     assert lines[first + 1] == "  matter most" and "block.5" in lines[first + 2]
     least = lines.index("  matter least", first)
     assert "block.0" in lines[least + 1]
+
+
+def test_the_text_of_other_scales() -> None:
+    assert "ablated minus baseline: below 0 is worse" in describe_impact(
+        impact_by("fidelity_all", [1, 1], [1, 0], [1, 0])
+    )
+    assert "psnr against the baseline over 2 conditions: lower is worse" in describe_impact(
+        impact_by("psnr", [], [10, 10], [30, 20])
+    )
+    equal = many([[0.0, 0.0], [0.0, 0.0]])
+    assert "  the same for all 2 ablations" in describe_impact(equal).splitlines()
