@@ -11,16 +11,25 @@ PIP := $(PY) -m pip --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 STORE ?= runs/demo
+BUDGETS ?= 0.003,0.01,0.03
 MINI ?= runs/glide-mini
 
-.PHONY: help demo test test-slow lint train-mini
+.PHONY: help demo dashboard test test-slow lint train-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo and sum it up; run again, it resumes
+demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find its phases, recommend and validate policies
 	$(PY) -m compute sweep configs/demo.yaml --store $(STORE)
 	$(PY) -m compute summary $(STORE) --sheet $(STORE)/reports/sheet.png
+	$(PY) -m compute phases $(STORE)
+	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
+		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) -o $(STORE)/policies
+	$(PY) -m compute validate --keep $(STORE)/policies/*.json
+	@echo "the dashboard shows all of it: make dashboard"
+
+dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
+	$(PY) -m streamlit run dashboard/app.py -- $(if $(wildcard $(STORE)/sweep.json),--store $(STORE))
 
 test: $(DEV_READY) ## all tests but the slow ones
 	$(PY) -m pytest -m "not slow"

@@ -11,8 +11,6 @@ import typer
 
 from store.errors import SkipscopeError
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="POLICY.json", help="A policy that `recommend` wrote.")]
-
 
 def add_commands(app: typer.Typer) -> None:
     """Adds `recommend` and `validate` to the command line."""
@@ -51,7 +49,7 @@ def recommend(
 
 
 def validate(
-    policy: PolicyFile,
+    policies: Annotated[list[Path], typer.Argument(metavar="POLICY.json...", help="Policies that `recommend` wrote.")],
     prompts: Annotated[Path | None, typer.Option(help="A text file, a prompt a line.")] = None,
     seeds: Annotated[
         str | None, typer.Option(help='With --prompts: "0:8" (0 to 7, the default), "3" or "1,5".')
@@ -65,9 +63,12 @@ def validate(
         str | None, typer.Option("--model", help="The model's folder, if not the policy's own name.")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of into the file.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave policies that are validated already as they are.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Run a policy on prompts it never saw, beside full compute and fewer steps; write what was measured into it."""
+    """Run policies on prompts they never saw, beside full compute and fewer steps; write what was measured into them."""
     from compute.policy.policy import SkipPolicy
     from compute.progress import bar
     from compute.recommend.conditions import conditions_for
@@ -77,14 +78,22 @@ def validate(
     from compute.recommend.validate import validate as run
     from store.files import replace_file
 
-    loaded = SkipPolicy.load(policy)
-    there = load_for(loaded, model=model)
-    conditions, said = conditions_for(loaded, there.source, prompts=prompts, seeds=seeds, split=split, count=count)
-    with bar("validate", len(conditions), unit="picture") as progress:
-        found = run(loaded, there, conditions, said=said, batch=batch, bar=progress)
-    path = output or policy
-    found.policy.save(path)
-    replace_file(path.with_suffix(".png"), picture_grid(found.pictures, found.conditions))
-    print(
-        json.dumps(as_json(found.policy), indent=1) if json_ else "\n".join([*summary_lines(found.policy), str(path)])
-    )
+    if output is not None and len(policies) > 1:
+        raise SkipscopeError(f"--output: is one file and {len(policies)} policies are given; leave --output away")
+    loaded = {path: SkipPolicy.load(path) for path in policies}
+    for path, policy in loaded.items():
+        if keep and policy.validation is not None:
+            continue
+        there = load_for(policy, model=model)
+        conditions, said = conditions_for(policy, there.source, prompts=prompts, seeds=seeds, split=split, count=count)
+        with bar(f"validate {policy.name}", len(conditions), unit="picture") as progress:
+            found = run(policy, there, conditions, said=said, batch=batch, bar=progress)
+        target = output or path
+        found.policy.save(target)
+        replace_file(target.with_suffix(".png"), picture_grid(found.pictures, found.conditions))
+        loaded[path] = found.policy
+    if json_:
+        print(json.dumps([as_json(policy) for policy in loaded.values()], indent=1))
+        return
+    for path, policy in loaded.items():
+        print("\n".join([*summary_lines(policy), f"  {output or path}"]))

@@ -39,16 +39,15 @@ def random_schedule(graph: ComponentGraph, steps: int, rng: np.random.Generator)
             if rng.random() < shares[0]:
                 rows[step] = {UNET: Action(name="reuse", space="x0", order=1)}
             else:
-                rows[step] = dict(_row(graph, rng, shares[1:]))
+                rows[step] = dict(_row(graph, rng, float(shares[1]), float(shares[2])))
         try:
             return resolve(graph, Schedule(steps=steps, actions=rows))
         except ScheduleError:  # a reuse of what was dead before: draw again
             continue
 
 
-def _row(graph: ComponentGraph, rng: np.random.Generator, shares: Sequence[float]) -> dict[str, Action]:
+def _row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypassed: float) -> dict[str, Action]:
     row: dict[str, Action] = {}
-    reused, bypassed = shares
     if rng.random() < reused:
         names = [c.name for c in graph.components if c.kind == "upsampler"]
         row[names[rng.integers(len(names))]] = Action(name="reuse")
