@@ -7,6 +7,7 @@ progress and nothing is read twice. Every function may raise SkipscopeError or O
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from dashboard.labels import metric_name
 from dashboard.policies import PolicyFile, graph_of, policy_files
 from dashboard.progress import Progress, progress_of
 from dashboard.trials import Trials, trials_of
+from store.driver import driver_state
 from store.errors import SweepDamaged
 from store.header import SweepHeader
 from store.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
@@ -31,6 +33,7 @@ from store.table import SweepReader, Table, sweep_table
 
 Stamp = tuple[int, ...]
 _KEPT = 4  # of each sort: the store that is shown, with a few of its stamps while it grows
+_SETTLED_SECONDS = 5.0
 _FIRST = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
 
 
@@ -125,9 +128,24 @@ class Sweep:
 def open_sweep(path: Path) -> Sweep:
     """The sweep in a folder as it stands. Raises NotASweep, NewerFormat or SweepDamaged."""
     root = path.absolute()
-    sweep = Sweep(root, stamp_of(root))
+    sweep = Sweep(root, _settled_stamp(root))
     _ = sweep.header
     return sweep
+
+
+def _settled_stamp(root: Path) -> Stamp:
+    """The stamp now; of a running sweep, which changes all the time, the one read last while that is fresh."""
+    stamp, now, known = stamp_of(root), time.monotonic(), _latest().get(str(root))
+    if known and known[1] != stamp and now - known[0] < _SETTLED_SECONDS and driver_state(root).state == "running":
+        return known[1]
+    if known is None or known[1] != stamp:
+        _latest()[str(root)] = (now, stamp)
+    return stamp
+
+
+@st.cache_resource
+def _latest() -> dict[str, tuple[float, Stamp]]:
+    return {}
 
 
 def steps_of(header: SweepHeader) -> int:

@@ -12,6 +12,7 @@ from dashboard import choices, parts
 from dashboard.charts.evidence import distance_curve
 from dashboard.data import Sweep
 from dashboard.labels import condition_label
+from dashboard.measured import metric_rows
 from dashboard.pictures import distance_map, gain_for, heat_pixels, pixels_of, source_of
 from dashboard.shards import Followed, Trajectory, distances, trajectory
 from dashboard.strips import Shot, card, strip
@@ -57,10 +58,14 @@ def _follow(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
             "This sweep kept final pictures only, so there are no states to follow; "
             "its configuration says under keep what is kept."
         )
-        at = choices.slider("step", "Step", list(range(columns)), default=spot.start)
+        at = choices.slider("step", "Step", list(range(columns)), default=min(spot.stop, columns) - 1)
     else:
-        at = choices.slider("step", "Step", list(baseline.steps), default=_near(baseline.steps, spot.start))
-        _large(baseline, ablated, at)
+        at = choices.slider("step", "Step", list(baseline.steps), default=_near(baseline.steps, spot.stop - 1))
+        left, right = st.columns([5, 4], gap="medium")
+        with left:
+            _large(baseline, ablated, at)
+        with right:
+            parts.table(metric_rows(sweep, trial), name="metrics", height=276)
         _strips(baseline, ablated, spot, at)
     _curves(sweep, spot, trial, followed, columns, at)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
@@ -18,9 +20,9 @@ _MAKE = "python -m compute sweep configs/demo.yaml --store runs/demo"
 def page(title: str, lede: str, show: Callable[[Sweep], None]) -> None:
     """Draw a page: `show` is given the sweep, and what it raises for the user becomes a panel."""
     st.title(title, anchor=False)
-    parts.note(lede)
     try:
         path = chosen_store(sys.argv[1:])
+        parts.lede(lede, shown_path(path) if path else "")
         if path is None:
             parts.panel(
                 "No sweep yet", "Nothing was swept here so far. This makes one in a few minutes:", command=_MAKE
@@ -31,3 +33,14 @@ def page(title: str, lede: str, show: Callable[[Sweep], None]) -> None:
         parts.panel("This cannot be shown", str(error), tone="bad")
     except OSError as error:
         parts.panel("The store cannot be read", f"{error.filename or ''}: {error.strerror or error}", tone="bad")
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person writes it: from the folder that the server was started in, where it lies below."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def store_argument(path: Path) -> str:
+    """A store's path for a command line to copy."""
+    return shlex.quote(shown_path(path))

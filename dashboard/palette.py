@@ -39,7 +39,8 @@ class Palette:
     """The colours of a theme, as CSS hex colours.
 
     `ink` for text, `muted` for axis labels, `line` for rules and grids, `paper` the background, `accent` what is
-    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards, `change`
+    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards,
+    `difference` the same for pictures, where zero is the panel behind them, `change`
     from gain over none to harm.
     """
 
@@ -56,6 +57,7 @@ class Palette:
     bad: str
     kinds: Mapping[Kind, str]
     heat: tuple[str, ...] = field(repr=False)
+    difference: tuple[str, ...] = field(repr=False)
     change: tuple[str, ...] = field(repr=False)
 
 
@@ -80,6 +82,7 @@ LIGHT = Palette(
         "unet": "#4A505B",
     },
     heat=_MAGMA[:-1],
+    difference=("#F1F2F5", *_MAGMA[2:-1]),
     change=("#0B4F6C", "#4E8FA8", "#B5D3DC", "#F4F4F4", "#F1C4A8", "#CF7558", "#8C2F39"),
 )
 DARK = Palette(
@@ -103,6 +106,7 @@ DARK = Palette(
         "unet": "#C2C8D2",
     },
     heat=_MAGMA[-2::-1],
+    difference=("#1B2028", *_MAGMA[-3::-1]),
     change=("#8FD3E8", "#4E9DB8", "#2B5B70", "#1C2129", "#6E3A2E", "#C4694C", "#FFB491"),
 )
 

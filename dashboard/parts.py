@@ -12,6 +12,8 @@ import streamlit as st
 from dashboard.csv_text import table_csv
 from dashboard.palette import Figure, Palette, palette_of, themed
 
+_ESTIMATE = re.compile(r"(-?\d[\d.]*%?) (\[-?\d[^\]]*\])")
+_emphasis = r"<b>\1</b> <small>\2</small>"
 Tone = Literal["neutral", "good", "bad", "busy"]
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$^])")
 
@@ -43,6 +45,20 @@ def panel(title: str, text: str, *, tone: Tone = "neutral", command: str | None 
 def note(text: str) -> None:
     """A quiet line of our own words (no HTML, no Markdown)."""
     st.html(f'<p class="sk-note">{escaped(text)}</p>')
+
+
+def lede(text: str, store: str) -> None:
+    """The sentence below a page's title, and at the right which store is shown."""
+    st.html(
+        f'<div class="sk-lede"><p>{escaped(text)}</p>'
+        f'<code title="The store that is shown">{escaped(store)}</code></div>'
+    )
+
+
+def findings(sentences: Sequence[str]) -> None:
+    """Sentences as a list; numbers that have an interval stand out, the interval stands back."""
+    items = "".join(f"<li>{_ESTIMATE.sub(_emphasis, escaped(sentence))}</li>" for sentence in sentences)
+    st.html(f'<ul class="sk-findings">{items}</ul>')
 
 
 def section(title: str, help: str | None = None) -> None:

@@ -44,7 +44,9 @@ def gain_for(maps: Sequence[npt.NDArray[np.float32]]) -> int:
 
 def heat_pixels(distances: npt.NDArray[np.float32], gain: int, palette: Palette) -> Pixels:
     """A distance map times `gain` in the theme's heat colours, (H, W, 3)."""
-    stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in palette.heat], dtype=np.float32)
+    stops = np.array(
+        [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in palette.difference], dtype=np.float32
+    )
     at = np.clip(distances * gain, 0, 1) * (len(stops) - 1)
     channels = [np.interp(at, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
     pixels: Pixels = np.stack(channels, axis=-1).round().astype(np.uint8)

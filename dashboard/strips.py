@@ -37,9 +37,9 @@ def card(shots: Sequence[tuple[Shot, str]], title: str, details: str, *, chosen:
     )
 
 
-def cards(items: Sequence[str]) -> str:
-    """Cards in a grid that fills the width."""
-    return f'<div class="sk-cards">{"".join(items)}</div>'
+def cards(items: Sequence[str], *, small: bool = False) -> str:
+    """Cards in a grid that fills the width; small ones hold one picture."""
+    return f'<div class="sk-cards{" sk-small" if small else ""}">{"".join(items)}</div>'
 
 
 def strip(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 
 from compute.analysis.curves import GroupCurve
-from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.charts.data import Row, inline, layered, limits, step_axis
 from dashboard.labels import KIND_LABELS, number, window_label
 from dashboard.palette import SHAPES, Palette
 
@@ -24,19 +24,17 @@ def group_curves(
     data = inline([row for curve in curves for row in _rows(curve, names[curve.group])])
     colours, shapes = _looks([names[curve.group] for curve in curves], palette)
     order = [names[curve.group] for curve in curves]
-    legend = alt.Legend(title=None, orient="top", direction="horizontal", columns=4, values=order, labelLimit=200)
+    legend = alt.Legend(title=None, orient="top", direction="horizontal", columns=5, values=order, labelLimit=200)
     x = alt.X("at:Q", **step_axis(steps))
-    scale = alt.Scale(domain=order, range=colours)
-    colour = alt.Color("group:N", scale=scale, legend=legend)
+    scale = limits([value for curve in curves for one in curve.damage for value in (one.low, one.high, 0.0)])
+    y_axis = alt.Axis(title=title, tickCount=5)
+    colour = alt.Color("group:N", scale=alt.Scale(domain=order, range=colours), legend=legend)
     shape = alt.Shape("group:N", scale=alt.Scale(domain=order, range=shapes), legend=legend)
-    base = alt.Chart(data)
-    bands = base.mark_area(opacity=0.13).encode(
-        x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=alt.Color("group:N", scale=scale, legend=None)
-    )
-    lines = base.mark_line(strokeWidth=2).encode(x=x, y="mean:Q", color=alt.Color("group:N", scale=scale, legend=None))
-    points = base.mark_point(filled=True, size=62, opacity=1).encode(
-        x=x, y="mean:Q", color=colour, shape=shape, tooltip=_tooltip(title)
-    )
+    base = alt.Chart(data).encode(x=x, color=colour)
+    bands = base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q")
+    y = alt.Y("mean:Q", scale=scale, axis=y_axis)
+    lines = base.mark_line(strokeWidth=2).encode(y=y)
+    points = base.mark_point(filled=True, size=62, opacity=1).encode(y=y, shape=shape, tooltip=_tooltip(title))
     return layered(bands, lines, points, height=_HEIGHT)
 
 

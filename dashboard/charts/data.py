@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -30,6 +31,18 @@ def step_axis(steps: int, *, title: str = STEP_TITLE, grid: bool = False) -> dic
         "scale": alt.Scale(domain=[0, steps], nice=False, zero=False),
         "axis": alt.Axis(title=title, values=step_ticks(steps), grid=grid, format="d", tickSize=4),
     }
+
+
+def limits(values: Sequence[float], *, margin: float = 0.04) -> alt.Scale:
+    """A scale that holds some values. Said outright, because data reach the browser's chart only after its scales."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(finite), max(finite)
+    spare = (high - low or abs(high) or 1.0) * margin
+    return alt.Scale(
+        domain=[low - spare if low not in (0.0, 1.0) else low, high + spare if high not in (0.0, 1.0) else high],
+        nice=False,
+        zero=False,
+    )
 
 
 def layered(*layers: alt.Chart, height: int) -> alt.LayerChart:

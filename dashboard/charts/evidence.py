@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from dashboard.charts.data import STEP_TITLE, Row, inline, layered, step_ticks
+from dashboard.charts.data import STEP_TITLE, Row, inline, layered, limits, step_ticks
 from dashboard.palette import Palette
 from store.records import Window
 
@@ -41,9 +41,8 @@ def distance_curve(
     x = alt.X("at:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=axis)
     y = alt.Y(
         "value:Q",
-        title=title,
-        scale=alt.Scale(zero=False, nice=True),
-        axis=alt.Axis(tickCount=3, minExtent=LABELS, maxExtent=LABELS, titlePadding=4, titleAnchor="middle"),
+        scale=limits([row["value"] for row in rows], margin=0.08),
+        axis=alt.Axis(title=None, tickCount=3, minExtent=LABELS, maxExtent=LABELS),
     )
     shade = (
         alt.Chart(inline([{"from": window.start, "to": window.stop}]))
@@ -57,4 +56,5 @@ def distance_curve(
         .mark_line(color=palette.first, strokeWidth=2, point=alt.OverlayMarkDef(size=34, color=palette.first))
         .encode(x=x, y=y, tooltip=tooltip)
     )
-    return layered(shade, rule, line, height=_HEIGHT)
+    figure = layered(shade, rule, line, height=_HEIGHT)
+    return figure.properties(title=alt.Title(title, offset=6), padding={"left": 0, "right": 0, "top": 4, "bottom": 4})

@@ -10,7 +10,7 @@ from typing import Any, cast
 import altair as alt
 
 from dashboard.cells import Cell
-from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.charts.data import Row, inline, layered, limits, step_axis
 from dashboard.labels import KIND_LABELS, action_label, component_label, number, window_label
 from dashboard.palette import Palette, kind_scale, shape_scale
 from dashboard.shades import Shades
@@ -154,7 +154,7 @@ def _numbers(data: alt.Data, y: alt.Y) -> alt.Chart:
 
 def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float | None) -> alt.LayerChart:
     """The cells given as dots with their intervals, in their order; `one` draws another seed's rule."""
-    rows = [
+    rows: list[Row] = [
         {
             "name": f"{cell.label.full}, {window_label(cell.window)}",
             "kind": cell.label.kind_label,
@@ -171,7 +171,9 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
     y = alt.Y("name:N", sort=names, axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=340))
     colour = alt.Color("kind:N", scale=kind_scale(palette), legend=None)
     base = alt.Chart(inline(rows))
-    x = alt.X("low:Q", title=title, scale=alt.Scale(zero=True), axis=alt.Axis(grid=True, tickCount=6))
+    ends = [float(row[name]) for row in rows for name in ("low", "high")]
+    scale = limits([*ends, 0.0] if one is None else [*ends, 0.0, one])
+    x = alt.X("low:Q", scale=scale, axis=alt.Axis(title=title, grid=True, tickCount=6))
     spans = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=x, x2="high:Q", y=y, color=colour)
     tooltip = [
         alt.Tooltip("name:N", title="Ablation"),
@@ -180,12 +182,16 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
         alt.Tooltip("interval:N", title="95% interval"),
     ]
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(
-        x="mean:Q", y=y, color=colour, shape=alt.Shape("kind:N", scale=shape_scale(), legend=None), tooltip=tooltip
+        x=alt.X("mean:Q", scale=scale),
+        y=y,
+        color=colour,
+        shape=alt.Shape("kind:N", scale=shape_scale(), legend=None),
+        tooltip=tooltip,
     )
     layers = [spans, dots]
     if one is not None:
         rule = alt.Chart(inline([{"at": one, "what": "Another seed"}])).mark_rule(
             strokeDash=[4, 4], color=palette.muted
         )
-        layers.append(rule.encode(x="at:Q", tooltip=alt.Tooltip("what:N", title="Control")))
+        layers.append(rule.encode(x=alt.X("at:Q", scale=scale), tooltip=alt.Tooltip("what:N", title="Control")))
     return layered(*layers, height=22 * len(rows))

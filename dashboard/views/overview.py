@@ -1,17 +1,140 @@
-"""Overview."""
+"""Overview: what was swept, how far it is, and what it shows."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import streamlit as st
+
+from compute.analysis.curves import mean_impact
+from compute.analysis.findings import findings
+from compute.analysis.impact import Impact, NoImpact
+from compute.analysis.phases import Phases
 from dashboard import parts
+from dashboard.charts.overview import mean_by_window
 from dashboard.data import Sweep
 from dashboard.frame import page
+from dashboard.labels import metric_label, scale_label
+from dashboard.pictures import pixels_of, source_of
+from dashboard.shards import finals
+from dashboard.state import state_of
+from dashboard.strips import Shot, card, cards
+from dashboard.swept import facts_of
+from store.errors import SkipscopeError, StoreError
+
+_PICTURES = 12
+_METRIC = "mse"
 
 
 def show(sweep: Sweep) -> None:
-    """The page."""
-    counts = sweep.progress().counts
-    parts.facts([("Units done", f"{counts.done} of {counts.planned}")])
+    """State, findings, pictures, facts, metrics."""
+    state_of(sweep)
+    _findings(sweep)
+    _pictures(sweep)
+    parts.section("What was swept, with what")
+    parts.facts(facts_of(sweep))
+    _metrics(sweep)
+
+
+def _findings(sweep: Sweep) -> None:
+    names = sweep.metrics
+    if not names:
+        return
+    try:
+        impact = sweep.impact(_METRIC if _METRIC in names else names[0])
+    except NoImpact as reason:
+        parts.section("Findings")
+        parts.note(f"Not yet: {reason}.")
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        parts.section(
+            "Findings",
+            help="In brackets the 95% interval over conditions. Damage is the distance to the baseline, divided by the "
+            "distance between two seeds of the same prompt: 0 is the same picture, 1 is as different as another seed.",
+        )
+        *said, caution = findings(impact, _phases(sweep))
+        parts.findings(said)
+        parts.note(caution)
+    with right:
+        parts.section(
+            f"Mean {scale_label(impact).lower()} in each window",
+            help="The mean over all components that were removed in a window of steps, with its 95% interval.",
+        )
+        _by_window(impact, sweep.steps)
+
+
+def _phases(sweep: Sweep) -> Phases | None:
+    try:
+        return sweep.phases()  # type: ignore[no-any-return]
+    except SkipscopeError:
+        return None  # the page of phases says why
+
+
+def _by_window(impact: Impact, steps: int) -> None:
+    main = impact.only(windows=impact.main_windows)
+    inside = [main.only(windows=(window,)) for window in main.windows]
+    figure = mean_by_window(
+        main.windows,
+        [mean_impact(one) for one in inside],
+        [len(one.ablations) for one in inside],
+        steps,
+        scale_label(impact),
+        parts.palette(),
+    )
+    parts.chart(figure, key="mean by window", alt_text="Mean impact of an ablation in each window of steps")
+
+
+def _pictures(sweep: Sweep) -> None:
+    present = sweep.store.present("baseline")
+    done = [unit for unit in sweep.header.plan if unit.role == "baseline" and unit.key in present]
+    shown: list[str] = []
+    hidden = 0
+    for unit in done:
+        for place, condition in enumerate(unit.conditions):
+            if len(shown) == _PICTURES:
+                hidden += 1
+                continue
+            try:
+                picture = source_of(pixels_of(finals(sweep, unit.key)[place]))
+            except (StoreError, OSError) as error:
+                shown.append(card([], condition.prompt, f"Cannot be shown: {error}"))
+                continue
+            shot = Shot(source=picture, alt=condition.prompt)
+            shown.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}"))
+    if shown:
+        parts.section(
+            "Conditions, with everything computed",
+            help="A condition is a prompt, a seed and a guidance scale. Its picture with every component computed is "
+            "the baseline that each of its ablations is compared to.",
+        )
+        st.html(cards(shown, small=True))
+    if hidden:
+        parts.note(f"And {hidden} more conditions.")
+
+
+def _metrics(sweep: Sweep) -> None:
+    table = sweep.table
+    asked = [name for name in sweep.header.config.get("metrics", []) if isinstance(name, str)]
+    names = list(dict.fromkeys([*sweep.metrics, *table.metrics, *asked]))
+    if not names:
+        return
+    parts.section("Metrics", help="Each metric compares a picture with its baseline, or judges it by its prompt.")
+    parts.table([_metric_row(sweep, name) for name in names], name="metrics")
+
+
+def _metric_row(sweep: Sweep, name: str) -> dict[str, Any]:
+    table, info = sweep.table, sweep.table.metrics.get(name)
+    reasons = [reason for reason in table.absent.get(name, ()) if reason != "was not measured"]
+    measured = name in sweep.metrics
+    return {
+        "Metric": metric_label(info) if info else sweep.metric_label(name),
+        "Judges": "" if info is None else "distance to the baseline" if info.paired else "picture by its prompt",
+        "Better": "" if info is None else info.direction,
+        "Measured": "yes" if measured else "no",
+        "Why not": "" if measured else "; ".join(reasons[:1]) or "not measured yet",
+    }
 
 
 if __name__ == "__main__":
-    page("Overview", "", show)
+    page("Overview", "Which parts of the network matter at which step, and what a sweep has found so far.", show)
