@@ -118,7 +118,7 @@ def _row(sort: str, evidence: str, value: Estimate | None, steps: int) -> dict[s
         "Step": None if value is None else value.mean,
         "95% from": None if value is None else value.low,
         "95% to": None if value is None else value.high,
-        "Share of run": None if value is None else value.mean / steps,
+        "Share of run (%)": None if value is None else 100 * value.mean / steps,
     }
 
 
@@ -129,10 +129,8 @@ def spread(steps: Sequence[int], count: int) -> list[int]:
     return sorted({round(at) for at in np.linspace(0, len(steps) - 1, count)})
 
 
-def frames(pictures: npt.NDArray[Any] | None, steps: Sequence[int], count: int = 9) -> list[tuple[int, str]]:
-    """(step, `data:` address) of some pictures of a trajectory, (S, C, H, W) in [-1, 1]; none where none were kept."""
-    if pictures is None:
-        return []
+def frames(pictures: npt.NDArray[np.float32], steps: Sequence[int], count: int = 9) -> list[tuple[int, str]]:
+    """(step, `data:` address) of some pictures of a trajectory, (S, C, H, W) in [-1, 1]."""
     return [(steps[at], source_of(_enlarged(pixels_of(pictures[at])))) for at in spread(steps, count)]
 
 

@@ -54,7 +54,7 @@ def _policy_file(root: Path, name: str) -> PolicyFile:
     try:
         return PolicyFile(stem=stem, data=data, policy=SkipPolicy.loads(data, name))
     except SkipscopeError as error:
-        return PolicyFile(stem=stem, data=data, problem=one_line(error))
+        return PolicyFile(stem=stem, data=data, problem=one_line(error).removeprefix(f"{name}: "))
 
 
 def one_line(error: Exception) -> str:

@@ -14,10 +14,12 @@ from dashboard.pictures import source_of
 from dashboard.policies import PolicyFile, resolved_on
 from dashboard.policy_map import cost_share, map_of, network_order
 from dashboard.quality import RUNS
+from dashboard.strips import Shot, card, cards
 from dashboard.validation import run_rows, sentences, setting
 from store.errors import SkipscopeError
 
 _PICTURES = 12
+_SHORT = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Fewer steps"}
 _IN_PYTHON = """\
 from compute.policy.policy import SkipPolicy
 from compute.unet import applied
@@ -57,7 +59,6 @@ def _take_along(file: PolicyFile) -> None:
         mime="application/json",
         icon=":material/download:",
         on_click="ignore",
-        type="primary",
     )
     name = f"{file.stem}.json"
     python, shell = st.columns(2, gap="large")
@@ -116,14 +117,11 @@ def _pictures(sweep: Sweep, stem: str) -> None:
 
 def _sheet(comparison: Comparison) -> str:
     """The pictures as HTML: a card a condition, in it the runs beside each other."""
-    cards = []
+    drawn = []
     for index, (prompt, seed) in enumerate(comparison.conditions[:_PICTURES]):
-        tiles = "".join(
-            f'<figure class="sk-shot"><img src="{source_of(tiles[index])}" alt="{parts.escaped(RUNS[run])}">'
-            f"<figcaption>{parts.escaped(RUNS[run])}</figcaption></figure>"
+        shots = [
+            (Shot(source=source_of(tiles[index]), alt=f"{RUNS[run]}: {prompt}"), _SHORT[run])
             for run, tiles in comparison.rows.items()
-        )
-        cards.append(
-            f'<div class="sk-card"><div class="sk-tiles">{tiles}</div><p>{parts.escaped(prompt)}, seed {seed}</p></div>'
-        )
-    return f'<div class="sk-cards">{"".join(cards)}</div>'
+        ]
+        drawn.append(card(shots, prompt, f"Seed {seed}"))
+    return cards(drawn)

@@ -67,7 +67,7 @@ class Quality:
         """Its name."""
         if self.sort == "fidelity":
             return f"Prompt fidelity: {evidence_label(self.name).lower()}"
-        return f"Damage by {metric_name(self.name)}" if self.sort == "damage" else "KID"
+        return f"Damage by {metric_words(self.name)}" if self.sort == "damage" else "KID"
 
     @property
     def title(self) -> str:
@@ -81,13 +81,15 @@ class Quality:
         return ".1%" if self.sort == "fidelity" else ".3~g"
 
     def of(self, run: RunQuality) -> Estimate | None:
-        """A run's value, where it was measured."""
+        """A run's value, where there is one."""
         if self.sort == "kid":
             return run.kid
+        if self.sort == "damage" and run.name == "full":
+            return Estimate(mean=0, low=0, high=0)  # the reference itself, by definition
         return (run.fidelity if self.sort == "fidelity" else run.damage).get(self.name)
 
 
-def metric_name(metric: str) -> str:
+def metric_words(metric: str) -> str:
     """A metric in words, within a sentence."""
     return _METRICS.get(metric, metric.replace("_", " "))
 

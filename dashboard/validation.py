@@ -8,7 +8,7 @@ from compute.analysis.estimate import Estimate
 from compute.policy.policy import RunQuality, SkipPolicy, Validation
 from dashboard.phases import evidence_label, in_order
 from dashboard.policies import PolicyFile
-from dashboard.quality import RUNS, Quality, metric_name
+from dashboard.quality import RUNS, Quality, metric_words
 
 
 def sentences(policy: SkipPolicy) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _speed(validation: Validation) -> str:
 
 
 def _damage(run: RunQuality) -> list[str]:
-    told = [f"{value.shown('.3g')} by {metric_name(name)}" for name, value in sorted(run.damage.items())]
+    told = [f"{value.shown('.3g')} by {metric_words(name)}" for name, value in sorted(run.damage.items())]
     if not told:
         return ["Damage was not measured."]
     return [f"Damage (0 is the same picture, 1 as different as another seed): {', '.join(told)}."]
@@ -130,14 +130,12 @@ def _row(name: str, runs: tuple[RunQuality, ...], shown: Any) -> dict[str, Any]:
 
 
 def _shown(quality: Quality, run: RunQuality) -> str:
+    if quality.sort == "damage" and run.name == "full":
+        return "0: the reference"
     value = quality.of(run)
-    if value is not None:
-        return value.shown(".1%" if quality.sort == "fidelity" else ".3g")
-    return (
-        {"full": "the reference", "fewer_steps": "other noise: none"}.get(run.name, "–")
-        if quality.sort == "damage"
-        else "–"
-    )
+    if value is None:
+        return "none: other noise" if quality.sort == "damage" and run.name == "fewer_steps" else "–"
+    return value.shown(".1%" if quality.sort == "fidelity" else ".3g")
 
 
 def policy_rows(files: tuple[PolicyFile, ...], metric: str | None) -> list[dict[str, Any]]:
@@ -156,7 +154,7 @@ def policy_rows(files: tuple[PolicyFile, ...], metric: str | None) -> list[dict[
                 "Speedup from": run.speedup.low,
                 "Speedup to": run.speedup.high,
                 "Seconds per picture": run.seconds_per_picture,
-                **({f"Damage by {metric_name(metric)}": damage.mean if damage else None} if metric else {}),
+                **({f"Damage by {metric_words(metric)}": damage.mean if damage else None} if metric else {}),
                 **({"Damage from": damage.low if damage else None} if metric else {}),
                 **({"Damage to": damage.high if damage else None} if metric else {}),
                 "Whole prompt right": fidelity.mean if (fidelity := run.fidelity.get("all")) else None,

@@ -41,14 +41,17 @@ def frontier_chart(
         scale=alt.Scale(zero=False, padding=24, nice=False),
         axis=alt.Axis(format=quality.form, tickCount=6, domain=False, ticks=False),
     )
-    names = list(RUNS.values())
+    kinds = {
+        RUNS["full"]: (palette.muted, "square"),
+        RUNS["policy"]: (palette.first, "circle"),
+        RUNS["fewer_steps"]: (palette.second, "triangle-up"),
+    }
+    names = [name for name in kinds if any(row["run"] == name for row in rows)]
     legend = alt.Legend(orient="top", title=None, offset=6, symbolOpacity=1)
-    colours = [palette.muted, palette.first, palette.second]
+    colours, shapes = ([kinds[name][place] for name in names] for place in (0, 1))
     colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=colours), legend=legend, sort=names)
-    shape = alt.Shape(
-        "run:N", scale=alt.Scale(domain=names, range=["square", "circle", "triangle-up"]), legend=legend, sort=names
-    )
-    strength = alt.condition("datum.chosen", alt.value(1.0), alt.value(0.5))
+    shape = alt.Shape("run:N", scale=alt.Scale(domain=names, range=shapes), legend=legend, sort=names)
+    strength = alt.condition("datum.strong", alt.value(1.0), alt.value(0.5))
     spans = alt.Chart(data).mark_rule(strokeWidth=1.5)
     upright = spans.encode(x=x, y=_same(y, "low"), y2="high:Q", color=colour, opacity=strength)
     layers = [upright]
@@ -69,12 +72,14 @@ def frontier_chart(
         )
         .add_params(pick)
     )
-    names_of = [_names(rows, run, place, x, y, palette) for run, place in (("policy", -10), ("fewer_steps", 12))]
-    return layered(*layers, _ring(rows, x, y, palette), points, *names_of, height=380)
+    marked = [*_ring(rows, x, y, palette), points]
+    for run, shift in (("policy", -10), ("fewer_steps", 12)):
+        marked += _names(rows, run, shift, x, y, palette)
+    return layered(*layers, *marked, height=380)
 
 
 def frontier_rows(files: Sequence[PolicyFile], time: Time, quality: Quality, chosen: str) -> list[Row]:
-    """A row for each run of each validated policy that was measured by the chosen time and quality."""
+    """A row for each run of each validated policy that has the quality; those of `chosen` (a stem, or "") come last."""
     rows: list[Row] = []
     for file in files:
         if file.policy is None or file.policy.validation is None:
@@ -99,23 +104,29 @@ def frontier_rows(files: Sequence[PolicyFile], time: Time, quality: Quality, cho
                     "low": value.low,
                     "high": value.high,
                     "chosen": file.stem == chosen,
+                    "strong": chosen in ("", file.stem),
                 }
             )
     return sorted(rows, key=lambda row: row["chosen"])
 
 
-def _names(rows: Sequence[Row], run: str, shift: int, x: alt.X, y: alt.Y, palette: Palette) -> alt.Chart:
+def _names(rows: Sequence[Row], run: str, shift: int, x: alt.X, y: alt.Y, palette: Palette) -> list[alt.Chart]:
     """The labels of a run's points, above or below them."""
     shown = [row for row in rows if row["run"] == RUNS[run] and row["label"]]
+    if not shown:
+        return []
     mark = alt.Chart(inline(shown)).mark_text(align="left", dx=10, dy=shift, fontSize=12, color=palette.ink)
-    return mark.encode(x=x, y=y, text="label:N", opacity=alt.condition("datum.chosen", alt.value(1.0), alt.value(0.75)))
+    strength = alt.condition("datum.strong", alt.value(1.0), alt.value(0.75))
+    return [mark.encode(x=x, y=y, text="label:N", opacity=strength)]
 
 
-def _ring(rows: Sequence[Row], x: alt.X, y: alt.Y, palette: Palette) -> alt.Chart:
+def _ring(rows: Sequence[Row], x: alt.X, y: alt.Y, palette: Palette) -> list[alt.Chart]:
     """A ring around the chosen policy."""
     chosen = [row for row in rows if row["chosen"] and row["run"] == RUNS["policy"]]
+    if not chosen:
+        return []
     mark = alt.Chart(inline(chosen)).mark_point(shape="circle", size=460, strokeWidth=2, filled=False, opacity=1)
-    return mark.encode(x=x, y=y, stroke=alt.value(palette.accent))
+    return [mark.encode(x=x, y=y, stroke=alt.value(palette.accent))]
 
 
 def _frontier_tips(time: Time, quality: Quality) -> list[alt.Tooltip]:

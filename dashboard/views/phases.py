@@ -9,7 +9,9 @@ from dashboard import choices, parts
 from dashboard.charts import phases as charts
 from dashboard.data import Sweep
 from dashboard.frame import page
+from dashboard.labels import condition_label
 from dashboard.phases import boundary_rows, evidence_label, frames, in_order, sentences
+from dashboard.shards import trajectory
 from store.errors import SkipscopeError
 from store.records import Condition
 
@@ -42,7 +44,7 @@ def show(sweep: Sweep) -> None:
     _strip(sweep, phases, key, index)
     parts.section("Boundaries by evidence")
     numbers = {name: st.column_config.NumberColumn(format="%.1f") for name in ("Step", "95% from", "95% to")}
-    share = {"Share of run": st.column_config.NumberColumn(format="percent")}
+    share = {"Share of run (%)": st.column_config.NumberColumn(format="%.0f")}
     parts.table(boundary_rows(phases), name="boundaries", columns=numbers | share)
 
 
@@ -63,25 +65,21 @@ def _choices(sweep: Sweep, phases: Phases) -> tuple[SwitchCurve | None, tuple[st
             curve = next(curve for curve in phases.causal if curve.evidence == evidence)
     with right:
         places = _places(sweep)
-        place = choices.select(
-            "condition", "Trajectory shown", range(len(places)), show=lambda at: _condition_label(places[at][2])
+        conditions = list(places)
+        number = choices.select(
+            "condition", "Trajectory shown", range(len(conditions)), show=lambda at: condition_label(conditions[at])
         )
-    key, index, _ = places[place]
-    return curve, (key, index)
+    return curve, places[conditions[number]]
 
 
-def _places(sweep: Sweep) -> list[tuple[str, int, Condition]]:
-    """Every condition with its baseline's key and its place in the batch."""
-    return [
-        (unit.key, index, condition)
-        for unit in sweep.header.plan
-        if unit.role == "baseline"
-        for index, condition in enumerate(unit.conditions)
-    ]
-
-
-def _condition_label(condition: Condition) -> str:
-    return f"{condition.prompt}, seed {condition.seed}"
+def _places(sweep: Sweep) -> dict[Condition, tuple[str, int]]:
+    """For every condition its baseline's key and its place in the batch."""
+    found: dict[Condition, tuple[str, int]] = {}
+    for unit in sweep.header.plan:
+        if unit.role == "baseline":
+            for index, condition in enumerate(unit.conditions):
+                found.setdefault(condition, (unit.key, index))
+    return found
 
 
 def _causal(phases: Phases, curve: SwitchCurve | None) -> None:
@@ -98,12 +96,11 @@ def _causal(phases: Phases, curve: SwitchCurve | None) -> None:
 
 def _strip(sweep: Sweep, phases: Phases, key: str, index: int) -> None:
     try:
-        with sweep.store.read(key) as reader:
-            sample = reader.sample(index)
-    except SkipscopeError as error:
+        kept = trajectory(sweep, key, index, "pred_x0")
+    except (SkipscopeError, OSError) as error:
         parts.panel("This trajectory cannot be read", str(error), tone="bad")
         return
-    shown = frames(sample.pred_x0, sample.pred_x0_steps)
+    shown = frames(kept.states, kept.steps)
     if not shown:
         parts.panel("No film strip", "This sweep kept final pictures only; keep pred_x0 to see a trajectory.")
         return

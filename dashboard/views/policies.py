@@ -11,7 +11,7 @@ from dashboard.charts.policies import PICKED, frontier_chart
 from dashboard.data import Sweep
 from dashboard.frame import page
 from dashboard.policies import DEFAULT_BUDGET, FILE_LIMIT, Choice, PolicyFile, budgets, damage_by, within
-from dashboard.quality import TIMES, Quality, Time, damage_metrics, metric_name, qualities
+from dashboard.quality import TIMES, Quality, Time, damage_metrics, metric_words, qualities
 from dashboard.validation import policy_rows
 
 _RECOMMENDED = ""
@@ -20,9 +20,9 @@ _DAMAGE_HELP = (
     "the same prompt: 0 is the same picture, 1 is as different as another seed."
 )
 _NO_DAMAGE = (
-    "Full compute is the reference of damage, so it is not in this chart; nor is full compute with fewer steps: it "
-    "follows other noise and makes other pictures, so there is nothing to compare it with. Choose prompt fidelity or "
-    "KID to see all three."
+    "Full compute is the reference of damage, 0 by definition. Full compute with fewer steps is not in this chart: it "
+    "follows other noise and makes other pictures, so there is nothing to compare it with, picture by picture. Choose "
+    "prompt fidelity or KID to see all three."
 )
 
 
@@ -87,7 +87,7 @@ def _budget(files: tuple[PolicyFile, ...], metric: str | None) -> tuple[Choice, 
     options = budgets(files, metric, st.query_params.get("budget"))
     budget = choices.slider(
         "budget",
-        f"Budget: the greatest mean damage by {metric_name(metric)}",
+        f"Budget: the greatest mean damage by {metric_words(metric)}",
         options,
         token=lambda value: f"{value:g}",
         show=lambda value: f"{value:g}",
@@ -121,7 +121,7 @@ def _nothing_within(choice: Choice, metric: str, budget: float) -> None:
     assert least is not None and damage is not None, "a budget is asked for only where damage was measured"
     parts.panel(
         "No policy is within this budget",
-        f"The budget is {budget:g} by {metric_name(metric)}. The least damage of a validated policy is {damage:.3g}: "
+        f"The budget is {budget:g} by {metric_words(metric)}. The least damage of a validated policy is {damage:.3g}: "
         f"{_name(least)}. Raise the budget, or search for a gentler policy.",
     )
 
@@ -129,7 +129,7 @@ def _nothing_within(choice: Choice, metric: str, budget: float) -> None:
 def _why(chosen: PolicyFile, choice: Choice, metric: str | None, budget: float) -> str:
     if chosen is not choice.fastest or metric is None:
         return "Not what the budget recommends; it is shown because it was chosen."
-    text = f"The fastest validated policy whose mean damage by {metric_name(metric)} is at most {budget:g}."
+    text = f"The fastest validated policy whose mean damage by {metric_words(metric)} is at most {budget:g}."
     assert chosen.policy is not None and chosen.policy.validation is not None
     if chosen.policy.validation.policy.damage[metric].high > budget:
         text += " Its interval reaches beyond the budget."
