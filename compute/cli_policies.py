@@ -68,7 +68,7 @@ def validate(
     ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Run policies on prompts they never saw, beside full compute and fewer steps, and write into them what came out."""
+    """Run policies on prompts they never saw, beside full compute and fewer steps, and write in what came out."""
     from compute.policy.policy import SkipPolicy
     from compute.progress import bar
     from compute.recommend.conditions import conditions_for
