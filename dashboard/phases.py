@@ -54,12 +54,9 @@ def sentences(phases: Phases) -> tuple[str, ...]:
 
 
 def _causal(phases: Phases) -> str:
-    by = evidence_label(phases.evidence).lower()
     if phases.boundary is None:
-        return (
-            f"No boundary between the phases is found by the {by}: over all the steps that were tried, the same prompt "
-            "of the two wins."
-        )
+        return "No boundary between the phases is found: at all the steps that were tried, the same prompt wins."
+    by = evidence_label(phases.evidence).lower()
     share = phases.boundary.mean / phases.steps
     return (
         f"Composition ends at step {phases.boundary.shown('.1f')}, after {share:.0%} of the {phases.steps} steps: "

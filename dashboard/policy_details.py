@@ -7,7 +7,7 @@ import streamlit as st
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.policy import SkipPolicy
 from dashboard import parts
-from dashboard.charts.policies import policy_map
+from dashboard.charts.policy_map import policy_map
 from dashboard.comparison import Comparison
 from dashboard.data import Sweep
 from dashboard.pictures import source_of

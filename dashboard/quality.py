@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compute.analysis.estimate import Estimate
-from compute.policy.policy import RunQuality
+from compute.policy.quality import RunQuality
 from dashboard.phases import evidence_label, in_order
 from dashboard.policies import PolicyFile
 

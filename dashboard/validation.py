@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compute.analysis.estimate import Estimate
-from compute.policy.policy import RunQuality, SkipPolicy, Validation
+from compute.policy.policy import SkipPolicy
+from compute.policy.quality import RunQuality, Validation
 from dashboard.phases import evidence_label, in_order
 from dashboard.policies import PolicyFile
 from dashboard.quality import RUNS, Quality, metric_words
