@@ -202,12 +202,13 @@ SwitchSteps = Annotated[
 class Kept(Record):
     """Which states a run keeps: `all`, `final` (none but the picture), or every k-th step; and how precisely.
 
-    Baselines always keep all states exactly, because ablated runs start from them.
+    Baselines always keep all states exactly, because ablated runs start from them. `8-bit` rounds pictures (`pred_x0`
+    and the final one) to steps of 1/128, about as a PNG does, and stores `x_t` as float16.
     """
 
     x_t: States = "all"
     pred_x0: States = "all"
-    precision: Literal["float32", "float16"] = "float16"
+    precision: Literal["float32", "float16", "8-bit"] = "float16"
 
 
 class SweepConfig(Record):

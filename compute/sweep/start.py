@@ -185,7 +185,7 @@ def _kept_bytes(config: SweepConfig, unit: Unit, states: int, picture: int) -> i
     pictures = len(unit.conditions) * picture
     if unit.role == "baseline":
         return (2 * states + 2) * 4 * pictures
-    width = 4 if config.keep.precision == "float32" else 2
+    width = 4 if config.keep.precision == "float32" else 2  # 8-bit pictures are stored as float16, too
     every = [which for which in (config.keep.x_t, config.keep.pred_x0) if which != "final"]
     kept = sum(states if which == "all" else -(-states // int(which)) for which in every)
     return (kept * width + 4) * pictures
