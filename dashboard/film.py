@@ -49,6 +49,7 @@ def step_by_step(sweep: Sweep, spot: Spot) -> None:
     _follow(sweep, spot, trial, followed)
 
 
+@st.fragment
 def _follow(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
     baseline = trajectory(sweep, trial.baseline, trial.index, followed)
     ablated = trajectory(sweep, trial.key, trial.index, followed)

@@ -124,7 +124,7 @@ def scale_label(impact: Impact) -> str:
     if impact.scale == "damage":
         return "Damage"
     name = metric_name(impact.metric, impact.label)
-    return f"Change of {name[0].lower()}{name[1:]}" if impact.scale == "difference" else name
+    return f"Change of {in_sentence(name)}" if impact.scale == "difference" else name
 
 
 def number(value: float | None) -> str:
@@ -134,6 +134,11 @@ def number(value: float | None) -> str:
     if 0 < abs(value) < 0.0005:
         return "<0.001" if value > 0 else ">−0.001"
     return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
+
+
+def in_sentence(name: str) -> str:
+    """A name within a sentence: small at its beginning, unless that is an abbreviation."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 def metric_label(info: MetricInfo) -> str:

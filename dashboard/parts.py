@@ -12,8 +12,9 @@ import streamlit as st
 from dashboard.csv_text import table_csv
 from dashboard.palette import Figure, Palette, palette_of, themed
 
+_RANGE = re.compile(r"(?<=[ (])(\d+)-(\d+)(?=[ ,.:;)])")  # "steps 0-4", which may not break
 _ESTIMATE = re.compile(r"(-?\d[\d.]*%?) (\[-?\d[^\]]*\])")
-_emphasis = r"<b>\1</b> <small>\2</small>"
+_EMPHASIS = r"<b>\1</b> <small>\2</small>"
 Tone = Literal["neutral", "good", "bad", "busy"]
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$^])")
 
@@ -57,7 +58,8 @@ def lede(text: str, store: str) -> None:
 
 def findings(sentences: Sequence[str]) -> None:
     """Sentences as a list; numbers that have an interval stand out, the interval stands back."""
-    items = "".join(f"<li>{_ESTIMATE.sub(_emphasis, escaped(sentence))}</li>" for sentence in sentences)
+    spans = (_RANGE.sub("\\1\u2013\u2060\\2", escaped(sentence)) for sentence in sentences)
+    items = "".join(f"<li>{_ESTIMATE.sub(_EMPHASIS, sentence)}</li>" for sentence in spans)
     st.html(f'<ul class="sk-findings">{items}</ul>')
 
 
@@ -83,8 +85,15 @@ def chart(figure: Figure, *, key: str | None = None, select: bool = False, alt_t
 def table(
     rows: list[dict[str, Any]], *, name: str, columns: dict[str, Any] | None = None, height: int | None = None
 ) -> None:
-    """A table of rows (keys are the headings), and its CSV to download as `name`.csv."""
-    st.dataframe(rows, hide_index=True, column_config=columns, height=height or "auto")
+    """A table of rows (keys are the headings), and its CSV with all digits to download as `name`.csv.
+
+    Numbers have four digits after the point, unless `columns` says otherwise of one.
+    """
+    numbers = {column for row in rows for column, value in row.items() if isinstance(value, float)}
+    shown: dict[str, Any] = {column: st.column_config.NumberColumn(format="%.4f") for column in numbers} | (
+        columns or {}
+    )
+    st.dataframe(rows, hide_index=True, column_config=shown, height=height or "auto")
     st.download_button(
         "Download CSV",
         table_csv(rows),

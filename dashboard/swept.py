@@ -82,12 +82,10 @@ def _kinds(names: Iterable[str]) -> str:
 
 
 def _windows(ablations: Iterable[Ablation]) -> str:
-    lengths = Counter(
-        stop - start for start, stop in {(a.window.start, a.window.stop) for a in ablations if a.components}
-    )
-    return ", ".join(
-        f"{count} of {_several(length, 'step')}" for length, count in sorted(lengths.items(), reverse=True)
-    )
+    windows = {(a.window.start, a.window.stop) for a in ablations if a.components}
+    lengths = sorted(Counter(stop - start for start, stop in windows).items(), reverse=True)
+    said = [f"{count} of {_several(length, 'step')}" for length, count in lengths]
+    return f"{_several(len(windows), 'window')}: {', '.join(said)}"
 
 
 def _kept(keep: dict[str, Any]) -> str:

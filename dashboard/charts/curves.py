@@ -24,8 +24,10 @@ def group_curves(
     data = inline([row for curve in curves for row in _rows(curve, names[curve.group])])
     colours, shapes = _looks([names[curve.group] for curve in curves], palette)
     order = [names[curve.group] for curve in curves]
-    legend = alt.Legend(title=None, orient="top", direction="horizontal", columns=5, values=order, labelLimit=200)
-    x = alt.X("at:Q", **step_axis(steps))
+    legend = alt.Legend(
+        title=None, orient="top", direction="horizontal", columns=3, values=order, labelLimit=200, symbolOpacity=1
+    )
+    x = alt.X("at:Q", **step_axis(steps, labels=14))
     scale = limits([value for curve in curves for one in curve.damage for value in (one.low, one.high, 0.0)])
     y_axis = alt.Axis(title=title, tickCount=5)
     colour = alt.Color("group:N", scale=alt.Scale(domain=order, range=colours), legend=legend)
@@ -67,7 +69,7 @@ def _tooltip(title: str) -> list[alt.Tooltip]:
 
 def _looks(names: Sequence[str], palette: Palette) -> tuple[list[str], list[str]]:
     kinds = {label: kind for kind, label in KIND_LABELS.items()}
-    ramp = palette.heat[2:-1:2]
+    ramp = palette.heat[3:-1]
     colours, shapes = [], []
     for place, name in enumerate(names):
         kind = kinds.get(name)

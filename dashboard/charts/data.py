@@ -25,11 +25,11 @@ def step_ticks(steps: int, labels: int = _LABELS) -> list[int]:
     return list(range(0, steps + 1, every))
 
 
-def step_axis(steps: int, *, title: str = STEP_TITLE, grid: bool = False) -> dict[str, Any]:
+def step_axis(steps: int, *, labels: int = _LABELS) -> dict[str, Any]:
     """Scale and axis over steps, as keywords of an x channel: step s takes up [s, s + 1)."""
     return {
         "scale": alt.Scale(domain=[0, steps], nice=False, zero=False),
-        "axis": alt.Axis(title=title, values=step_ticks(steps), grid=grid, format="d", tickSize=4),
+        "axis": alt.Axis(title=STEP_TITLE, values=step_ticks(steps, labels), grid=False, format="d", tickSize=4),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import altair as alt
 
 from dashboard.cells import Cell
-from dashboard.charts.data import Row, inline, layered, limits, step_axis
+from dashboard.charts.data import Row, inline, layered, step_axis
 from dashboard.labels import KIND_LABELS, action_label, component_label, number, window_label
 from dashboard.palette import Palette, kind_scale, shape_scale
 from dashboard.shades import Shades
@@ -58,7 +58,13 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
                 "mean:Q",
                 scale=shades.vega,
                 legend=alt.Legend(
-                    title=title, orient="top", direction="horizontal", gradientLength=220, titleLimit=400, tickCount=5
+                    title=title,
+                    orient="top",
+                    direction="horizontal",
+                    gradientLength=220,
+                    titleLimit=400,
+                    tickCount=5,
+                    offset=14,
                 ),
             ),
             tooltip=_tooltip(title),
@@ -129,7 +135,9 @@ def _kind_marks(order: Sequence[str], y: alt.Y, palette: Palette) -> alt.Chart:
     found = [component_label(name) for name in order]
     rows = [{"path": label.path, "kind": label.kind_label} for label in found]
     present = [text for text in KIND_LABELS.values() if any(row["kind"] == text for row in rows)]
-    legend = alt.Legend(title="Kind", orient="top", direction="horizontal", values=present, columns=6)
+    legend = alt.Legend(  # beside the legend of colours, whose place it would otherwise touch
+        title="Kind", orient="none", legendX=300, legendY=-58, direction="horizontal", values=present, columns=6
+    )
     return (
         alt.Chart(inline(rows))
         .mark_point(filled=True, size=52, opacity=1)
@@ -150,48 +158,3 @@ def _numbers(data: alt.Data, y: alt.Y) -> alt.Chart:
         .mark_text(fontSize=11, cursor="pointer")
         .encode(x="middle:Q", y=y, text="text:N", color=alt.Color("number:N", scale=None), tooltip=alt.value(None))
     )
-
-
-def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float | None) -> alt.LayerChart:
-    """The cells given as dots with their intervals, in their order; `one` draws another seed's rule."""
-    rows: list[Row] = [
-        {
-            "name": f"{cell.label.full}, {window_label(cell.window)}",
-            "kind": cell.label.kind_label,
-            "mean": cell.mean,
-            "low": cell.mean if cell.low is None else cell.low,
-            "high": cell.mean if cell.high is None else cell.high,
-            "text": number(cell.mean),
-            "interval": interval(cell),
-            "what": action_label(cell.action),
-        }
-        for cell in cells
-    ]
-    names = [str(row["name"]) for row in rows]
-    y = alt.Y("name:N", sort=names, axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=340))
-    colour = alt.Color("kind:N", scale=kind_scale(palette), legend=None)
-    base = alt.Chart(inline(rows))
-    ends = [float(row[name]) for row in rows for name in ("low", "high")]
-    scale = limits([*ends, 0.0] if one is None else [*ends, 0.0, one])
-    x = alt.X("low:Q", scale=scale, axis=alt.Axis(title=title, grid=True, tickCount=6))
-    spans = base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=x, x2="high:Q", y=y, color=colour)
-    tooltip = [
-        alt.Tooltip("name:N", title="Ablation"),
-        alt.Tooltip("what:N", title="Action"),
-        alt.Tooltip("text:N", title=title),
-        alt.Tooltip("interval:N", title="95% interval"),
-    ]
-    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
-        x=alt.X("mean:Q", scale=scale),
-        y=y,
-        color=colour,
-        shape=alt.Shape("kind:N", scale=shape_scale(), legend=None),
-        tooltip=tooltip,
-    )
-    layers = [spans, dots]
-    if one is not None:
-        rule = alt.Chart(inline([{"at": one, "what": "Another seed"}])).mark_rule(
-            strokeDash=[4, 4], color=palette.muted
-        )
-        layers.append(rule.encode(x=alt.X("at:Q", scale=scale), tooltip=alt.Tooltip("what:N", title="Control")))
-    return layered(*layers, height=22 * len(rows))

@@ -45,7 +45,7 @@ def mean_by_window(
         alt.Tooltip("count:Q", title="Ablations"),
     ]
     base = alt.Chart(inline(rows))
-    x = alt.X("start:Q", **step_axis(steps))
+    x = alt.X("start:Q", **step_axis(steps, labels=14))
     y_axis = alt.Axis(title=title, grid=True, tickCount=5)
     scale = limits([value for row in rows for value in (row["low"], row["high"], 0.0)])
     bands = base.mark_rect(color=palette.accent, opacity=0.16, cornerRadius=2).encode(

@@ -13,7 +13,7 @@ from dashboard.cells import cells_of, in_network_order, values_of
 from dashboard.data import Sweep
 from dashboard.film import step_by_step
 from dashboard.frame import page
-from dashboard.labels import action_label, component_label, metric_name, number, scale_label, window_label
+from dashboard.labels import action_label, component_label, in_sentence, metric_name, number, scale_label, window_label
 from dashboard.pictures import distance_map, gain_for, heat_pixels, pixels_of, source_of
 from dashboard.shards import finals
 from dashboard.strips import Shot, card, cards
@@ -84,7 +84,7 @@ def _what(impact: Impact | None, spot: Spot, conditions: int) -> None:
     if impact and cell:
         said = (
             f"{scale_label(impact)} {number(cell.mean)} (95% interval {number(cell.low)} to {number(cell.high)}) by "
-            f"{metric_name(impact.metric, impact.label)} over {cell.conditions} conditions, "
+            f"{in_sentence(metric_name(impact.metric, impact.label))} over {cell.conditions} conditions, "
             f"number {cell.rank} of {len(impact.ablations)} ablations from the most harmful."
         )
     st.html(
@@ -130,7 +130,7 @@ def _card(sweep: Sweep, trial: Trial, pair: Any, gain: int, name: str, values: M
     condition = sweep.trials.conditions[trial.condition]
     details = f"Seed {condition.seed}, guidance {condition.guidance:g}"
     if condition in values:
-        details += f" · {name[0].lower()}{name[1:]} {number(values[condition])}"
+        details += f" · {in_sentence(name)} {number(values[condition])}"
     if isinstance(pair, str):
         return card([], condition.prompt, f"{details}. Cannot be shown: {pair}")
     baseline, ablated = pair

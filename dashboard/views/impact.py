@@ -12,10 +12,11 @@ from compute.analysis.sentences import caution
 from dashboard import choices, parts
 from dashboard.cells import Cell, action_choices, actions_in, cells_of, choice_label, in_network_order, lengths
 from dashboard.charts.curves import group_curves
-from dashboard.charts.impact import PICKED, heat_map, ranking
+from dashboard.charts.impact import PICKED, heat_map
+from dashboard.charts.ranking import ranking
 from dashboard.data import Sweep
 from dashboard.frame import page
-from dashboard.labels import condition_label, kind_name, metric_name, number, scale_label, window_label
+from dashboard.labels import condition_label, in_sentence, kind_name, metric_name, number, scale_label, window_label
 from dashboard.pages import go
 from dashboard.shades import Shades
 from store.errors import SkipscopeError
@@ -97,17 +98,15 @@ def _condition_text(condition: Condition | None, count: int) -> str:
 
 
 def _controls(impact: Impact, condition: Condition | None) -> None:
-    name = metric_name(impact.metric, impact.label)
-    null = "not run yet" if impact.null is None else number(impact.null.mean)
-    place = None if condition is None else impact.conditions.index(condition)
-    seed = impact.reseed if place is None else impact.reseeds[place]
-    said = f"1, which is {number(seed)} in {name}" if impact.scale == "damage" else number(seed)
+    name = in_sentence(metric_name(impact.metric, impact.label))
+    null = "not run yet" if impact.null is None else f"{scale_label(impact)} {number(impact.null.mean)}"
+    seed = number(impact.reseed if condition is None else impact.reseeds[impact.conditions.index(condition)])
     parts.facts(
         [
-            ("Control: nothing removed", f"{scale_label(impact)} {null}"),
-            ("Control: another seed", f"{scale_label(impact)} {said}" if impact.scale == "damage" else said),
-            ("More is", "worse" if impact.higher_is_worse else "better"),
-            ("Conditions", str(len(impact.conditions) if condition is None else 1)),
+            ("Control: nothing removed", null),
+            ("Control: another seed", f"Damage 1 = {name} {seed}" if impact.scale == "damage" else seed),
+            ("A higher number is", "worse" if impact.higher_is_worse else "better"),
+            ("Ablations, conditions", f"{len(impact.ablations)}, {len(impact.conditions) if condition is None else 1}"),
         ]
     )
 

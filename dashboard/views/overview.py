@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from compute.analysis.curves import mean_impact
+from compute.analysis.curves import by_kind, mean_impact
 from compute.analysis.findings import findings
 from compute.analysis.impact import Impact, NoImpact
 from compute.analysis.phases import Phases
 from dashboard import parts
+from dashboard.charts.curves import group_curves
 from dashboard.charts.overview import mean_by_window
 from dashboard.data import Sweep
 from dashboard.frame import page
-from dashboard.labels import metric_label, scale_label
+from dashboard.labels import kind_name, metric_label, scale_label
 from dashboard.pictures import pixels_of, source_of
 from dashboard.shards import finals
 from dashboard.state import state_of
@@ -62,6 +64,7 @@ def _findings(sweep: Sweep) -> None:
             help="The mean over all components that were removed in a window of steps, with its 95% interval.",
         )
         _by_window(impact, sweep.steps)
+        _by_kind(impact, sweep.steps)
 
 
 def _phases(sweep: Sweep) -> Phases | None:
@@ -83,6 +86,14 @@ def _by_window(impact: Impact, steps: int) -> None:
         parts.palette(),
     )
     parts.chart(figure, key="mean by window", alt_text="Mean impact of an ablation in each window of steps")
+
+
+def _by_kind(impact: Impact, steps: int) -> None:
+    main = impact.only(windows=impact.main_windows)
+    if len(main.windows) > 1:
+        parts.section("By kind of component", help="The same for each kind; the page Impact has every component.")
+        names = {curve.group: kind_name(curve.group) for curve in by_kind(main)}
+        parts.chart(group_curves(by_kind(main), names, steps, scale_label(impact), parts.palette()), key="kinds")
 
 
 def _pictures(sweep: Sweep) -> None:
@@ -120,13 +131,14 @@ def _metrics(sweep: Sweep) -> None:
     if not names:
         return
     parts.section("Metrics", help="Each metric compares a picture with its baseline, or judges it by its prompt.")
-    parts.table([_metric_row(sweep, name) for name in names], name="metrics")
+    rows = sorted((_metric_row(sweep, name) for name in names), key=lambda row: row["Measured"] == "no")
+    parts.table(rows, name="metrics", height=35 * (len(rows) + 1) + 3)
 
 
 def _metric_row(sweep: Sweep, name: str) -> dict[str, Any]:
     table, info = sweep.table, sweep.table.metrics.get(name)
     reasons = [reason for reason in table.absent.get(name, ()) if reason != "was not measured"]
-    measured = name in sweep.metrics
+    measured = info is not None and bool(np.isfinite(table[name]).any())
     return {
         "Metric": metric_label(info) if info else sweep.metric_label(name),
         "Judges": "" if info is None else "distance to the baseline" if info.paired else "picture by its prompt",
