@@ -46,11 +46,15 @@ def policy_files(root: Path) -> tuple[PolicyFile, ...]:
 
 
 def _policy_file(root: Path, name: str) -> PolicyFile:
-    stem = name.removesuffix(".json")
     try:
-        data = read_document(root, "policies", name)
+        return read_policy(name, read_document(root, "policies", name))
     except SkipscopeError as error:
-        return PolicyFile(stem=stem, data=b"", problem=one_line(error))
+        return PolicyFile(stem=name.removesuffix(".json"), data=b"", problem=one_line(error))
+
+
+def read_policy(name: str, data: bytes) -> PolicyFile:
+    """A policy file of that name from its bytes. Raises nothing: a file that is no policy says why."""
+    stem = name.removesuffix(".json")
     try:
         return PolicyFile(stem=stem, data=data, policy=SkipPolicy.loads(data, name))
     except SkipscopeError as error:
