@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute.config import ConfigError, SweepConfig, SweptAction
+from compute.config import ConfigError, ScreenedAction, SweepConfig, SweptAction
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
@@ -139,7 +139,8 @@ def _admitting(swept: SweptAction, chosen: Sequence[str], graph: ComponentGraph)
     if swept.action.space is not None:
         names = [name for name in names if graph.component(name).kind == "unet"]
     if not names:
-        raise ConfigError(f"actions: no chosen component admits {swept.action}; see the table of actions in the README")
+        field = "screen" if isinstance(swept, ScreenedAction) else "actions"
+        raise ConfigError(f"{field}: no chosen component admits {swept.action}; see the table of actions in the README")
     return names
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 
-from compute import progress
 from compute.analysis.impact import impact_of
 from compute.config import load_config
 from compute.diffusion.noise import initial_noise
@@ -28,18 +27,10 @@ from store.sweep_store import SweepStore
 from store.table import sweep_table
 from store.verify import verify
 from tests.faults.sweeps import assert_same
+from tests.sweep.running import sweep
 from tests.sweep.values import CONFIG
 
 STEPS = 4
-
-
-def sweep(config: Path, store: Path, **options: Any) -> SweepStore:
-    prepared = start.prepare(load_config(config), config.parent)
-    opened = start.open_or_create(store, prepared, replan=options.pop("replan", False))
-    with progress.bar("sweep", 1) as bar:
-        result = start.run(prepared, opened, bar, **{"address": "serial", "workers": 1, **options})
-    assert result.failed == 0
-    return opened
 
 
 @pytest.fixture(scope="module")
