@@ -9,7 +9,7 @@ from typing import Any, Never
 
 SIZE_LIMIT = 1 << 20
 _DIGITS = 40
-_WIDTH = 110
+_WIDTH = 124
 
 
 class NotStrict(ValueError):
@@ -87,15 +87,20 @@ def _float(digits: str) -> float:
     return value
 
 
-def laid_out(value: Any, indent: str = "") -> str:
-    """The JSON text of a value, in the order of its fields: on one line where it fits, else one item a line."""
+def laid_out(value: Any, indent: str = "", before: int = 0) -> str:
+    """The JSON text of a value, in the order of its fields: on one line where it fits, else one item a line.
+
+    It begins `before` characters after its indent.
+    """
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(indent) + len(line) <= _WIDTH or not value or not isinstance(value, Mapping | list | tuple):
+    fits = len(indent) + before + len(line) <= _WIDTH
+    if fits or not value or not isinstance(value, Mapping | list | tuple):
         return line
     deeper = indent + "  "
     if isinstance(value, Mapping):
-        items = [f"{json.dumps(name, ensure_ascii=False)}: {laid_out(item, deeper)}" for name, item in value.items()]
-        return "{\n" + ",\n".join(deeper + item for item in items) + f"\n{indent}}}"
+        names = {name: json.dumps(name, ensure_ascii=False) + ": " for name in value}
+        items = [deeper + names[name] + laid_out(item, deeper, len(names[name])) for name, item in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
     return "[\n" + ",\n".join(_filled(value, deeper)) + f"\n{indent}]"
 
 

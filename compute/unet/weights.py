@@ -83,5 +83,5 @@ def _digest(unet: nn.Module, dtype: torch.dtype) -> str:
             raise WeightsError(f"weights: {name} is on the meta device; apply the policy before offloading the UNet")
         rounded = tensor.detach().to(device="cpu", dtype=dtype if tensor.is_floating_point() else tensor.dtype)
         whole.update(f"{name} {list(tensor.shape)}\n".encode())
-        whole.update(rounded.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        whole.update(rounded.reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,13 @@ def test_a_policy_gives_what_the_own_loop_gives(model: Model, pipe: GlidePipelin
     with applied(policy_of(model, schedule, config), pipe):
         assert torch.equal(draw(pipe), expected)
     assert not torch.equal(draw(pipe), expected)
+
+
+def test_the_documented_policy_is_for_this_model(pipe: GlidePipeline) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "policy-format.md").read_text()
+    policy = SkipPolicy.loads(document.split("```json\n")[1].split("```")[0])
+    with applied(policy, pipe) as acts:
+        assert acts.resolved.schedule == policy.schedule
 
 
 def test_half_precision(model: Model) -> None:

@@ -73,8 +73,9 @@ def test_the_file_is_for_people() -> None:
     lines = PLAIN.dumps().splitlines()
     assert lines[0] == "{"
     assert '  "guidance": 3.0,' in lines
-    assert '      "window": {"start": 6, "stop": 8},' in lines
-    assert max(map(len, lines)) <= 120
+    action = '"action": {"name": "reuse", "order": 1, "space": "x0"}'
+    assert f'    {{"components": ["unet"], "window": {{"start": 6, "stop": 8}}, {action}}},' in lines
+    assert max(map(len, lines)) <= 125
     assert "null" not in PLAIN.dumps()
 
 
@@ -288,6 +289,20 @@ def test_the_digest_is_of_what_a_policy_does() -> None:
     assert PLAIN.model_copy(update={"guidance": 2.0}).digest != PLAIN.digest
     split = [rule(6, 7), rule(7, 8)], [rule(6, 8)]
     assert len({SkipPolicy.loads(json.dumps(document(rules=rules))).digest for rules in split}) == 1
+
+
+def test_the_documented_example_is_a_policy_as_it_would_be_written() -> None:
+    document = (ROOT / "docs" / "policy-format.md").read_text()
+    example = document.split("```json\n")[1].split("```")[0]
+    assert SkipPolicy.loads(example).dumps() == example
+
+
+@pytest.mark.parametrize("record", ["SkipPolicy", *policy_schema()["$defs"]])
+def test_every_field_is_documented(record: str) -> None:
+    document = (ROOT / "docs" / "policy-format.md").read_text()
+    schema = policy_schema()
+    fields = (schema if record == "SkipPolicy" else schema["$defs"][record])["properties"]
+    assert [field for field in fields if f"`{field}`" not in document] == []
 
 
 def test_parsing_keeps_values() -> None:

@@ -160,13 +160,17 @@ def test_the_unet_does_not_run_at_dropped_steps(unet: Any, pipe: ForeignPipeline
 
 
 def test_a_dropped_output_is_not_a_number(pipe: ForeignPipeline, policy: Policies) -> None:
-    """Who looks at the UNet's output at a dropped step must not take it for one."""
-    seen: list[bool] = []
-    hook = pipe.unet.register_forward_hook(lambda *call: seen.append(bool(call[2][0].isnan().all())))
+    """Who looks at the UNet's output at a dropped step must not take it for one; it has the type that was asked for."""
+    seen: list[Any] = []
+    hook = pipe.unet.register_forward_hook(lambda _, given, output: seen.append(output))
     with applied(policy(), pipe):
         draw(pipe)
+        draw(pipe, calls=2)
     hook.remove()
-    assert [step for step, lost in enumerate(seen) if lost] == [2, 4, 5, 7]
+    assert [step for step, output in enumerate(seen[:STEPS]) if output[0].isnan().all()] == [2, 4, 5, 7]
+    assert {type(output) for output in seen[:STEPS]} == {tuple}
+    assert len({type(output) for output in seen[STEPS:]} | {tuple}) == 2
+    assert {output[0].shape for output in seen[:STEPS]} == {(4, 6, 8, 8)}
 
 
 def test_pictures_in_half_precision(policy: Policies) -> None:
