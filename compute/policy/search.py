@@ -86,6 +86,33 @@ class Search:
                 found.setdefault(canonical_json(candidate.schedule), candidate)
         return sorted(found.values(), key=lambda candidate: -candidate.seconds)
 
+    def regular(self) -> list[Candidate]:
+        """Every second or third step dropped, of those in which the sum of damages is least; slowest first."""
+        best: dict[tuple[int, int], Candidate] = {}
+        drops = {step: min(moves, key=lambda move: move.damage) for step, moves in self._single_drops.items() if moves}
+        for stride in (2, 3):
+            for first in range(self.steps):
+                chosen: dict[int, _Move] = {}
+                for step in range(first, self.steps, stride):
+                    if step not in drops:
+                        break
+                    chosen[step] = drops[step]
+                    damage = sum(move.damage for move in chosen.values())
+                    known = best.get((stride, len(chosen)))
+                    if known is None or damage < known.damage:
+                        schedule = Schedule(steps=self.steps, actions={s: move.rows[0] for s, move in chosen.items()})
+                        best[stride, len(chosen)] = Candidate(
+                            schedule=schedule, damage=damage, seconds=self.seconds(schedule)
+                        )
+        return sorted(best.values(), key=lambda candidate: -candidate.seconds)
+
+    @property
+    def _single_drops(self) -> dict[int, list[_Move]]:
+        return {
+            step: [move for move in moves if move.kind == "drop" and len(move.rows) == 1]
+            for step, moves in self._cheap.items()
+        }
+
     def neighbours(self, schedule: Schedule) -> list[Candidate]:
         """Faster schedules that differ by one move, those that pay most for their damage first."""
         before = self.seconds(schedule)

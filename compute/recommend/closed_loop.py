@@ -10,11 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from compute.analysis.estimate import Estimate, ratio_of
 from compute.diffusion.samplers import SamplerConfig
 from compute.metrics.registry import MetricSet
 from compute.models.draw import draw_pictures
 from compute.models.load import Model
-from compute.policy.liveness import resolve
+from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
 from compute.sweep.plan import RESEED_OFFSET
 from store.records import Condition, canonical_json
@@ -28,37 +29,44 @@ def reseeded(condition: Condition) -> Condition:
 
 
 class ClosedLoop:
-    """Distances by one paired metric of whole runs to full compute; what was run once is remembered."""
+    """Damage by one paired metric of whole runs against full compute; what was run once is remembered."""
 
     def __init__(
         self, model: Model, sampler: SamplerConfig, conditions: Sequence[Condition], metric: MetricSet, *, batch: int
     ) -> None:
         self.conditions = tuple(conditions)
-        self._model, self._sampler, self._metric, self._batch = model, sampler, metric, batch
-        self.known: dict[str, list[float]] = {}
+        self._model, self._sampler, self._metric = model, sampler, metric
+        self._batches = [slice(i, i + batch) for i in range(0, len(self.conditions), batch)]
+        self._known: dict[str, list[Distances]] = {}
 
-    def distances(self, schedule: Schedule) -> Distances:
-        """The metric of each condition's picture to its picture at full compute."""
-        key = canonical_json(schedule)
-        if key not in self.known:
-            self.known[key] = self._measured(self._draw(self.conditions, schedule)).tolist()
-        return np.array(self.known[key])
+    def damage(self, schedule: Schedule, *, at_most: float | None = None) -> Estimate | None:
+        """The damage of a schedule over all conditions; None as soon as it is sure to exceed `at_most`.
+
+        Distances are not negative, so the mean over all conditions is at least what those that were run add up to.
+        """
+        resolved = resolve(self._model.graph, schedule)
+        found = self._known.setdefault(canonical_json(schedule), [])
+        while len(found) < len(self._batches):
+            if at_most is not None and sum(part.sum() for part in found) > at_most * self.reseeds.sum():
+                return None
+            rows = self._batches[len(found)]
+            found.append(self._measured(self._draw(self.conditions[rows], resolved), rows))
+        return ratio_of(np.concatenate(found), self.reseeds)
 
     @cached_property
     def reseeds(self) -> Distances:
         """The metric between two seeds of each condition's prompt."""
         others = [reseeded(condition) for condition in self.conditions]
-        return self._measured(self._draw(others, Schedule.empty(self._sampler.steps)))
+        return np.concatenate([self._measured(self._draw(others[rows]), rows) for rows in self._batches])
 
     @cached_property
     def _full(self) -> Tensor:
-        return self._draw(self.conditions, Schedule.empty(self._sampler.steps))
+        return torch.cat([self._draw(self.conditions[rows]) for rows in self._batches])
 
-    def _measured(self, pictures: Tensor) -> Distances:
-        (values,) = self._metric.compute(pictures, self._full, [c.prompt for c in self.conditions]).values()
+    def _measured(self, pictures: Tensor, rows: slice) -> Distances:
+        prompts = [condition.prompt for condition in self.conditions[rows]]
+        (values,) = self._metric.compute(pictures, self._full[rows], prompts).values()
         return values
 
-    def _draw(self, conditions: Sequence[Condition], schedule: Schedule) -> Tensor:
-        resolved = resolve(self._model.graph, schedule)
-        parts = [conditions[i : i + self._batch] for i in range(0, len(conditions), self._batch)]
-        return torch.cat([draw_pictures(self._model, part, self._sampler, resolved) for part in parts])
+    def _draw(self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None) -> Tensor:
+        return draw_pictures(self._model, conditions, self._sampler, resolved)

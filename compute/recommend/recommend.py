@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import torch
 
-from compute.analysis.estimate import Estimate, ratio_of
+from compute.analysis.estimate import Estimate
 from compute.analysis.impact import impact_of
 from compute.diffusion.samplers import SamplerConfig
 from compute.models.load import Model, ModelSource
 from compute.policy.policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
-from compute.policy.search import MOVE_KINDS, Candidate, Evidence, MoveKind, Search
+from compute.policy.search import Candidate, Evidence, Search
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.timing import measure_cost
@@ -27,9 +27,8 @@ from store.records import Ablation, Condition
 from store.sweep_store import SweepStore
 
 Tell = Callable[[str], None]
-_MOST_RUNS = 12  # candidates that are run closed-loop besides the first search along the frontier
-_CONDITIONS = (24, 32)  # at least and at most so many are run
-_FAMILIES: tuple[tuple[MoveKind, ...], ...] = (("drop",), ("part",), MOVE_KINDS)
+_MOST_REFUSED = 4  # moves that may fail before an improvement is given up
+_CONDITIONS = (18, 32)  # at least and at most so many are run
 _MARGIN = 0.75  # of the budget that the search may use
 _BATCH = 8
 
@@ -111,75 +110,87 @@ class Recommender:
         found = [(planned.get((a.components, a.action, a.window)), a.damage.mean) for a in impact.ablations]
         evidence = [Evidence(ablation=ablation, damage=damage) for ablation, damage in found if ablation is not None]
         self.search = Search(self.model.graph, self.sampler.steps, evidence, cost)
-        self._tried: list[Tried] = []
+        self._least: Tried | None = None
 
     def recommend(self, goal: Goal) -> SkipPolicy:
         """The policy for a goal. Raises NoRecommendation, with what came nearest."""
-        found = [best for kinds in _FAMILIES if (best := self._best_on(self.search.frontier(kinds), goal)) is not None]
-        if not found:
+        families = (self.search.frontier(("drop",)), self.search.regular(), self.search.frontier())
+        if goal.max_damage is None:
+            best = self._least_damage(families, goal.min_speedup or 1.0)
+        else:
+            best = None
+            for frontier in families:
+                best = self._fastest(frontier, goal.max_damage * _MARGIN, best)
+        if best is None:
             raise self._nothing(goal)
-        best = max(found, key=lambda tried: tried.speedup)
-        if goal.min_speedup is not None:
-            best = min(found, key=lambda tried: tried.damage.mean)
         if goal.max_damage is not None:
-            best = self._improved(best, goal.max_damage)
+            best = self._improved(best, goal.max_damage * _MARGIN)
         return self._policy(best, goal)
 
-    def _best_on(self, frontier: Sequence[Candidate], goal: Goal) -> Tried | None:
-        """Bisection: towards the end of the frontier candidates are faster and do more damage."""
-        if goal.min_speedup is not None:
-            fast = [c for c in frontier if self.search.full_seconds / c.seconds >= goal.min_speedup]
-            return min(map(self._try, fast[:3]), key=lambda tried: tried.damage.mean, default=None)
+    def _least_damage(self, families: Sequence[Sequence[Candidate]], speedup: float) -> Tried | None:
+        """The best of those that are just fast enough."""
+        enough = self.search.full_seconds / speedup
+        first = [next((c for c in frontier if c.seconds <= enough), None) for frontier in families]
+        tried = [found for c in first if c is not None and (found := self._try(c)) is not None]
+        return min(tried, key=lambda found: found.damage.mean, default=None)
+
+    def _fastest(self, frontier: Sequence[Candidate], budget: float, best: Tried | None) -> Tried | None:
+        """Bisection: towards the end of a frontier candidates are faster and do more damage."""
+        frontier = [c for c in frontier if best is None or c.seconds < best.candidate.seconds]
         low, high = 0, len(frontier)
-        best: Tried | None = None
         while low < high:
             middle = (low + high) // 2
-            tried = self._try(frontier[middle])
-            if _keeps(tried, goal.max_damage):
+            tried = self._try(frontier[middle], budget)
+            if tried is not None:
                 best, low = tried, middle + 1
             else:
                 high = middle
         return best
 
     def _improved(self, best: Tried, budget: float) -> Tried:
-        """From the best on the frontier, one move after the other while the budget lasts."""
-        runs = 0
-        while runs < _MOST_RUNS:
+        """From the best so far, one move after the other while the budget lasts."""
+        refused: set[str] = set()
+        while len(refused) < _MOST_REFUSED:
             for candidate in self.search.neighbours(best.candidate.schedule):
-                if runs >= _MOST_RUNS:
-                    break
-                runs += 1
-                tried = self._try(candidate)
-                if _keeps(tried, budget):
+                change = str(set(rules_of(candidate.schedule)) - set(rules_of(best.candidate.schedule)))
+                if change in refused:
+                    continue
+                tried = self._try(candidate, budget)
+                if tried is not None:
                     best = tried
+                    break
+                refused.add(change)
+                if len(refused) >= _MOST_REFUSED:
                     break
             else:
                 break
         return best
 
-    def _try(self, candidate: Candidate) -> Tried:
-        known = len(self.loop.known)
-        distances = self.loop.distances(candidate.schedule)
-        tried = Tried(
-            candidate=candidate,
-            damage=ratio_of(distances, self.loop.reseeds),
-            speedup=self.search.full_seconds / candidate.seconds,
-        )
-        if len(self.loop.known) > known:
-            self._tell(f"{tried.speedup:.2f}x predicted, damage {tried.damage} run closed-loop")
-        self._tried.append(tried)
-        return tried
+    def _try(self, candidate: Candidate, budget: float | None = None) -> Tried | None:
+        """The candidate after its closed-loop run; None where it does not keep the budget."""
+        damage = self.loop.damage(candidate.schedule, at_most=budget)
+        speedup = self.search.full_seconds / candidate.seconds
+        said = "too much damage" if damage is None else f"damage {damage}"
+        self._tell(f"{speedup:.2f}x predicted, {said} closed-loop")
+        if damage is None:
+            return None
+        tried = Tried(candidate=candidate, damage=damage, speedup=speedup)
+        if self._least is None or damage.mean < self._least.damage.mean:
+            self._least = tried
+        return tried if budget is None or damage.mean <= budget else None
 
     def _nothing(self, goal: Goal) -> NoRecommendation:
         if goal.min_speedup is not None:
             fastest = max((self.search.full_seconds / c.seconds for c in self.search.frontier()), default=1.0)
             return NoRecommendation(f"--min-speedup: {goal.min_speedup:g} is out of reach; at most {fastest:.2f} is")
-        if not self._tried:
+        if not self.search.frontier():
             return NoRecommendation("the sweep holds nothing that saves time: sweep bypass, or screen reuse of unet")
-        least = min(self._tried, key=lambda tried: tried.damage.mean)
+        least = (
+            "" if self._least is None else f"; the least found is {self._least.damage} at {self._least.speedup:.2f}x"
+        )
         return NoRecommendation(
-            f"--max-damage: nothing keeps {goal.max_damage:g}; the least found is {least.damage} at "
-            f"{least.speedup:.2f}x, and {_MARGIN:.0%} of the budget must suffice on the search's own prompts"
+            f"--max-damage: nothing keeps {goal.max_damage:g} on the search's own prompts with the margin of "
+            f"{1 - _MARGIN:.0%} for others{least}"
         )
 
     def _policy(self, best: Tried, goal: Goal) -> SkipPolicy:
@@ -200,10 +211,6 @@ class Recommender:
             ),
             provenance=provenance(),
         )
-
-
-def _keeps(tried: Tried, budget: float | None) -> bool:
-    return budget is not None and tried.damage.mean <= _MARGIN * budget
 
 
 def _tuning_conditions(store: SweepStore) -> list[Condition]:
