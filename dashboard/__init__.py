@@ -2,12 +2,14 @@
 
 `python -m streamlit run dashboard/app.py -- --store DIR` starts it. What lies where:
 
-- `app.py`: the pages and the navigation. `source.py`: which store is shown.
-- `frame.py`: what every page shares: the head, the store opened, and a panel for every error.
-- `data.py`: the only way to the store, cached on a cheap stamp of it. `Sweep` is what a view is given.
+- `app.py`, `pages.py`: the pages and the navigation. `source.py`: which store is shown.
+- `frame.py`: what every page shares: the head, the store opened, a panel for every error.
+- `data.py`, `shards.py`: the only ways to the store, cached on cheap stamps. `Sweep` is what a view is given.
 - `choices.py`: widgets whose value lives in the address (deep links). `labels.py`: names for people.
-- `palette.py`: colours and chart settings of both themes. `style.css`: the few pieces of our own markup.
-- `parts.py`: small pieces of a page: panels, facts, tables with a CSV download.
+- `palette.py`, `shades.py`: colours and chart settings of both themes. `style.css`: our own markup's looks.
+- `parts.py`: pieces of a page: panels, facts, charts, tables with a CSV. `pictures.py`, `strips.py`: pictures in cards
+  and film strips. `state.py`, `film.py`, `swept.py`, `measured.py`: whole sections of a page.
+- `cells.py`, `trials.py`: ablations as the map and the evidence need them.
 - `charts/`: data to Altair charts, no Streamlit. `views/`: one page a file.
 
 A view is a file `views/NAME.py`, registered in `pages.py`, that ends with
@@ -21,6 +23,7 @@ and defines `show(sweep: Sweep) -> None`. It
 - makes every choice with `choices.select`, `choices.segments` or `choices.slider`, which keep the address up to date
   and ignore what an address says wrongly, with a note;
 - draws charts of `charts/` by `parts.chart(chart)`, and tables by `parts.table(rows, name=...)`, which adds the CSV;
-- raises `SkipscopeError` for what cannot be shown: `page` makes a panel of it;
+- raises `SkipscopeError` for what cannot be shown: `page` makes a panel of it; a fragment wraps its body in
+  `frame.errors_in_a_panel()`, because its errors never reach the page;
 - escapes what comes from outside (prompts, names, reasons) by `parts.plain` before it becomes Markdown or HTML.
 """

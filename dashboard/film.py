@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import choices, parts
 from dashboard.charts.evidence import distance_curve
 from dashboard.data import Sweep
+from dashboard.frame import errors_in_a_panel
 from dashboard.labels import condition_label
 from dashboard.measured import metric_rows
 from dashboard.pictures import distance_map, gain_for, heat_pixels, pixels_of, source_of
@@ -51,6 +52,11 @@ def step_by_step(sweep: Sweep, spot: Spot) -> None:
 
 @st.fragment
 def _follow(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
+    with errors_in_a_panel():
+        _both_runs(sweep, spot, trial, followed)
+
+
+def _both_runs(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
     baseline = trajectory(sweep, trial.baseline, trial.index, followed)
     ablated = trajectory(sweep, trial.key, trial.index, followed)
     columns = sweep.steps + (followed == "x_t")

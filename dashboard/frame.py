@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -20,7 +21,7 @@ _MAKE = "python -m compute sweep configs/demo.yaml --store runs/demo"
 def page(title: str, lede: str, show: Callable[[Sweep], None]) -> None:
     """Draw a page: `show` is given the sweep, and what it raises for the user becomes a panel."""
     st.title(title, anchor=False)
-    try:
+    with errors_in_a_panel():
         path = chosen_store(sys.argv[1:])
         parts.lede(lede, shown_path(path) if path else "")
         if path is None:
@@ -29,6 +30,13 @@ def page(title: str, lede: str, show: Callable[[Sweep], None]) -> None:
             )
             return
         show(open_sweep(path))
+
+
+@contextmanager
+def errors_in_a_panel() -> Iterator[None]:
+    """Make a panel of what a user can do something about. A fragment needs it, too: its errors never reach the page."""
+    try:
+        yield
     except SkipscopeError as error:
         parts.panel("This cannot be shown", str(error), tone="bad")
     except OSError as error:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import parts
 from dashboard.data import Sweep
-from dashboard.frame import store_argument
+from dashboard.frame import errors_in_a_panel, store_argument
 from dashboard.progress import Progress
 
 _EVERY_SECONDS = 2.0
@@ -25,6 +25,11 @@ def state_of(sweep: Sweep) -> None:
 
 @st.fragment(run_every=_EVERY_SECONDS)
 def _live(sweep: Sweep, drawn: int) -> None:
+    with errors_in_a_panel():
+        _draw_live(sweep, drawn)
+
+
+def _draw_live(sweep: Sweep, drawn: int) -> None:
     progress = sweep.progress()
     if progress.driver.state != "running" or progress.counts.done - drawn > max(10, drawn // 10):
         st.rerun()

@@ -28,7 +28,7 @@ _ALL = "all"
 
 def show(sweep: Sweep) -> None:
     """Choices, controls, the map, the curves, the ranking."""
-    if not sweep.metrics:
+    if not sweep.trials.of:
         parts.panel("No impact yet", "No ablation is finished so far; the map fills as units get done.")
         return
     impact, condition, action, length = _chosen(sweep)
