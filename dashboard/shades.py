@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import altair as alt
-import numpy as np
 
 from compute.analysis.scale import Scale
 from dashboard.palette import Palette
+
+_MIDDLE = 0.2  # the luminance on which dark and light letters are about as well read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class Shades:
     @classmethod
     def of(cls, values: Sequence[float], scale: Scale, higher_is_worse: bool, palette: Palette) -> Shades:
         """The shades that cover some values."""
-        finite = [value for value in values if np.isfinite(value)] or [0.0]
+        finite = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(finite), max(finite)
         if scale == "damage":
             low, high = 0.0, max(high, 1e-3)
@@ -43,25 +45,36 @@ class Shades:
     @property
     def vega(self) -> alt.Scale:
         """The scale for a chart."""
-        colours = list(self.palette.change if self.scale == "difference" else self.palette.heat)
+        colours = list(self._colours)
         if not self.higher_is_worse:
             colours.reverse()
         kind: Literal["sqrt", "linear"] = "sqrt" if self.scale == "damage" else "linear"
         return alt.Scale(type=kind, domain=[self.low, self.high], range=colours, clamp=True, interpolate="rgb")
 
-    def dark_ink(self, value: float) -> bool:
-        """Whether dark letters are read better than light ones on the colour of a value."""
+    def colour(self, value: float) -> str:
+        """The colour of a value, as the browser mixes it."""
         share = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         share = share**0.5 if self.scale == "damage" else share
-        share = share if self.higher_is_worse else 1 - share
-        colours = self.palette.change if self.scale == "difference" else self.palette.heat
-        at = share * (len(colours) - 1)
-        lightness = [_luminance(colours[int(np.floor(at))]), _luminance(colours[int(np.ceil(at))])]
-        return float(np.interp(at - np.floor(at), [0, 1], lightness)) > 0.2
+        at = (share if self.higher_is_worse else 1 - share) * (len(self._colours) - 1)
+        below, above = (_channels(self._colours[place]) for place in (math.floor(at), math.ceil(at)))
+        mixed = [round(a + (b - a) * (at - math.floor(at))) for a, b in zip(below, above, strict=True)]
+        return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+    def dark_ink(self, value: float) -> bool:
+        """Whether dark letters are read better than light ones on the colour of a value."""
+        return luminance(self.colour(value)) > _MIDDLE
+
+    @property
+    def _colours(self) -> tuple[str, ...]:
+        return self.palette.change if self.scale == "difference" else self.palette.heat
 
 
-def _luminance(colour: str) -> float:
+def luminance(colour: str) -> float:
     """Relative luminance of a hex colour (WCAG 2.2)."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [channel / 255 for channel in _channels(colour)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
