@@ -75,16 +75,21 @@ class Search:
         return self.cost.seconds(resolve(self.graph, schedule))
 
     def frontier(self, kinds: Sequence[MoveKind] = MOVE_KINDS) -> list[Candidate]:
-        """One candidate for each exchange rate of damage against time, slowest first; no two are the same.
+        """One candidate for each exchange rate of damage against time, slowest first; each faster one does more damage.
 
         `kinds` are the moves allowed besides computing in full: where sums deceive, it helps to look at each alone.
         """
         found: dict[str, Candidate] = {}
         for rate in _RATES:
-            candidate = self._shortest(float(rate) / self.full_seconds, frozenset(kinds))
+            scaled = float(rate) / self.full_seconds
+            candidate = self._shortest(scaled, frozenset(kinds)) or self._shortest(scaled, frozenset(kinds), spare=True)
             if candidate is not None and not candidate.schedule.is_empty:
                 found.setdefault(canonical_json(candidate.schedule), candidate)
-        return sorted(found.values(), key=lambda candidate: -candidate.seconds)
+        frontier: list[Candidate] = []
+        for candidate in sorted(found.values(), key=lambda candidate: (candidate.seconds, candidate.damage)):
+            if not frontier or candidate.damage < frontier[-1].damage:
+                frontier.append(candidate)
+        return frontier[::-1]
 
     def regular(self) -> list[Candidate]:
         """Every second or third step dropped, of those in which the sum of damages is least; slowest first."""
@@ -114,7 +119,10 @@ class Search:
         }
 
     def neighbours(self, schedule: Schedule) -> list[Candidate]:
-        """Faster schedules that differ by one move, those that pay most for their damage first."""
+        """Faster schedules that differ by one move, those that pay most for their damage first.
+
+        A candidate's damage is that of the move alone.
+        """
         before = self.seconds(schedule)
         found: dict[str, tuple[float, Candidate]] = {}
         for start in range(self.steps):
@@ -129,7 +137,9 @@ class Search:
                 if before - seconds > _LEAST_SAVING * self.full_seconds:
                     price = move.damage / (before - seconds)
                     candidate = Candidate(schedule=changed, damage=move.damage, seconds=seconds)
-                    found[canonical_json(changed)] = (price, candidate)
+                    key = canonical_json(changed)
+                    if key not in found or price < found[key][0]:
+                        found[key] = (price, candidate)
         return [candidate for _, candidate in sorted(found.values(), key=lambda pair: pair[0])]
 
     @cached_property
@@ -156,7 +166,7 @@ class Search:
 
     @cached_property
     def _bypasses(self) -> Mapping[int, tuple[tuple[StepActions, float, float], ...]]:
-        """By step what may be left out of a computed one: actions, damage a step, and seconds saved."""
+        """By step what may be left out of a computed one, best paid first: actions, damage a step, seconds saved."""
         full = self._row_seconds({})
         found: dict[int, list[tuple[StepActions, float, float]]] = {step: [] for step in range(self.steps)}
         for evidence in self._evidence:
@@ -169,7 +179,7 @@ class Search:
             if saved > 0:
                 for step in range(ablation.window.start, ablation.window.stop):
                     found[step].append((row, share, saved))
-        return {step: tuple(options) for step, options in found.items()}
+        return {step: tuple(sorted(options, key=lambda it: it[1] / it[2])) for step, options in found.items()}
 
     def _bypass_moves(self, step: int, schedule: Schedule) -> list[_Move]:
         """What may be left out of a step besides what a schedule leaves out of it."""
@@ -191,23 +201,32 @@ class Search:
             self._seconds[key] = self.cost.seconds_of(plan)
         return self._seconds[key]
 
-    def _full(self, step: int, rate: float, bypass: bool) -> _Move:
+    @cached_property
+    def _read(self) -> frozenset[str]:
+        """The components that a step in part reads from a computed one."""
+        moves = [move for moves in self._cheap.values() for move in moves if move.kind == "part"]
+        return frozenset(name for move in moves for row in move.rows for name in row)
+
+    def _full(self, step: int, rate: float, bypass: bool, spared: frozenset[str]) -> _Move:
         """The step computed, without what is worth leaving out at this rate of damage for a second."""
         row: dict[str, Action] = {}
         damage = 0.0
         for more, share, saved in self._bypasses[step] if bypass else ():
-            if share < rate * saved and not more.keys() & row.keys():
+            if share < rate * saved and not more.keys() & (row.keys() | spared):
                 row.update(more)
                 damage += share
         return _Move(rows=(row,), damage=damage, seconds=self._row_seconds(row), kind="full")
 
-    def _shortest(self, rate: float, kinds: frozenset[MoveKind]) -> Candidate | None:
-        """The schedule of least damage + rate * seconds."""
+    def _shortest(self, rate: float, kinds: frozenset[MoveKind], *, spare: bool = False) -> Candidate | None:
+        """The schedule of least damage + rate * seconds; None where it would read what no step before it computes.
+
+        With `spare` computed steps leave out nothing that others read.
+        """
         best: dict[tuple[int, State], tuple[float, _Move | None, State]] = {
             (self.steps, last): (0.0, None, last) for last in STATES
         }
         for step in reversed(range(self.steps)):
-            full = self._full(step, rate, "bypass" in kinds)
+            full = self._full(step, rate, "bypass" in kinds, self._read if spare else frozenset())
             reusing = [move for move in self._cheap[step] if move.kind in kinds]
             for before in STATES:
                 options = []
