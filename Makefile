@@ -11,7 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 STORE ?= runs/demo
-BUDGETS ?= 0.003,0.01,0.03
+BUDGETS ?= 0.01,0.03
 MINI ?= runs/glide-mini
 
 .PHONY: help demo dashboard test test-slow lint train-mini
@@ -25,7 +25,7 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 	$(PY) -m compute phases $(STORE)
 	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
 		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) -o $(STORE)/policies
-	$(PY) -m compute validate --keep $(STORE)/policies/*.json
+	$(PY) -m compute validate --keep --count 48 $(STORE)/policies/*.json
 	@echo "the dashboard shows all of it: make dashboard"
 
 dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
