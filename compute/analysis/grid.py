@@ -29,7 +29,8 @@ class Grid:
     """Effects of ablations on conditions: NaN where there is none.
 
     `raw` (ablations, conditions) in the metric's own unit; `keys` likewise, the units; `null` and `reseeds`
-    (conditions), the controls. With `ratios`, estimates are in units of the reseeds' mean.
+    (conditions), the controls. With `ratios`, estimates are in units of the reseeds' mean, and only conditions that
+    have a reseed are there.
     """
 
     ablations: tuple[Swept, ...]
@@ -44,25 +45,21 @@ class Grid:
         """`raw` on the scale of the estimates: the mean of a row is the mean of its estimate."""
         if not self.ratios:
             return self.raw
-        shared = np.isfinite(self.raw) & np.isfinite(self.reseeds)
-        sums = np.where(shared, self.reseeds, 0).sum(1)
-        divisors = np.maximum(sums / np.maximum(shared.sum(1), 1), 1e-12)
-        return np.where(shared, self.raw / divisors[:, None], np.nan)
+        there = np.isfinite(self.raw)
+        divisors = np.where(there, self.reseeds, 0).sum(1) / np.maximum(there.sum(1), 1)
+        return self.raw / np.maximum(divisors, 1e-12)[:, None]
 
     def estimates(self) -> list[Estimate]:
-        """One for each ablation, over the conditions that it (and, for ratios, the reseed) has."""
+        """One for each ablation, over the conditions that it has."""
         return self._estimates(self.raw)
 
     def null_estimate(self) -> Estimate | None:
         """The null ablation's; None where it was not run."""
-        return self._estimates(self.null[None])[0] if self._usable(self.null).any() else None
-
-    def _usable(self, raw: Floats) -> npt.NDArray[np.bool_]:
-        return np.isfinite(raw) & (np.isfinite(self.reseeds) if self.ratios else True)
+        return self._estimates(self.null[None])[0] if np.isfinite(self.null).any() else None
 
     def _estimates(self, raw: Floats) -> list[Estimate]:
         """Rows that have the same conditions are resampled together."""
-        patterns, which = np.unique(self._usable(raw), axis=0, return_inverse=True)
+        patterns, which = np.unique(np.isfinite(raw), axis=0, return_inverse=True)
         found: dict[int, Estimate] = {}
         for number, there in enumerate(patterns):
             rows = np.flatnonzero(which.reshape(-1) == number)

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from compute.analysis.estimate import Estimate
 from compute.analysis.findings import findings
 from compute.analysis.observed import LEAST_STEPS, change_estimate, change_point, split
 from compute.analysis.phases import NoPhases, Phases, phases_of
@@ -139,6 +141,14 @@ def test_sentences_and_findings_have_the_numbers(whole: Phases) -> None:
     assert "too few" in found[-1]
     assert set(phase_sentences(whole)) <= set(found)
     assert not any("switch" in sentence.lower() for sentence in findings(impact, None))
+
+
+@pytest.mark.parametrize(("share", "mixed"), [(0.0, True), (0.4, True), (0.5, False), (1.0, False)])
+def test_less_than_half_on_either_side_is_a_mixture(whole: Phases, share: float, mixed: bool) -> None:
+    judged = next(curve for curve in whole.causal if curve.evidence == "all")
+    flat = (Estimate(mean=share, low=share, high=share),) * len(judged.steps)
+    said = phase_sentences(replace(whole, causal=(replace(judged, first=flat, other=flat),)))
+    assert any("obey either prompt" in sentence for sentence in said) == mixed
 
 
 @given(st.integers(LEAST_STEPS, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 3))))
