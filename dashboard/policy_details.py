@@ -10,6 +10,7 @@ from dashboard import parts
 from dashboard.charts.policy_map import policy_map
 from dashboard.comparison import Comparison
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.pictures import source_of
 from dashboard.policies import PolicyFile, resolved_on
 from dashboard.policy_map import cost_share, map_of, network_order
@@ -38,12 +39,12 @@ def show(sweep: Sweep, file: PolicyFile, title: str, why: str) -> None:
     """All that is known of a validated policy under a title; `why` says why this one is shown."""
     policy = file.policy
     assert policy is not None and policy.validation is not None, "only validated policies have details"
-    parts.section(title)
+    parts.section(parts.plain(title))
     parts.note(why)
-    st.markdown("\n".join(f"- {parts.plain(sentence)}" for sentence in sentences(policy)))
+    parts.findings(sentences(policy))
     _take_along(file)
     parts.section("What it does at each step", help=_MAP_HELP)
-    _map(sweep, policy)
+    _map(sweep, file.stem, policy)
     parts.section("Its validation", help="Run closed-loop on prompts and seeds that took no part in the search.")
     parts.table(run_rows(policy.validation), name=f"validation-{file.stem}")
     parts.facts(setting(policy))
@@ -73,13 +74,18 @@ def _take_along(file: PolicyFile) -> None:
         )
 
 
-def _map(sweep: Sweep, policy: SkipPolicy) -> None:
+def _map(sweep: Sweep, stem: str, policy: SkipPolicy) -> None:
     resolved = _resolved(sweep, policy)
     found = map_of(policy, network_order(resolved, sweep.header.plan), resolved)
     if resolved is not None:
         parts.note(f"It takes {cost_share(resolved):.0%} of the arithmetic of full compute.")
-    figure = policy_map(found.spans, found.rows, policy.sampler.steps, parts.palette())
-    parts.chart(figure, key="policy map", alt_text="What each component does at each step")
+    drawn(
+        "policy map",
+        lambda colours: policy_map(found.spans, found.rows, policy.sampler.steps, colours),
+        sweep,
+        stem,
+        alt_text="What each component does at each step",
+    )
     if found.left_out:
         parts.note(f"{found.left_out} more components are not drawn.")
 

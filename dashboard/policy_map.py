@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compute.policy.graph import UNET
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.policy import SkipPolicy
+from compute.policy.schedule import Schedule
 from dashboard.labels import action_label
 from store.records import Ablation, Action, Unit
 
@@ -50,14 +51,14 @@ def map_of(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSche
     known = [*components, *sorted(named - set(components))]
     order = [UNET, *(name for name in dict.fromkeys(known) if name != UNET)]
     shown = order[:_ROW_LIMIT]
-    spans = [span for name in shown for span in _spans(policy, name, resolved)]
+    spans = [span for name in shown for span in _spans(schedule, name, resolved)]
     return PolicyMap(rows=tuple(shown), spans=tuple(spans), left_out=len(order) - len(shown))
 
 
-def _spans(policy: SkipPolicy, name: str, resolved: ResolvedSchedule | None) -> list[Span]:
+def _spans(schedule: Schedule, name: str, resolved: ResolvedSchedule | None) -> list[Span]:
     found: list[Span] = []
-    for step in range(policy.sampler.steps):
-        state, details = _state(policy.schedule.action(step, name), name, step, resolved)
+    for step in range(schedule.steps):
+        state, details = _state(schedule.action(step, name), name, step, resolved)
         same = bool(found) and (found[-1].state, found[-1].details) == (state, details)
         start = found.pop().start if same else step
         found.append(Span(component=name, start=start, stop=step + 1, state=state, details=details))

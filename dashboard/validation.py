@@ -28,8 +28,8 @@ def _speed(validation: Validation) -> str:
     elif speedup.high < 1:
         verdict = "It is slower than full compute"
     else:
-        verdict = "It is not faster beyond doubt: the interval includes 1, full compute's own speed"
-    return f"{verdict}: {times(speedup)} over {rounds}."
+        verdict = "It is not faster than full compute beyond doubt, since the interval includes 1"
+    return f"{verdict}: {speedup.shown('.2f')} times its speed, over {rounds}."
 
 
 def _damage(run: RunQuality) -> list[str]:
@@ -60,7 +60,7 @@ def _fewer(validation: Validation) -> list[str]:
     fewer, policy = validation.run("fewer_steps"), validation.policy
     if fewer is None:
         return ["Fewer steps of full compute were not measured beside it."]
-    text = f"Full compute with {fewer.steps} steps instead is {times(fewer.speedup)} as fast"
+    text = f"Full compute with {fewer.steps} steps instead has {fewer.speedup.shown('.2f')} times the speed"
     both = in_order(sorted(policy.fidelity.keys() & fewer.fidelity.keys()))
     if not both:
         return [f"{text}; which of the two is better was not measured."]
@@ -81,9 +81,8 @@ def times(speedup: Estimate) -> str:
 
 
 def points(difference: Estimate) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    low, high = 100 * difference.low, 100 * difference.high
-    return f"{100 * difference.mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    """A difference of shares in percentage points."""
+    return f"{100 * difference.mean:.1f} [{100 * difference.low:.1f}, {100 * difference.high:.1f}] points"
 
 
 def setting(policy: SkipPolicy) -> list[tuple[str, str]]:

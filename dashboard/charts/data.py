@@ -16,7 +16,7 @@ _LABELS = 26
 
 def inline(rows: Sequence[Row]) -> alt.Data:
     """Rows as a chart's own data."""
-    return cast(alt.Data, cast(Any, alt.Data)(values=list(rows)))
+    return cast(alt.Data, cast(Any, alt.Data)(values=tuple(rows)))
 
 
 def step_ticks(steps: int, labels: int = _LABELS) -> list[int]:

@@ -14,8 +14,8 @@ from dashboard.policy_map import STATES, Span
 
 _ROW = 16
 _COLOURS: Mapping[Theme, tuple[str, ...]] = {
-    "light": ("#B4C3D9", "#00875F", "#B8588F", "#D97F00", "#F0BE62", "#A9AFBA"),
-    "dark": ("#4C607C", "#2DBE90", "#DE8DBA", "#F0A33A", "#A67426", "#6B7482"),
+    "light": ("#A9C0E0", "#00875F", "#B8588F", "#D97F00", "#F0BE62", "#7C8490"),
+    "dark": ("#45658F", "#2DBE90", "#DE8DBA", "#F0A33A", "#A67426", "#8A93A1"),
 }
 
 

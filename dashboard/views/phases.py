@@ -8,6 +8,7 @@ from compute.analysis.phases import Phases, SwitchCurve
 from dashboard import choices, parts
 from dashboard.charts import phases as charts
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.frame import page
 from dashboard.labels import condition_label
 from dashboard.phases import boundary_rows, evidence_label, frames, in_order, sentences
@@ -30,26 +31,26 @@ _CAUSAL_HELP = (
 def show(sweep: Sweep) -> None:
     """The page."""
     phases = sweep.phases()
-    _told(phases)
+    parts.findings(sentences(phases))
     curve, (key, index) = _choices(sweep, phases)
-    colours = parts.palette()
     parts.section("One axis, two kinds of evidence", help="The dashed line is the boundary, the band its 95% interval.")
     if phases.boundary is not None:
-        parts.chart(charts.ribbon(phases, colours), key="ribbon", alt_text="The two phases on the step axis")
+        drawn("ribbon", lambda colours: charts.ribbon(phases, colours), sweep, alt_text="The phases on the step axis")
     if phases.observed:
         st.markdown("**Observed:** how the predicted picture approaches the final one", help=_OBSERVED_HELP)
-        parts.chart(charts.observed_chart(phases, colours), key="observed", alt_text="Observed curves over the steps")
-    _causal(phases, curve)
+        drawn(
+            "observed",
+            lambda colours: charts.observed_chart(phases, colours),
+            sweep,
+            alt_text="How far coarse shapes and fine detail are at each step",
+        )
+    _causal(sweep, phases, curve)
     st.markdown("**One trajectory:** what is predicted of the final picture at each step")
     _strip(sweep, phases, key, index)
     parts.section("Boundaries by evidence")
     numbers = {name: st.column_config.NumberColumn(format="%.1f") for name in ("Step", "95% from", "95% to")}
     share = {"Share of run (%)": st.column_config.NumberColumn(format="%.0f")}
     parts.table(boundary_rows(phases), name="boundaries", columns=numbers | share)
-
-
-def _told(phases: Phases) -> None:
-    st.markdown("\n".join(f"- {parts.plain(sentence)}" for sentence in sentences(phases)))
 
 
 def _choices(sweep: Sweep, phases: Phases) -> tuple[SwitchCurve | None, tuple[str, int]]:
@@ -82,16 +83,27 @@ def _places(sweep: Sweep) -> dict[Condition, tuple[str, int]]:
     return found
 
 
-def _causal(phases: Phases, curve: SwitchCurve | None) -> None:
+def _causal(sweep: Sweep, phases: Phases, curve: SwitchCurve | None) -> None:
     if curve is None:
         parts.panel("No causal evidence in this sweep", phases.missing)
         parts.note("Add this to the sweep's configuration and run the same command again; only what is new will run:")
         st.code(_SWITCH, language="yaml")
         return
-    colours = parts.palette()
     st.markdown("**Causal:** which prompt wins when it is switched on the way", help=_CAUSAL_HELP)
-    parts.chart(charts.causal_chart(curve, phases, colours), key="causal", alt_text="Which prompt the picture obeys")
-    parts.chart(charts.moved_chart(phases, colours), key="moved", alt_text="Damage that a switch of the prompt does")
+    drawn(
+        "causal",
+        lambda colours: charts.causal_chart(curve, phases, colours),
+        sweep,
+        curve.evidence,
+        alt_text="The share of pictures that obey each prompt, by the step of the switch",
+    )
+    if phases.moved:
+        drawn(
+            "moved",
+            lambda colours: charts.moved_chart(phases, colours),
+            sweep,
+            alt_text="Damage of a switch of the prompt, by its step",
+        )
 
 
 def _strip(sweep: Sweep, phases: Phases, key: str, index: int) -> None:
@@ -100,11 +112,17 @@ def _strip(sweep: Sweep, phases: Phases, key: str, index: int) -> None:
     except (SkipscopeError, OSError) as error:
         parts.panel("This trajectory cannot be read", str(error), tone="bad")
         return
-    shown = frames(kept.states, kept.steps)
-    if not shown:
+    if not kept.steps:
         parts.panel("No film strip", "This sweep kept final pictures only; keep pred_x0 to see a trajectory.")
         return
-    parts.chart(charts.film_strip(shown, phases, parts.palette()), key="strip", alt_text="Pictures along the step axis")
+    drawn(
+        "strip",
+        lambda colours: charts.film_strip(frames(kept.states, kept.steps), phases, colours),
+        sweep,
+        key,
+        str(index),
+        alt_text="Predicted pictures at some steps, on the step axis",
+    )
 
 
 if __name__ == "__main__":

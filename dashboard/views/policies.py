@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import choices, parts, policy_details
 from dashboard.charts.policies import PICKED, frontier_chart
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.frame import page
 from dashboard.policies import DEFAULT_BUDGET, FILE_LIMIT, Choice, PolicyFile, budgets, damage_by, within
 from dashboard.quality import TIMES, Quality, Time, damage_metrics, metric_words, qualities
@@ -62,7 +63,7 @@ def _validated(sweep: Sweep, files: tuple[PolicyFile, ...]) -> None:
     if metric is not None and choice.fastest is None:
         _nothing_within(choice, metric, budget)
     if quality is not None:
-        _frontier(files, time, quality, chosen)
+        _frontier(sweep, files, time, quality, chosen)
     with st.expander(f"All {len(files)} validated policies in numbers"):
         parts.table(policy_rows(files, metric), name="policies")
     if chosen is not None:
@@ -87,7 +88,7 @@ def _budget(files: tuple[PolicyFile, ...], metric: str | None) -> tuple[Choice, 
     options = budgets(files, metric, st.query_params.get("budget"))
     budget = choices.slider(
         "budget",
-        f"Budget: the greatest mean damage by {metric_words(metric)}",
+        f"Budget: the greatest mean damage by {parts.plain(metric_words(metric))}",
         options,
         token=lambda value: f"{value:g}",
         show=lambda value: f"{value:g}",
@@ -136,11 +137,21 @@ def _why(chosen: PolicyFile, choice: Choice, metric: str | None, budget: float) 
     return text
 
 
-def _frontier(files: tuple[PolicyFile, ...], time: Time, quality: Quality, chosen: PolicyFile | None) -> None:
+def _frontier(
+    sweep: Sweep, files: tuple[PolicyFile, ...], time: Time, quality: Quality, chosen: PolicyFile | None
+) -> None:
     parts.section("Time against quality", help="A click on a point shows its policy. Lines are 95% intervals.")
     stem = "" if chosen is None else chosen.stem
-    figure = frontier_chart(files, time, quality, stem, parts.palette())
-    event = parts.chart(figure, key="frontier", select=True, alt_text="Measured time against quality of each policy")
+    event = drawn(
+        "frontier",
+        lambda colours: frontier_chart(files, time, quality, stem, colours),
+        sweep,
+        time.token,
+        quality.token,
+        stem,
+        select=True,
+        alt_text="Measured time against quality of each policy",
+    )
     if quality.sort == "damage":
         parts.note(_NO_DAMAGE)
     picked = (event.selection.get(PICKED) or [{}])[0].get("stem") if event else None
