@@ -38,7 +38,7 @@ class Prediction(Record):
     speedup: Positive
     damage: Estimate
     conditions: Annotated[int, Field(ge=1)]
-    prompts: Annotated[tuple[Name, ...], Field(max_length=10_000)] = ()
+    prompts: Annotated[tuple[Text, ...], Field(max_length=10_000)] = ()
 
 
 class RunQuality(Record):

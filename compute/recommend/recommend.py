@@ -195,10 +195,11 @@ class Recommender:
 
     def _policy(self, best: Tried, goal: Goal) -> SkipPolicy:
         source = self.model.source
+        exact = self.model if self.model.pipe.unet.dtype == torch.float32 else source.load()
         sampler = self.sampler.model_dump(mode="json")
         return SkipPolicy(
             name=goal.name,
-            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(self.model.pipe.unet)),
+            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.pipe.unet)),
             sampler=PolicySampler.model_validate(sampler),
             guidance=self.guidance,
             rules=rules_of(best.candidate.schedule),
