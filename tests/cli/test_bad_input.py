@@ -158,6 +158,7 @@ STORE_COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status", "--json"),
     ("measure", "--metrics", "ssim"),
     ("summary",),
+    ("phases",),
 )
 
 
