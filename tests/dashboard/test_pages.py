@@ -120,6 +120,16 @@ def test_a_store_that_shrinks_while_it_is_shown(opened: Opened, sweep: SweepStor
     assert not charts(app)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_folder_that_became_something_else(opened: Opened, sweep: SweepStore, page: str) -> None:
+    app = opened(page, sweep.root)
+    shutil.rmtree(sweep.root / "units")
+    (sweep.root / "units").write_text("not a folder")
+    app.run()
+    assert not app.exception
+    assert "The store cannot be read" in text(app)
+
+
 def test_a_damaged_header_says_so(opened: Opened, sweep: SweepStore) -> None:
     app = opened("overview", sweep.root)
     header = sweep.root / "sweep.json"
