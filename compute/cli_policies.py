@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -35,10 +36,14 @@ def recommend(
     several = len(goals) > 1
     if several and output.suffix == ".json":
         raise SkipscopeError(f"--output: {output} is one file and {len(goals)} policies are asked for; give a folder")
+    into_folder = several or output.is_dir()
+    targets = {goal: output / f"{goal.name}.json" if into_folder else output for goal in goals}
+    for path in targets.values():
+        _check_place(path)
     recommender = Recommender(SweepStore.open(store), metric=metric, tell=lambda line: print(line, file=sys.stderr))
-    for goal in goals:
+    for goal, path in targets.items():
         policy = recommender.recommend(goal)
-        path = output / f"{policy.name}.json" if several or output.is_dir() else output
+        path.parent.mkdir(parents=True, exist_ok=True)
         policy.save(path)
         found = policy.prediction
         assert found is not None
@@ -81,6 +86,8 @@ def validate(
     if output is not None and len(policies) > 1:
         raise SkipscopeError(f"--output: is one file and {len(policies)} policies are given; leave --output away")
     loaded = {path: SkipPolicy.load(path) for path in policies}
+    for path in policies if output is None else [output]:
+        _check_place(path)
     for path, policy in loaded.items():
         if keep and policy.validation is not None:
             continue
@@ -89,11 +96,27 @@ def validate(
         with bar(f"validate {policy.name}", len(conditions), unit="picture") as progress:
             found = run(policy, there, conditions, said=said, batch=batch, bar=progress)
         target = output or path
+        target.parent.mkdir(parents=True, exist_ok=True)
         found.policy.save(target)
-        replace_file(target.with_suffix(".png"), picture_grid(found.pictures, found.conditions))
+        pictures = target.with_name(target.name.removesuffix(".json") + ".png")
+        replace_file(pictures, picture_grid(found.pictures, found.conditions))
         loaded[path] = found.policy
     if json_:
         print(json.dumps([as_json(policy) for policy in loaded.values()], indent=1))
         return
     for path, policy in loaded.items():
         print("\n".join([*summary_lines(policy), f"  {output or path}"]))
+
+
+def _check_place(path: Path) -> None:
+    """Raises SkipscopeError where a file can't be written, before the time is spent that it takes to fill it."""
+    folder = path.parent
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        if path.is_dir():
+            raise SkipscopeError(f"--output: {path} is a folder; give a file")
+    except OSError as error:
+        raise SkipscopeError(f"--output: {str(path)[:200]}: cannot be written: {error.strerror}") from None
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SkipscopeError(f"--output: {path}: cannot be written into {folder}; give another place")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
@@ -38,6 +40,14 @@ class Metric:
     """The least height and width of the pictures it takes."""
     weights: str | None = None
     """What identifies the weights it reads pictures with, a digest say; those of different weights don't compare."""
+
+    def loss(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """How far a paired metric's values are from that of identical pictures; where lower is better, they are it."""
+        if self.direction == "lower":
+            return values
+        top = self.range[1]
+        assert self.paired and top is not None, f"{self.name} measures no distance"
+        return np.maximum(top - values, 0)  # rounding may put a value above the top
 
     @property
     def info(self) -> MetricInfo:

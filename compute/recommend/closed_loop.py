@@ -55,7 +55,7 @@ class ClosedLoop:
 
     @cached_property
     def reseeds(self) -> Distances:
-        """The metric between two seeds of each condition's prompt."""
+        """The metric's loss between two seeds of each condition's prompt."""
         others = [reseeded(condition) for condition in self.conditions]
         return np.concatenate([self._measured(self._draw(others[rows]), rows) for rows in self._batches])
 
@@ -65,8 +65,8 @@ class ClosedLoop:
 
     def _measured(self, pictures: Tensor, rows: slice) -> Distances:
         prompts = [condition.prompt for condition in self.conditions[rows]]
-        (values,) = self._metric.compute(pictures, self._full[rows], prompts).values()
-        return values
+        ((name, values),) = self._metric.compute(pictures, self._full[rows], prompts).items()
+        return self._metric.descriptors[name].loss(values)
 
     def _draw(self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None) -> Tensor:
         return draw_pictures(self._model, conditions, self._sampler, resolved)

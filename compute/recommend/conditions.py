@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,8 @@ from compute.models.mini.scenes import Split, captions
 from compute.policy.policy import SkipPolicy
 from compute.recommend.validate import FIRST_SEED
 from store.records import Condition
+
+_CONDITION_LIMIT = 100_000
 
 
 def conditions_for(
@@ -22,10 +25,14 @@ def conditions_for(
     with a seed of its own. Raises ConfigError.
     """
     if prompts is not None:
-        numbers = parse_seeds(seeds or "0:8")
+        numbers = _seeds("0:8" if seeds is None else seeds)
         lines = read_prompts(PromptFile(file=str(prompts.absolute())), Path())
+        if len(lines) * len(numbers) > _CONDITION_LIMIT:
+            raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(numbers)} seeds each are too many")
         found = [Condition(prompt=line, seed=seed, guidance=policy.guidance) for line in lines for seed in numbers]
-        return found, (f"{len(lines)} prompts of a file", seeds or "0:8")
+        if len(set(found)) != len(found):
+            raise ConfigError("--prompts, --seeds: the same prompt and seed stand there twice; each is run once")
+        return found, (f"{len(lines)} prompts of a file", _in_words(numbers))
     if seeds is not None:
         raise ConfigError("--seeds: belongs to --prompts; without it each prompt has a seed of its own")
     if judge_for(source) is None:
@@ -39,3 +46,20 @@ def conditions_for(
     unseen = [prompt for prompt in drawn if prompt not in seen][:count]
     found = [Condition(prompt=prompt, seed=FIRST_SEED + i, guidance=policy.guidance) for i, prompt in enumerate(unseen)]
     return found, (f"glide-mini's {split} split", f"{FIRST_SEED} to {FIRST_SEED + len(found) - 1}, one a prompt")
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        numbers = parse_seeds(text)
+    except ConfigError as error:
+        raise ConfigError(f"--{error}") from None
+    if not all(0 <= seed < 2**63 for seed in numbers):
+        raise ConfigError(f"--seeds: {text[:60]!r}: seeds from 0 to {2**63 - 1} are accepted")
+    return numbers
+
+
+def _in_words(seeds: Sequence[int]) -> str:
+    listed = ", ".join(map(str, seeds))
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return listed if len(listed) <= 60 else f"{len(seeds)} between {min(seeds)} and {max(seeds)}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
+from pydantic import ValidationError
 
 from compute.diffusion.samplers import SamplerConfig
+from compute.mistakes import error_lines
 from compute.models.load import Model, ModelSource
 from compute.policy.policy import PolicyError, SkipPolicy
 
@@ -22,8 +24,12 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
 
 
 def sampler_of(policy: SkipPolicy) -> SamplerConfig:
-    """The sampler that a policy was made for."""
-    return SamplerConfig.model_validate(policy.sampler.model_dump(mode="json"))
+    """The sampler that a policy was made for. Raises PolicyError for one that there is none of."""
+    try:
+        return SamplerConfig.model_validate(policy.sampler.model_dump(mode="json"))
+    except ValidationError as error:
+        lines = error_lines(error, SamplerConfig, whole="sampler")
+        raise PolicyError("; ".join(f"policy {policy.name!r}: sampler: {line}" for line in lines)) from None
 
 
 def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:

@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from compute.analysis.estimate import Estimate
 from compute.analysis.impact import impact_of
+from compute.analysis.scale import scale_of
 from compute.diffusion.samplers import SamplerConfig
+from compute.metrics.registry import MetricSet
 from compute.models.load import Model, ModelSource
 from compute.policy.policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
+from compute.policy.quality import Text
 from compute.policy.search import Candidate, Evidence, Search
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
@@ -49,8 +53,8 @@ class Goal:
     def name(self) -> str:
         """A name for the policy."""
         if self.max_damage is not None:
-            return f"{self.metric}-damage-{self.max_damage:g}"
-        return f"{self.metric}-speedup-{self.min_speedup:g}"
+            return f"{self.metric}-damage-{self.max_damage:.12g}"
+        return f"{self.metric}-speedup-{self.min_speedup:.12g}"
 
 
 def goals_of(metric: str, max_damage: str | None, min_speedup: float | None) -> list[Goal]:
@@ -93,13 +97,14 @@ class Recommender:
                 f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"
             )
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        wanted = _with_damage(metrics_for(source, [metric], None, device))
+        self.prompts = _prompts(store)
         self.model: Model = source.load(device=device, dtype=getattr(torch, str(settings["dtype"])))
         self.sampler = SamplerConfig.model_validate(settings["sampler"])
         self.metric, self._tell = metric, tell
         conditions = _tuning_conditions(store)
         self.guidance = conditions[0].guidance
-        measured = metrics_for(source, [metric], None, device)
-        self.loop = ClosedLoop(self.model, self.sampler, conditions, measured, batch=_BATCH)
+        self.loop = ClosedLoop(self.model, self.sampler, conditions, wanted, batch=_BATCH)
         tell("timing the components")
         cost = measure_cost(self.model, self.sampler, batch=_BATCH, guidance=self.guidance)
         planned = {
@@ -208,10 +213,33 @@ class Recommender:
                 speedup=best.speedup,
                 damage=best.damage,
                 conditions=len(self.loop.conditions),
-                prompts=tuple(dict.fromkeys(condition.prompt for condition in self.loop.conditions)),
+                prompts=self.prompts,
             ),
             provenance=provenance(),
         )
+
+
+def _with_damage(wanted: MetricSet) -> MetricSet:
+    """The one metric, if policies can be compared by it here."""
+    ((name, metric),) = wanted.descriptors.items()
+    if name in wanted.absent:
+        raise NoRecommendation(f"--metric: {name!r} can't be had here: {wanted.absent[name]}")
+    if scale_of(metric.info) != "damage":
+        raise NoRecommendation(f"--metric: {name!r} has no damage scale; mse, rel_l2, ssim and haarpsi have")
+    return wanted
+
+
+def _prompts(store: SweepStore) -> tuple[str, ...]:
+    """Every prompt of the sweep: its evidence comes from them all, whichever are run closed-loop."""
+    found = dict.fromkeys(c.prompt for unit in store.header.plan for c in unit.conditions)
+    for prompt in found:
+        try:
+            TypeAdapter(Text).validate_python(prompt)
+        except ValidationError:
+            raise NoRecommendation(
+                f"prompts: {prompt[:60]!r} can't stand in a policy; at most 2000 printable characters are accepted"
+            ) from None
+    return tuple(found)
 
 
 def _tuning_conditions(store: SweepStore) -> list[Condition]:

@@ -76,9 +76,13 @@ def validate(
 ) -> Validated:
     """Compare a policy with full compute on these conditions; `said` describes their prompts and seeds.
 
-    Raises PolicyError where a prompt took part in the search.
+    Raises PolicyError where a prompt took part in the search, UnreadableCaption where a judge could not read one.
     """
     _check_unseen(policy, conditions)
+    judge = judge_for(model.source)
+    if judge is not None:
+        for condition in conditions:
+            Scene.parse(condition.prompt)
     sampler, resolved = sampler_of(policy), resolve(model.graph, policy.schedule)
     runs = [Run(name="full", sampler=sampler), Run(name="policy", sampler=sampler, resolved=resolved)]
     fewer = _fewer_steps(model, runs, conditions[:batch])
@@ -91,7 +95,6 @@ def validate(
             _draw(model, run, some, drawn[run.name])
         _draw(model, runs[0], [reseeded(condition) for condition in some], other)
         bar.advance(_so_far(drawn), count=len(some))
-    judge = judge_for(model.source)
     qualities = _qualities(runs, drawn, other, conditions, judge)
     validation = Validation(
         prompts=said[0],
@@ -175,8 +178,7 @@ def _damage(pictures: Tensor, full: Tensor, other: Tensor, prompts: Sequence[str
     ours, theirs = wanted.compute(pictures, full, prompts), wanted.compute(other, full, prompts)
     found = {}
     for name, metric in wanted.descriptors.items():
-        best = 0.0 if metric.direction == "lower" else float(metric.range[1] or 1.0)
-        found[name] = ratio_of(abs(best - ours[name]), abs(best - theirs[name]))
+        found[name] = ratio_of(metric.loss(ours[name]), metric.loss(theirs[name]))
     return found
 
 
