@@ -12,9 +12,11 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 STORE ?= runs/demo
 BUDGETS ?= 0.01,0.03
+COUNT ?= 48
+EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 
-.PHONY: help demo dashboard test test-slow lint train-mini
+.PHONY: help demo dashboard example test test-slow lint train-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,11 +27,18 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 	$(PY) -m compute phases $(STORE)
 	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
 		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) -o $(STORE)/policies
-	$(PY) -m compute validate --keep --count 48 $(STORE)/policies/*.json
-	@echo "the dashboard shows all of it: make dashboard"
+	$(PY) -m compute validate --keep --count $(COUNT) $(STORE)/policies/*.json
+	@echo 'to look at all of it:    make dashboard'
+	@echo 'to draw by a policy:     $(PY) -m compute sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'
+	@echo 'to apply it in Python:   policy = SkipPolicy.load("$(STORE)/policies/mse-damage-0.01.json")'
+	@echo '                         with applied(policy, pipe): ...    # see the README'
 
 dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
 	$(PY) -m streamlit run dashboard/app.py -- $(if $(wildcard $(STORE)/sweep.json),--store $(STORE))
+
+example: demo ## make the dashboard's example store again: a smaller sweep, with the demo's policies
+	$(PY) -m compute sweep configs/example.yaml --store $(EXAMPLE)
+	cp $(STORE)/policies/*.json $(STORE)/policies/*.png $(EXAMPLE)/policies/
 
 test: $(DEV_READY) ## all tests but the slow ones
 	$(PY) -m pytest -m "not slow"
