@@ -53,7 +53,8 @@ def measure_cost(model: Model, sampler: SamplerConfig, *, batch: int, guidance: 
         _loop(model, sampler, text, batch, guidance, Schedule.empty(sampler.steps), repeats)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
-    step = _median(_loop(model, sampler, text, batch, guidance, dropped, repeats)[1:])
+    without = _loop(model, sampler, text, batch, guidance, dropped, repeats)
+    step = _median(without[1:] or without) if sampler.steps > 1 else 0.0
     computed = _by_node({name: _median(found) for name, found in times.items()}, layouts)
     return CostModel(
         batch=batch,

@@ -1,0 +1,54 @@
+"""A tiny model, its sweep and a recommender for it, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from compute.models.load import Model, ModelSource
+from compute.recommend.recommend import Recommender
+from store.sweep_store import SweepStore
+from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
+from tests.sweep.running import sweep
+
+STEPS = 5
+PROMPTS = ["a cat on a blue background", "a rocket above an apple on a gray background"]
+SETTINGS: dict[str, Any] = {
+    "sampler": {"name": "ddpm", "steps": STEPS},
+    "prompts": PROMPTS,
+    "seeds": [3],
+    "conditions_per_unit": 2,
+    "components": ["mid_block.resnets.0", "up_blocks.*.upsamplers.0", "unet"],
+    "windows": {"count": 2},
+    "actions": ["bypass"],
+    "screen": [
+        {"name": "reuse", "space": "x0", "components": ["unet"], "lengths": [1, 2]},
+        {"name": "reuse", "components": ["up_blocks.*.upsamplers.0"]},
+    ],
+    "metrics": ["mse", "ssim", "psnr", "fidelity_all"],
+    "threads_per_worker": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def swept(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepStore:  # noqa: F811
+    """A finished sweep with bypass and screened reuse, for reading only."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("recommend")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"model": str(tiny_model), **SETTINGS}))
+    return sweep(config, folder / "store")
+
+
+@pytest.fixture(scope="session")
+def recommender(swept: SweepStore) -> Recommender:
+    return Recommender(swept, metric="mse", tell=lambda _: None, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def model(tiny_model: Path) -> Model:  # noqa: F811
+    return ModelSource.find(str(tiny_model)).load()
