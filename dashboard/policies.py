@@ -65,7 +65,7 @@ def one_line(error: Exception) -> str:
     """An error's first line without control characters and of a length that a page can show."""
     first, *others = str(error).splitlines() or [""]
     text = " ".join("".join(character if character.isprintable() else " " for character in first).split())
-    text += f" (and {len(others)} more)" if others else ""
+    text = f"{text} (and {len(others)} more)".strip() if others else text
     return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 1] + "…"
 
 

@@ -98,9 +98,12 @@ def test_every_curve_is_drawn_with_its_interval() -> None:
     observed_rows = values(charts.observed_chart(PHASES, LIGHT).to_dict())
     assert any({row.get("name") for row in rows} == {"Coarse shapes", "Fine detail"} for rows in observed_rows)
     spec = charts.causal_chart(PHASES.causal[0], PHASES, LIGHT).to_dict()
-    whole = [rows for rows in values(spec) if len(rows) == 2 * STEPS]
-    assert len(whole) >= 3  # bands, lines, points
-    assert all(row["low"] <= row["mean"] <= row["high"] for rows in whole for row in rows)
+    for mark in ("area", "line", "point"):
+        drawn_rows = [
+            rows for layer, rows in zip(spec["layer"], values(spec), strict=True) if layer["mark"]["type"] == mark
+        ]
+        assert drawn_rows and all(len(rows) == 2 * STEPS for rows in drawn_rows)
+        assert all(row["low"] <= row["mean"] <= row["high"] for rows in drawn_rows for row in rows)
     shapes = [layer["encoding"]["shape"]["scale"]["range"] for layer in spec["layer"] if "shape" in layer["encoding"]]
     assert shapes == [["circle", "diamond"]]
 
@@ -201,6 +204,18 @@ def test_a_sweep_without_trajectories_says_so(page: AppTest, tmp_path: Path) -> 
     made_sweep(tmp_path / "sweep", kept=False)
     page.run()
     assert not page.exception and "keep pred_x0" in shown(page)
+
+
+def test_a_trajectory_that_is_damaged_later_leaves_the_rest(page: AppTest, tmp_path: Path) -> None:
+    store = made_sweep(tmp_path / "sweep").store
+    page.run()
+    for unit in store.header.plan:
+        if unit.role == "baseline":
+            path = store.shard_path(unit.key)
+            path.write_bytes(path.read_bytes()[:1000])
+    page.run()
+    assert not page.exception
+    assert "This trajectory cannot be read" in shown(page) and "Boundaries by evidence" in shown(page)
 
 
 def test_a_baseline_that_is_damaged_becomes_a_panel(page: AppTest, tmp_path: Path) -> None:
