@@ -27,11 +27,13 @@ def document_path(root: Path, folder: DocumentFolder, name: str) -> Path:
 
 
 def document_names(root: Path, folder: DocumentFolder, suffix: str) -> list[str]:
-    """Names of the regular files that end so, in order; links and other things are left out."""
+    """Names of the regular files that end so, in order; links and other things are left out. Raises StoreError."""
     try:
         entries = list(os.scandir(real_folder(root, folder)))
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise StoreError(f"{root / folder}: cannot be read: {error.strerror}") from error
     return sorted(
         entry.name
         for entry in entries
@@ -49,8 +51,13 @@ def read_document(root: Path, folder: DocumentFolder, name: str) -> bytes:
 
 
 def write_document(root: Path, folder: DocumentFolder, name: str, data: bytes) -> Path:
-    """Write a document: whole or not there. Raises StoreError, StoreFull."""
+    """Write a document: whole or not there. Raises StoreError, also for one too large to be read again; StoreFull."""
     path = document_path(root, folder, name)
-    path.parent.mkdir(exist_ok=True)
+    if len(data) > DOCUMENT_LIMIT:
+        raise StoreError(f"{path}: {len(data)} bytes are more than the {DOCUMENT_LIMIT} that are accepted here")
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}") from error
     replace_file(path, data)
     return path

@@ -1,0 +1,83 @@
+"""Pictures of conditions: those of the sampling loop, by a schedule or without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from compute.diffusion.noise import initial_noise
+from compute.diffusion.sample import sample
+from compute.diffusion.samplers import SamplerConfig, make_scheduler
+from compute.models.draw import draw_pictures
+from compute.models.load import Model, ModelSource
+from compute.policy.liveness import ResolvedSchedule, resolve
+from compute.policy.schedule import Schedule
+from compute.unet import acting
+from store.records import Action, Condition
+from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
+
+STEPS = 4
+SAMPLERS = [SamplerConfig(name="ddpm", steps=STEPS), SamplerConfig(name="ddim", steps=STEPS, eta=0.5)]
+CONDITIONS = [
+    Condition(prompt="a cat on a blue background", seed=3, guidance=3.0),
+    Condition(prompt="a key on a red background", seed=2**40, guidance=1.0),
+    Condition(prompt="", seed=0, guidance=2.0),
+]
+SCHEDULES = {
+    "dropped": {2: {"unet": Action(name="reuse", space="x0")}},
+    "in part": {1: {"up_blocks.1.upsamplers.0": Action(name="reuse")}},
+    "bypassed": {0: {"mid_block.resnets.0": Action(name="bypass")}, 3: {"skip:conv_in": Action(name="zero")}},
+}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:  # noqa: F811
+    torch.set_num_threads(1)
+    return ModelSource.find(str(tiny_model)).load()
+
+
+def by_hand(model: Model, sampler: SamplerConfig, resolved: ResolvedSchedule) -> Tensor:
+    """The sampling loop, told step by step what the network does."""
+    seeds = [condition.seed for condition in CONDITIONS]
+    text = model.encode(tuple(condition.prompt for condition in CONDITIONS))
+    x_t = initial_noise(seeds, model.picture_shape)
+    guidance = torch.tensor([condition.guidance for condition in CONDITIONS])
+    scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
+    with acting(model.pipe.unet, resolved) as acts:
+        *_, last = sample(model.pipe.unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, acts=acts)
+    return last.x_next.clamp(-1, 1)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_is_carried_out(model: Model, sampler: SamplerConfig, name: str) -> None:
+    resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES[name]))
+    drawn = draw_pictures(model, CONDITIONS, sampler, resolved)
+    assert torch.equal(drawn, by_hand(model, sampler, resolved))
+    assert not torch.equal(drawn, draw_pictures(model, CONDITIONS, sampler))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
+def test_the_empty_schedule_is_none_at_all(model: Model, sampler: SamplerConfig) -> None:
+    empty = resolve(model.graph, Schedule.empty(STEPS))
+    drawn = draw_pictures(model, CONDITIONS, sampler)
+    assert torch.equal(drawn, draw_pictures(model, CONDITIONS, sampler, empty))
+    assert torch.equal(drawn, by_hand(model, sampler, empty))
+
+
+def test_pictures_are_pictures_and_their_own_condition_alone_decides(model: Model) -> None:
+    drawn = draw_pictures(model, CONDITIONS, SAMPLERS[0])
+    assert drawn.shape == (3, 3, 16, 16) and drawn.abs().max() <= 1
+    assert torch.allclose(drawn[1:2], draw_pictures(model, CONDITIONS[1:2], SAMPLERS[0]), atol=1e-4)
+    assert torch.equal(drawn.flip(0), draw_pictures(model, CONDITIONS[::-1], SAMPLERS[0]))
+
+
+def test_the_model_is_left_as_it_was(model: Model) -> None:
+    resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES["in part"]))
+    before = draw_pictures(model, CONDITIONS, SAMPLERS[0])
+    draw_pictures(model, CONDITIONS, SAMPLERS[0], resolved)
+    assert torch.equal(before, draw_pictures(model, CONDITIONS, SAMPLERS[0]))
+    assert not any("forward" in vars(module) for module in model.pipe.unet.modules())
