@@ -14,12 +14,16 @@ SMALLEST_BLOCK = 10
 def kid_blocks(features: Float[Tensor, "N D"], reference: Float[Tensor, "N D"]) -> list[float]:
     """Kernel inception distance (Bińkowski et al., arXiv 1801.01401; piq's) of each of BLOCKS disjoint blocks.
 
-    The estimator is unbiased at any size, so the mean over blocks is, too, and their spread gives its interval. Fewer
-    blocks where there are few pictures; none where there are fewer than two of SMALLEST_BLOCK.
+    Row i of both may show the same caption. The estimator wants independent sets, so a block is compared with the
+    reference of the next one. Features are scaled so that the reference's mean square is 1: the kernel adds 1 to their
+    product. The estimator is unbiased at any size, hence so is the mean over blocks, and their spread
+    gives its interval. Fewer blocks where there are few pictures; none where there are fewer than two of SMALLEST_BLOCK.
     """
     blocks = min(BLOCKS, len(features) // SMALLEST_BLOCK)
     if blocks < 2:
         return []
     kid = piq_package().KID()
-    pairs = zip(features.double().tensor_split(blocks), reference.double().tensor_split(blocks), strict=True)
-    return [float(kid(ours, theirs)) for ours, theirs in pairs]
+    scale = reference.double().square().mean().sqrt()
+    ours = (features.double() / scale).tensor_split(blocks)
+    theirs = (reference.double() / scale).tensor_split(blocks)
+    return [float(kid(block, other)) for block, other in zip(ours, [*theirs[1:], theirs[0]], strict=True)]
