@@ -16,8 +16,8 @@ def kid_blocks(features: Float[Tensor, "N D"], reference: Float[Tensor, "N D"]) 
 
     Row i of both may show the same caption. The estimator wants independent sets, so a block is compared with the
     reference of the next one. Features are scaled so that the reference's mean square is 1: the kernel adds 1 to their
-    product. The estimator is unbiased at any size, hence so is the mean over blocks, and their spread
-    gives its interval. Fewer blocks where there are few pictures; none where there are fewer than two of SMALLEST_BLOCK.
+    product. Unbiased at any size, the estimator is so in the mean over blocks, and their spread gives its interval.
+    Fewer blocks where there are few pictures; none where there are fewer than two of SMALLEST_BLOCK.
     """
     blocks = min(BLOCKS, len(features) // SMALLEST_BLOCK)
     if blocks < 2:
