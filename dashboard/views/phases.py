@@ -86,8 +86,9 @@ def _places(sweep: Sweep) -> dict[Condition, tuple[str, int]]:
 def _causal(sweep: Sweep, phases: Phases, curve: SwitchCurve | None) -> None:
     if curve is None:
         parts.panel("No causal evidence in this sweep", phases.missing)
-        parts.note("Add this to the sweep's configuration and run the same command again; only what is new will run:")
-        st.code(_SWITCH, language="yaml")
+        if not any(unit.role == "switch" for unit in sweep.header.plan):
+            parts.note("With this in its configuration, the same command runs again only what is new:")
+            st.code(_SWITCH, language="yaml")
         return
     st.markdown("**Causal:** which prompt wins when it is switched on the way", help=_CAUSAL_HELP)
     drawn(

@@ -200,6 +200,16 @@ def test_without_switches_it_says_what_to_add(page: AppTest, tmp_path: Path) -> 
     assert len(drawn(page)) == 2
 
 
+def test_switches_that_are_not_finished_are_not_asked_for_again(page: AppTest, tmp_path: Path) -> None:
+    store = made_sweep(tmp_path / "sweep").store
+    for unit in store.header.plan:
+        if unit.role == "switch":
+            store.discard(unit.key)
+    page.run()
+    assert not page.exception
+    assert "not finished yet" in shown(page) and "prompt_switch" not in shown(page)
+
+
 def test_a_sweep_without_trajectories_says_so(page: AppTest, tmp_path: Path) -> None:
     made_sweep(tmp_path / "sweep", kept=False)
     page.run()
