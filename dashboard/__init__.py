@@ -10,6 +10,10 @@
 - `parts.py`: pieces of a page: panels, facts, charts, tables with a CSV. `pictures.py`, `strips.py`: pictures in cards
   and film strips. `state.py`, `film.py`, `swept.py`, `measured.py`: whole sections of a page.
 - `cells.py`, `trials.py`: ablations as the map and the evidence need them.
+- `policies.py`, `comparison.py`: policy files and their pictures, read without trust. `quality.py`, `validation.py`,
+  `policy_map.py`: how policies compare, a validation in words, a policy by component and step. `policy_details.py`:
+  the page's section on one policy. `phases.py`: what the phases' charts say, in words.
+- `drawn.py`: charts kept as finished specifications, for those that cost more to build than to draw.
 - `charts/`: data to Altair charts, no Streamlit. `views/`: one page a file.
 
 A view is a file `views/NAME.py`, registered in `pages.py`, that ends with
