@@ -6,48 +6,32 @@ progress and nothing is read twice. Every function may raise SkipscopeError or O
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from compute.analysis.findings import findings
 from compute.analysis.impact import Impact, impact_of_table, metrics_with_impact
 from compute.analysis.names import component_levels
 from compute.analysis.phases import Phases, phases_of
 from compute.policy.graph import ComponentGraph
+from dashboard.cells import Cell, cells_of
 from dashboard.comparison import Comparison, comparison_of
 from dashboard.labels import metric_name
 from dashboard.policies import PolicyFile, graph_of, policy_files
 from dashboard.progress import Progress, progress_of
+from dashboard.stamp import Stamp, settled_stamp
 from dashboard.trials import Trials, trials_of
-from store.driver import driver_state
-from store.errors import SweepDamaged
+from store.errors import SkipscopeError, SweepDamaged
 from store.header import SweepHeader
-from store.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
-from store.records import Ablation
+from store.records import Ablation, Condition
 from store.sweep_store import SweepStore
 from store.table import SweepReader, Table, sweep_table
 
-Stamp = tuple[int, ...]
 _KEPT = 4  # of each sort: the store that is shown, with a few of its stamps while it grows
-_SETTLED_SECONDS = 5.0
 _FIRST = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
-
-
-def stamp_of(root: Path) -> Stamp:
-    """Sizes and times of what the tables are made from; it changes when they may. Raises nothing."""
-    parts: list[int] = []
-    for name in (HEADER, CATALOGUE, BASELINES, UNITS, FAILURES, POLICIES, REPORTS):
-        try:
-            found = os.stat(root / name)
-        except OSError:
-            parts += [-1, -1]
-        else:
-            parts += [found.st_mtime_ns, found.st_size]
-    return tuple(parts)
 
 
 @dataclass(frozen=True)
@@ -103,6 +87,14 @@ class Sweep:
         """Impact by a metric. Raises NoImpact."""
         return _impact(str(self.path), self.stamp, metric)
 
+    def cells(self, metric: str, condition: Condition | None = None) -> list[Cell]:
+        """The impact's ablations as the map shows them, the most harmful first. Raises NoImpact."""
+        return _cells(str(self.path), self.stamp, metric, None if condition is None else condition.model_dump_json())
+
+    def findings(self, metric: str) -> tuple[str, ...]:
+        """The headline findings in sentences, a caution last. Raises NoImpact."""
+        return _findings(str(self.path), self.stamp, metric)
+
     def phases(self) -> Phases:
         """Both kinds of evidence for the two phases. Raises SkipscopeError where there is none."""
         return _phases(str(self.path), self.stamp)
@@ -128,24 +120,9 @@ class Sweep:
 def open_sweep(path: Path) -> Sweep:
     """The sweep in a folder as it stands. Raises NotASweep, NewerFormat or SweepDamaged."""
     root = path.absolute()
-    sweep = Sweep(root, _settled_stamp(root))
+    sweep = Sweep(root, settled_stamp(root))
     _ = sweep.header
     return sweep
-
-
-def _settled_stamp(root: Path) -> Stamp:
-    """The stamp now; of a running sweep, which changes all the time, the one read last while that is fresh."""
-    stamp, now, known = stamp_of(root), time.monotonic(), _latest().get(str(root))
-    if known and known[1] != stamp and now - known[0] < _SETTLED_SECONDS and driver_state(root).state == "running":
-        return known[1]
-    if known is None or known[1] != stamp:
-        _latest()[str(root)] = (now, stamp)
-    return stamp
-
-
-@st.cache_resource
-def _latest() -> dict[str, tuple[float, Stamp]]:
-    return {}
 
 
 def steps_of(header: SweepHeader) -> int:
@@ -175,6 +152,22 @@ def _trials(root: str, stamp: Stamp) -> Trials:
 def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
     levels = component_levels(_reader(root, stamp).store.root)
     return impact_of_table(_table(root, stamp), metric, root, levels=levels)
+
+
+@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
+def _cells(root: str, stamp: Stamp, metric: str, condition: str | None) -> list[Cell]:
+    chosen = None if condition is None else Condition.model_validate_json(condition)
+    return cells_of(_impact(root, stamp, metric), chosen)
+
+
+@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
+def _findings(root: str, stamp: Stamp, metric: str) -> tuple[str, ...]:
+    phases: Phases | None
+    try:
+        phases = _phases(root, stamp)
+    except SkipscopeError:
+        phases = None  # the page of phases says why
+    return findings(_impact(root, stamp, metric), phases)
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Reading trajectories …")

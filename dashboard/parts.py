@@ -96,7 +96,7 @@ def table(
     st.dataframe(rows, hide_index=True, column_config=shown, height=height or "auto")
     st.download_button(
         "Download CSV",
-        table_csv(rows),
+        lambda: table_csv(rows),  # made when it is asked for
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import altair as alt
+import pandas as pd
 
 Row = dict[str, Any]
 STEP_TITLE = "Sampling step (0 is the noisiest)"
@@ -17,6 +18,11 @@ _LABELS = 26
 def inline(rows: Sequence[Row]) -> alt.Data:
     """Rows as a chart's own data."""
     return cast(alt.Data, cast(Any, alt.Data)(values=tuple(rows)))
+
+
+def framed(rows: Sequence[Row]) -> pd.DataFrame:
+    """The same for thousands of rows: as a table, which is sent in binary form and not checked row by row."""
+    return pd.DataFrame(list(rows))
 
 
 def step_ticks(steps: int, labels: int = _LABELS) -> list[int]:

@@ -8,15 +8,17 @@ from itertools import groupby
 from typing import Any, cast
 
 import altair as alt
+import pandas as pd
 
 from dashboard.cells import Cell
-from dashboard.charts.data import Row, inline, layered, step_axis
+from dashboard.charts.data import Row, framed, inline, layered, step_axis
 from dashboard.labels import KIND_LABELS, action_label, component_label, number, window_label
 from dashboard.palette import Palette, kind_scale, shape_scale
 from dashboard.shades import Shades
 
 PICKED = "picked"
 _ROW = 18
+_INKS = ("#FFFFFF", "#1B1F26")
 _HEADING = "§"
 _LETTER = 6.3  # pixels of a letter of axis labels, a little too many
 _NUMBERS_UP_TO = 13  # windows: with more, there is no room for numbers in the cells
@@ -45,7 +47,8 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
             labelOverlap=False,
         ),
     )
-    data = inline([_row(cell, shades) for cell in cells])
+    numbered = len({(cell.window.start, cell.window.stop) for cell in cells}) <= _NUMBERS_UP_TO
+    data = framed([_row(cell, shades if numbered else None) for cell in cells])
     pick = alt.selection_point(name=PICKED, fields=["path", "action", "start", "stop"], on="click", empty=False)
     tiles = (
         alt.Chart(data)
@@ -72,7 +75,7 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
         .add_params(pick)
     )
     layers: list[alt.Chart] = [tiles, _kind_marks(order, y, palette)]
-    if len({(cell.window.start, cell.window.stop) for cell in cells}) <= _NUMBERS_UP_TO:
+    if numbered:
         layers.append(_numbers(data, y))
     figure: alt.LayerChart = cast(Any, layered(*layers, height=_ROW * len(rows))).resolve_scale(
         color="independent", shape="independent"
@@ -100,7 +103,7 @@ def _where_heading(then: Any, otherwise: Any) -> Any:
     return {"condition": {"test": test, "value": then}, "value": otherwise}
 
 
-def _row(cell: Cell, shades: Shades) -> Row:
+def _row(cell: Cell, shades: Shades | None) -> Row:
     return {
         "path": cell.label.path,
         "component": cell.label.full,
@@ -113,7 +116,7 @@ def _row(cell: Cell, shades: Shades) -> Row:
         "mean": cell.mean,
         "interval": interval(cell),
         "text": number(cell.mean),
-        "number": "#1B1F26" if shades.dark_ink(cell.mean) else "#FFFFFF",
+        "ink": _INKS[shades is None or shades.dark_ink(cell.mean)],
     }
 
 
@@ -151,10 +154,10 @@ def _kind_marks(order: Sequence[str], y: alt.Y, palette: Palette) -> alt.Chart:
     )
 
 
-def _numbers(data: alt.Data, y: alt.Y) -> alt.Chart:
+def _numbers(data: pd.DataFrame, y: alt.Y) -> alt.Chart:
     return (
         alt.Chart(data)
         .transform_calculate(middle="(datum.start + datum.stop) / 2")
         .mark_text(fontSize=11, cursor="pointer")
-        .encode(x="middle:Q", y=y, text="text:N", color=alt.Color("number:N", scale=None), tooltip=alt.value(None))
+        .encode(x="middle:Q", y=y, text="text:N", color=alt.Color("ink:N", scale=None), tooltip=alt.value(None))
     )

@@ -9,7 +9,7 @@ import streamlit as st
 
 from compute.analysis.impact import Impact, NoImpact
 from dashboard import choices, parts
-from dashboard.cells import cells_of, in_network_order, values_of
+from dashboard.cells import in_network_order, values_of
 from dashboard.data import Sweep
 from dashboard.film import step_by_step
 from dashboard.frame import page
@@ -32,7 +32,7 @@ def show(sweep: Sweep) -> None:
         return
     impact = _impact(sweep)
     spot = _chosen_spot(sweep, impact)
-    _what(impact, spot, len(trials.of[spot]))
+    _what(sweep, impact, spot, len(trials.of[spot]))
     _every_condition(sweep, impact, spot)
     step_by_step(sweep, spot)
 
@@ -50,7 +50,7 @@ def _impact(sweep: Sweep) -> Impact | None:
 
 def _chosen_spot(sweep: Sweep, impact: Impact | None) -> Spot:
     trials = sweep.trials
-    first = cells_of(impact)[0].spot if impact else next(iter(trials.of))
+    first = sweep.cells(impact.metric)[0].spot if impact else next(iter(trials.of))
     left, middle, right, last = st.columns([4, 3, 2, 3])
     with left:
         component = choices.select(
@@ -76,10 +76,10 @@ def _chosen_spot(sweep: Sweep, impact: Impact | None) -> Spot:
     return Spot(component=component, action=action, start=window.start, stop=window.stop)
 
 
-def _what(impact: Impact | None, spot: Spot, conditions: int) -> None:
+def _what(sweep: Sweep, impact: Impact | None, spot: Spot, conditions: int) -> None:
     label = component_label(spot.component)
     parts.section(f"{label.full} · {action_label(spot.action).lower()} · {window_label(spot.window)}")
-    cell = next((cell for cell in cells_of(impact) if cell.spot == spot), None) if impact else None
+    cell = next((cell for cell in sweep.cells(impact.metric) if cell.spot == spot), None) if impact else None
     said = f"Tried on {conditions} conditions."
     if impact and cell:
         said = (

@@ -10,7 +10,7 @@ from compute.analysis.curves import GroupCurve, by_kind, by_level
 from compute.analysis.impact import Impact
 from compute.analysis.sentences import caution
 from dashboard import choices, parts
-from dashboard.cells import Cell, action_choices, actions_in, cells_of, choice_label, in_network_order, lengths
+from dashboard.cells import Cell, action_choices, actions_in, choice_label, in_network_order, lengths
 from dashboard.charts.curves import group_curves
 from dashboard.charts.impact import PICKED, heat_map
 from dashboard.charts.ranking import ranking
@@ -32,7 +32,7 @@ def show(sweep: Sweep) -> None:
         parts.panel("No impact yet", "No ablation is finished so far; the map fills as units get done.")
         return
     impact, condition, action, length = _chosen(sweep)
-    everything = cells_of(impact, condition)
+    everything = sweep.cells(impact.metric, condition)
     cells = [c for c in everything if c.action in actions_in(action) and c.window.stop - c.window.start == length]
     if not cells:
         raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
@@ -69,7 +69,7 @@ def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
             "prompt: 0 is the same picture, 1 is as different as another seed.",
         )
     impact = sweep.impact(metric)
-    cells = cells_of(impact)
+    cells = sweep.cells(metric)
     with two:
         action = choices.select(
             "shown_action",

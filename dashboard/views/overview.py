@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from compute.analysis.curves import by_kind, mean_impact
-from compute.analysis.findings import findings
-from compute.analysis.impact import Impact, NoImpact
-from compute.analysis.phases import Phases
+from compute.analysis.impact import AblationImpact, Impact, NoImpact
 from dashboard import parts
 from dashboard.charts.curves import group_curves
 from dashboard.charts.overview import mean_by_window
@@ -22,7 +21,7 @@ from dashboard.shards import finals
 from dashboard.state import state_of
 from dashboard.strips import Shot, card, cards
 from dashboard.swept import facts_of
-from store.errors import SkipscopeError, StoreError
+from store.errors import StoreError
 
 _PICTURES = 12
 _METRIC = "mse"
@@ -55,7 +54,7 @@ def _findings(sweep: Sweep) -> None:
             help="In brackets the 95% interval over conditions. Damage is the distance to the baseline, divided by the "
             "distance between two seeds of the same prompt: 0 is the same picture, 1 is as different as another seed.",
         )
-        *said, caution = findings(impact, _phases(sweep))
+        *said, caution = sweep.findings(impact.metric)
         parts.findings(said)
         parts.note(caution)
     with right:
@@ -67,20 +66,16 @@ def _findings(sweep: Sweep) -> None:
         _by_kind(impact, sweep.steps)
 
 
-def _phases(sweep: Sweep) -> Phases | None:
-    try:
-        return sweep.phases()  # type: ignore[no-any-return]
-    except SkipscopeError:
-        return None  # the page of phases says why
-
-
 def _by_window(impact: Impact, steps: int) -> None:
     main = impact.only(windows=impact.main_windows)
-    inside = [main.only(windows=(window,)) for window in main.windows]
+    inside: dict[tuple[int, int], list[AblationImpact]] = {}
+    for ablation in main.ablations:
+        inside.setdefault((ablation.window.start, ablation.window.stop), []).append(ablation)
+    groups = [tuple(inside[place]) for place in sorted(inside)]
     figure = mean_by_window(
-        main.windows,
-        [mean_impact(one) for one in inside],
-        [len(one.ablations) for one in inside],
+        [group[0].window for group in groups],
+        [mean_impact(replace(main, ablations=group)) for group in groups],
+        [len(group) for group in groups],
         steps,
         scale_label(impact),
         parts.palette(),
