@@ -147,6 +147,32 @@ def sequences(
             yield {step + i: row for i, row in enumerate(rows)} | rest, damage + more
 
 
+@settings(max_examples=60, deadline=None)
+@given(searches())
+def test_regular_candidates_drop_every_second_or_third_step(case: Case) -> None:
+    search, evidence = case
+    found = search.regular()
+    single = [it for it in evidence if it.ablation.window.stop == it.ablation.window.start + 1]
+    for candidate in found:
+        rows = candidate.schedule.actions
+        assert candidate.seconds == search.cost.seconds(resolve(search.graph, candidate.schedule))
+        assert all(list(row) == ["unet"] for row in rows.values())
+        apart = {later - step for step, later in zip(rows, list(rows)[1:], strict=False)}
+        assert len(apart) <= 1 and apart <= {2, 3}
+        assert candidate.damage == pytest.approx(
+            sum(
+                min(
+                    max(0.0, it.damage)
+                    for it in single
+                    if (step, row) == (it.ablation.window.start, row_of(it.ablation))
+                )
+                for step, row in rows.items()
+            )
+        )
+    assert [c.seconds for c in found] == sorted((c.seconds for c in found), reverse=True)
+    assert found or not [it for it in single if it.ablation.components == ("unet",)]
+
+
 GRAPH = chain("block.0", "block.1", "plain.2", "block.3", skips=(("block.0", "block.3"),))
 
 
