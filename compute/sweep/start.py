@@ -25,7 +25,7 @@ from compute.sweep.address import check_address
 from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor, SweepStopped
 from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.sweep.run import SweepResult, run_sweep
-from compute.sweep.worker import WorkerSpec, measured, metrics_for
+from compute.sweep.worker import WorkerSpec, eight_bit, measured, metrics_for
 from store.documents import document_names, write_document
 from store.errors import NotASweep
 from store.header import SweepHeader
@@ -226,6 +226,8 @@ def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None
             with store.read(unit.key) as reader:
                 final = reader.final
             baseline = None if unit.baseline is None else baseline_final(unit.baseline)
+            if baseline is not None and final.dtype == np.float16:
+                baseline = eight_bit(baseline)  # as the unit's own pictures are kept, or doing nothing would do damage
             store.record(store.add_metrics(unit.key, measured(wanted, final, baseline, unit)))
             bar.advance()
     return len(units), dict(wanted.absent)

@@ -112,7 +112,7 @@ class Worker:
         final = own.x_t[-1].clip(-1, 1)
         kept_final, pictures = final, own.pred_x0
         if keep.precision == "8-bit":
-            kept_final, pictures = _eight_bit(final).astype(dtype), _eight_bit(own.pred_x0)
+            kept_final, pictures = eight_bit(final).astype(dtype), eight_bit(own.pred_x0)
         x_t, x_t_steps = _kept(own.x_t, keep.x_t, start, dtype)
         pred_x0, pred_x0_steps = _kept(pictures, keep.pred_x0, start, dtype)
         return UnitPayload(
@@ -247,7 +247,7 @@ def _numpy(states: list[Tensor]) -> npt.NDArray[np.float32]:
     return stacked
 
 
-def _eight_bit(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def eight_bit(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Pictures in [-1, 1] on 257 evenly spaced levels, which float16 holds exactly and which compress well."""
     rounded: npt.NDArray[np.float32] = (pictures * 128).round() / np.float32(128)
     return rounded

@@ -223,6 +223,26 @@ def test_an_older_store_is_extended_and_measured_in_place(swept: Swept, tiny_mod
     assert verify(extended) == []
 
 
+def test_metrics_measured_on_rounded_pictures_find_no_damage_in_doing_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    rounded = {**PLAIN, "metrics": ["psnr"], "keep": {"x_t": "final", "pred_x0": "final", "precision": "8-bit"}}
+    store = sweep(write(tmp_path / "config.yaml", tiny_model, **rounded, prompt_switch=[2]), tmp_path / "store")
+    start.measure(store, ["mse", "fidelity_all"])
+    for unit in store.header.plan:
+        found = values(store, unit.key)
+        with store.read(unit.key) as reader:
+            final = reader.final.astype(np.float64)
+        if unit.role == "baseline":
+            assert not np.array_equal(final * 128, (final * 128).round())
+            continue
+        assert np.array_equal(final * 128, (final * 128).round()), "a step of 1/128"
+        if isinstance(unit.intervention, Ablation) and not unit.intervention.components:
+            assert found["mse"].tolist() == [0] * len(unit.conditions)
+        else:
+            assert (found["mse"] > 0).all()
+        assert np.allclose(found["mse"], 4 / 10 ** (found["psnr"] / 10), atol=1e-3), "as the sweep itself measured"
+        assert ("fidelity_other_all" in found) == (unit.role == "switch")
+
+
 def test_the_store_holds_the_graph_of_its_model(swept: Swept, model: Model) -> None:
     text = (swept[1].root / "reports" / start.GRAPH_DOCUMENT).read_bytes()
     assert ComponentGraph.from_json(text) == model.graph
