@@ -27,8 +27,17 @@ def recommend(
         str | None, typer.Option(help="The fastest policy within this damage; several with commas: 0.003,0.01.")
     ] = None,
     min_speedup: Annotated[float | None, typer.Option(help="The least damage at this speedup or above.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="Run candidates on these, a prompt a line.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help='With --prompts: "0:8" (0 to 7, the default), "3" or "1,5".')
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Run candidates on so many captions of glide-mini's.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="With --count: held-out or train.")] = "held-out",
 ) -> None:
-    """Search a sweep for a skip policy, and run candidates closed-loop on the sweep's prompts."""
+    """Search a sweep for a skip policy, and run candidates closed-loop: on the sweep's own prompts, or on more."""
+    from compute.recommend.conditions import search_conditions
     from compute.recommend.recommend import Goal, Recommender, goals_of
     from store.sweep_store import SweepStore
 
@@ -40,7 +49,13 @@ def recommend(
     targets = {goal: output / f"{goal.name}.json" if into_folder else output for goal in goals}
     for path in targets.values():
         _check_place(path)
-    recommender = Recommender(SweepStore.open(store), metric=metric, tell=lambda line: print(line, file=sys.stderr))
+    opened = SweepStore.open(store)
+    conditions = search_conditions(opened, prompts=prompts, seeds=seeds, split=split, count=count)
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    recommender = Recommender(opened, metric=metric, tell=tell, conditions=conditions)
     for goal, path in targets.items():
         policy = recommender.recommend(goal)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +91,7 @@ def validate(
     """Run policies on prompts they never saw, beside full compute and fewer steps, and write in what came out."""
     from compute.policy.policy import SkipPolicy
     from compute.progress import bar
-    from compute.recommend.conditions import conditions_for
+    from compute.recommend.conditions import unseen_conditions
     from compute.recommend.loading import load_for
     from compute.recommend.sheet import picture_grid
     from compute.recommend.validate import as_json, summary_lines
@@ -92,7 +107,9 @@ def validate(
         if keep and policy.validation is not None:
             continue
         there = load_for(policy, model=model)
-        conditions, said = conditions_for(policy, there.source, prompts=prompts, seeds=seeds, split=split, count=count)
+        conditions, said = unseen_conditions(
+            policy, there.source, prompts=prompts, seeds=seeds, split=split, count=count
+        )
         with bar(f"validate {policy.name}", len(conditions), unit="picture") as progress:
             found = run(policy, there, conditions, said=said, batch=batch, bar=progress)
         target = output or path

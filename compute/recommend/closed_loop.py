@@ -37,21 +37,25 @@ class ClosedLoop:
         self.conditions = tuple(conditions)
         self._model, self._sampler, self._metric = model, sampler, metric
         self._batches = [slice(i, i + batch) for i in range(0, len(self.conditions), batch)]
-        self._known: dict[str, list[Distances]] = {}
+        self._known: dict[str, dict[int, Distances]] = {}
+        self._harm = [0.0] * len(self._batches)
 
     def damage(self, schedule: Schedule, *, at_most: float | None = None) -> Estimate | None:
         """The damage of a schedule over all conditions; None as soon as it is sure to exceed `at_most`.
 
         Distances are not negative, so the mean over all conditions is at least what those that were run add up to.
+        Batches that other schedules harmed most come first, because they say soonest that it is too much.
         """
         resolved = resolve(self._model.graph, schedule)
-        found = self._known.setdefault(canonical_json(schedule), [])
-        while len(found) < len(self._batches):
-            if at_most is not None and sum(part.sum() for part in found) > at_most * self.reseeds.sum():
+        found = self._known.setdefault(canonical_json(schedule), {})
+        for number in sorted(range(len(self._batches)), key=lambda number: -self._harm[number]):
+            if at_most is not None and sum(part.sum() for part in found.values()) > at_most * self.reseeds.sum():
                 return None
-            rows = self._batches[len(found)]
-            found.append(self._measured(self._draw(self.conditions[rows], resolved), rows))
-        return ratio_of(np.concatenate(found), self.reseeds)
+            if number not in found:
+                rows = self._batches[number]
+                found[number] = self._measured(self._draw(self.conditions[rows], resolved), rows)
+                self._harm[number] += float(found[number].sum())
+        return ratio_of(np.concatenate([found[number] for number in range(len(self._batches))]), self.reseeds)
 
     @cached_property
     def reseeds(self) -> Distances:

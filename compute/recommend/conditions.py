@@ -1,8 +1,9 @@
-"""What a policy is validated on: prompts that its search never saw."""
+"""What policies are run on: by a search on some prompts, by a validation on others that the search never saw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -10,16 +11,69 @@ from compute.config import ConfigError, PromptFile, parse_seeds, read_prompts
 from compute.models.load import ModelSource, judge_for
 from compute.models.mini.scenes import Split, captions
 from compute.policy.policy import SkipPolicy
-from compute.recommend.validate import FIRST_SEED
 from store.records import Condition
+from store.sweep_store import SweepStore
 
 _CONDITION_LIMIT = 100_000
 
 
-def conditions_for(
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Which captions are drawn, and their first seed, far from those of sweeps, of `fidelity` and of each other."""
+
+    captions: int
+    first_seed: int
+
+
+VALIDATION = Draw(captions=2, first_seed=2_000_000)
+SEARCH = Draw(captions=3, first_seed=3_000_000)
+
+
+def search_conditions(
+    store: SweepStore, *, prompts: Path | None, seeds: str | None, split: str, count: int | None
+) -> list[Condition] | None:
+    """What a search runs its candidates on, where more than the sweep's own conditions is asked for; else None."""
+    if prompts is None and count is None:
+        if seeds is not None:
+            raise ConfigError("--seeds: belongs to --prompts; without it the sweep's own prompts are run")
+        return None
+    source = ModelSource.find(str(store.header.config.get("model", "")))
+    guidance = next(c.guidance for unit in store.header.plan for c in unit.conditions)
+    found, _ = conditions_for(
+        source, guidance, prompts=prompts, seeds=seeds, split=split, count=count or 1, draw=SEARCH
+    )
+    return found
+
+
+def unseen_conditions(
     policy: SkipPolicy, source: ModelSource, *, prompts: Path | None, seeds: str | None, split: str, count: int
 ) -> tuple[list[Condition], tuple[str, str]]:
-    """The conditions, and in words their prompts and seeds.
+    """What to validate a policy on, and in words its prompts and seeds. See `conditions_for`."""
+    seen = set() if policy.prediction is None else set(policy.prediction.prompts)
+    return conditions_for(
+        source,
+        policy.guidance,
+        prompts=prompts,
+        seeds=seeds,
+        split=split,
+        count=count,
+        draw=VALIDATION,
+        seen=seen,
+    )
+
+
+def conditions_for(
+    source: ModelSource,
+    guidance: float,
+    *,
+    prompts: Path | None,
+    seeds: str | None,
+    split: str,
+    count: int,
+    draw: Draw,
+    seen: Set[str] = frozenset(),
+) -> tuple[list[Condition], tuple[str, str]]:
+    """Conditions to run policies on, and in words their prompts and seeds.
 
     Every line of a prompt file with every seed; without a file `count` captions of one of glide-mini's splits, each
     with a seed of its own. Raises ConfigError.
@@ -29,7 +83,7 @@ def conditions_for(
         lines = read_prompts(PromptFile(file=str(prompts.absolute())), Path())
         if len(lines) * len(numbers) > _CONDITION_LIMIT:
             raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(numbers)} seeds each are too many")
-        found = [Condition(prompt=line, seed=seed, guidance=policy.guidance) for line in lines for seed in numbers]
+        found = [Condition(prompt=line, seed=seed, guidance=guidance) for line in lines for seed in numbers]
         if len(set(found)) != len(found):
             raise ConfigError("--prompts, --seeds: the same prompt and seed stand there twice; each is run once")
         return found, (f"{len(lines)} prompts of a file", _in_words(numbers))
@@ -41,11 +95,13 @@ def conditions_for(
         )
     if split not in get_args(Split):
         raise ConfigError(f"--split: {split!r} is no split; accepted: {', '.join(get_args(Split))}")
-    seen = set() if policy.prediction is None else set(policy.prediction.prompts)
-    drawn = captions(split, count + 50 * len(seen), seed=2)  # type: ignore[arg-type]  # checked just above
+    drawn = captions(split, count + 50 * len(seen), draw.captions)  # type: ignore[arg-type]  # checked just above
     unseen = [prompt for prompt in drawn if prompt not in seen][:count]
-    found = [Condition(prompt=prompt, seed=FIRST_SEED + i, guidance=policy.guidance) for i, prompt in enumerate(unseen)]
-    return found, (f"glide-mini's {split} split", f"{FIRST_SEED} to {FIRST_SEED + len(found) - 1}, one a prompt")
+    found = [Condition(prompt=prompt, seed=draw.first_seed + i, guidance=guidance) for i, prompt in enumerate(unseen)]
+    return found, (
+        f"glide-mini's {split} split",
+        f"{draw.first_seed} to {draw.first_seed + len(found) - 1}, one a prompt",
+    )
 
 
 def _seeds(text: str) -> list[int]:

@@ -36,7 +36,6 @@ from store.records import Condition
 
 RunName = Literal["full", "policy", "fewer_steps"]
 DAMAGE_METRICS = ("mse", "ssim", "haarpsi")
-FIRST_SEED = 2_000_000  # far from the seeds of sweeps and of `fidelity`
 _SCENES_SEED = 20231222
 
 

@@ -24,7 +24,7 @@ from compute.policy.liveness import resolve
 from compute.policy.policy import PolicyError, PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
 from compute.policy.schedule import Schedule
 from compute.recommend.closed_loop import reseeded
-from compute.recommend.conditions import conditions_for
+from compute.recommend.conditions import unseen_conditions
 from compute.recommend.loading import check_same_run, load_for, sampler_of
 from compute.recommend.sheet import COLUMNS, TEXT_KEY, picture_grid
 from compute.recommend.validate import Validated, as_json, summary_lines, validate
@@ -274,7 +274,7 @@ def test_another_run_than_the_policys_is_refused(model: Model) -> None:
 def test_captions_of_a_split_leave_the_searchs_prompts_alone(model: Model) -> None:
     seen = captions("held-out", 20, 2)[:5]
     policy = policy_for(model, DROP, prompts=seen)
-    found, said = conditions_for(policy, model.source, prompts=None, seeds=None, split="held-out", count=15)
+    found, said = unseen_conditions(policy, model.source, prompts=None, seeds=None, split="held-out", count=15)
     assert not {condition.prompt for condition in found} & set(seen)
     assert len(found) == 15 and len({condition.seed for condition in found}) == 15
     assert {condition.guidance for condition in found} == {policy.guidance}
@@ -285,12 +285,12 @@ def test_every_line_of_a_file_is_drawn_with_every_seed(model: Model, tmp_path: P
     file = tmp_path / "prompts.txt"
     file.write_text("a cat on a blue background\n\na key on a red background\n")
     policy = policy_for(model, DROP)
-    found, said = conditions_for(policy, model.source, prompts=file, seeds="4,9", split="held-out", count=64)
+    found, said = unseen_conditions(policy, model.source, prompts=file, seeds="4,9", split="held-out", count=64)
     assert [(c.prompt[:5], c.seed) for c in found] == [("a cat", 4), ("a cat", 9), ("a key", 4), ("a key", 9)]
     assert said == ("2 prompts of a file", "4, 9")
-    default, said = conditions_for(policy, model.source, prompts=file, seeds=None, split="held-out", count=64)
+    default, said = unseen_conditions(policy, model.source, prompts=file, seeds=None, split="held-out", count=64)
     assert (len(default), said[1]) == (16, "0 to 7")
-    _, said = conditions_for(
+    _, said = unseen_conditions(
         policy, model.source, prompts=file, seeds=",".join(map(str, range(0, 999, 3))), split="", count=1
     )
     assert said[1] == "333 between 0 and 996", "it stands in the policy, in at most 200 characters"
