@@ -159,17 +159,18 @@ def _ranked(impact: Impact, cells: list[Cell], condition: Condition | None) -> N
 
 
 def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "Rank": cell.rank,
         "Component": cell.label.full,
         "Window": window_label(cell.window),
         scale_label(impact): cell.mean,
-        "Low": cell.low,
-        "High": cell.high,
+    }
+    if cell.low is not None:  # of a single condition there is no interval
+        row |= {"Low": cell.low, "High": cell.high, "Told from nothing": "yes" if cell.told else "no"}
+    return row | {
         "Kind": cell.label.kind_label,
         "Action": choice_label(cell.action),
         "Conditions": cell.conditions,
-        "Told from nothing": "yes" if cell.told else "no",
         "Module path": cell.label.path,
     }
 
