@@ -319,6 +319,6 @@ def test_conditions_that_are_none(
     file.write_text(lines or "")
     prompts = None if lines is None else file
     with pytest.raises(ConfigError) as refusal:
-        conditions_for(policy_for(model, DROP), model.source, prompts=prompts, seeds=seeds, split=split, count=3)
+        unseen_conditions(policy_for(model, DROP), model.source, prompts=prompts, seeds=seeds, split=split, count=3)
     assert says in str(refusal.value)
     assert "\n" not in str(refusal.value)
