@@ -6,7 +6,8 @@
 - `frame.py`: what every page shares: the head, the store opened, a panel for every error.
 - `data.py`, `shards.py`: the only ways to the store, cached on cheap stamps. `Sweep` is what a view is given.
 - `choices.py`: widgets whose value lives in the address (deep links). `labels.py`: names for people.
-- `palette.py`, `shades.py`: colours and chart settings of both themes. `style.css`: our own markup's looks.
+- `palette.py`, `shades.py`, `theme_watch.py`: colours and chart settings of both themes.
+- `style.css`: our own markup's looks.
 - `parts.py`: pieces of a page: panels, facts, charts, tables with a CSV. `pictures.py`, `strips.py`: pictures in cards
   and film strips. `state.py`, `film.py`, `swept.py`, `measured.py`: whole sections of a page.
 - `cells.py`, `trials.py`: ablations as the map and the evidence need them.

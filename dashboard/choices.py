@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from dashboard import parts
+
 T = TypeVar("T")
 _REMEMBERED = "remembered choices"
 
@@ -22,15 +24,18 @@ def parse(text: str | None, tokens: Sequence[str], default: str) -> tuple[str, b
     return (text, False) if text in tokens else (default, True)
 
 
-def chosen(name: str, tokens: Sequence[str], default: str) -> str:
-    """The token that holds now: of the address, else remembered, else the default; a wrong one is noted."""
+def chosen(name: str, tokens: Sequence[str], default: str, show: Callable[[str], str] = str) -> str:
+    """The token that holds now: of the address, else remembered, else the default; a wrong one is noted.
+
+    `show` gives a token's text for people.
+    """
     kept = _remembered().get(name)
     found = st.query_params.get(name)
     if found is None and kept in tokens:
         found = kept
     token, wrong = parse(found, tokens, default)
     if wrong and found != kept:  # what we put there ourselves may have lost its meaning by another choice
-        st.caption(f"The address asks for a {name} that is not here; shown is {_plain(default)}.")
+        parts.note(f"The address asks for a {name.replace('_', ' ')} that is not here. Shown is: {show(default)}.")
     _put(name, token, default)
     return token
 
@@ -54,14 +59,12 @@ def _remembered() -> dict[str, str]:
     return found
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "")
-
-
-def _prepared(name: str, tokens: Sequence[str], default: str) -> tuple[str, Callable[[], None]]:
+def _prepared(
+    name: str, tokens: Sequence[str], default: str, show: Callable[[str], str]
+) -> tuple[str, Callable[[], None]]:
     """The widget's key, its state set to what the address says, and what to do when a person changes it."""
     key = f"choice {name}"
-    st.session_state[key] = chosen(name, tokens, default)
+    st.session_state[key] = chosen(name, tokens, default, show)
 
     def changed() -> None:
         value = st.session_state.get(key)
@@ -132,7 +135,8 @@ def _widget(
 ) -> T:
     by_token = {token(option): option for option in options}
     first = token(options[0] if default is None else default)
-    key, changed = _prepared(name, list(by_token), first if first in by_token else next(iter(by_token)))
+    default_token = first if first in by_token else next(iter(by_token))
+    key, changed = _prepared(name, list(by_token), default_token, lambda text: show(by_token[text]))
     value = draw(
         label,
         list(by_token),

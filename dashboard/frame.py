@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard import parts
 from dashboard.data import Sweep, open_sweep
 from dashboard.source import chosen_store
+from store.driver import driver_state
 from store.errors import SkipscopeError
 
 _MAKE = "python -m compute sweep configs/demo.yaml --store runs/demo"
@@ -23,13 +24,21 @@ def page(title: str, lede: str, show: Callable[[Sweep], None]) -> None:
     st.title(title, anchor=False)
     with errors_in_a_panel():
         path = chosen_store(sys.argv[1:])
-        parts.lede(lede, shown_path(path) if path else "")
+        parts.lede(lede, shown_path(path) + _state(path) if path else "")
         if path is None:
             parts.panel(
                 "No sweep yet", "Nothing was swept here so far. This makes one in a few minutes:", command=_MAKE
             )
             return
         show(open_sweep(path))
+
+
+def _state(path: Path) -> str:
+    """What everybody should know who looks at the sweep's numbers: that they still change, or that they stopped to."""
+    with suppress(SkipscopeError, OSError):  # the page says what is wrong
+        state = driver_state(path.absolute()).state
+        return f" · {state}" if state in ("running", "died") else ""
+    return ""
 
 
 @contextmanager

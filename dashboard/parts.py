@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard.csv_text import table_csv
 from dashboard.palette import Figure, Palette, palette_of, themed
+from dashboard.theme_watch import shown_theme
 
 _RANGE = re.compile(r"(?<=[ (])(\d+)-(\d+)(?=[ ,.:;)])")  # "steps 0-4", which may not break
 _ESTIMATE = re.compile(r"(-?\d[\d.]*%?) (\[-?\d[^\]]*\])")
@@ -21,7 +22,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~:$^])")
 
 def palette() -> Palette:
     """The colours of the theme that the browser shows."""
-    return palette_of(st.context.theme.type)
+    return palette_of(shown_theme())
 
 
 def plain(text: str) -> str:

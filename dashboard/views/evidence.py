@@ -43,7 +43,7 @@ def _impact(sweep: Sweep) -> Impact | None:
     if not names:
         return None
     try:
-        return sweep.impact(choices.chosen("metric", names, names[0]))
+        return sweep.impact(choices.chosen("metric", names, names[0], sweep.metric_label))
     except NoImpact:
         return None
 
