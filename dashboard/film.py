@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import streamlit as st
 from dashboard import choices, parts
 from dashboard.charts.evidence import distance_curve
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.frame import errors_in_a_panel
 from dashboard.labels import condition_label
 from dashboard.measured import metric_rows
@@ -140,14 +142,20 @@ def _curves(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed, columns:
     first = start + (followed == "x_t")
     for place, (name, title) in enumerate(shown):
         values = np.asarray(found[name], dtype=np.float64).tolist()
-        figure = distance_curve(
-            range(first, first + len(values)),
-            values,
-            title,
-            columns,
-            spot.window,
-            at,
-            parts.palette(),
-            last=place == len(shown) - 1,
+        drawn(
+            f"distance {name}",
+            partial(
+                distance_curve,
+                range(first, first + len(values)),
+                values,
+                title,
+                columns,
+                spot.window,
+                at,
+                last=place == len(shown) - 1,
+            ),
+            sweep,
+            trial.key,
+            str(trial.index),
+            str(at),
         )
-        parts.chart(figure, key=f"distance {name}")

@@ -15,9 +15,11 @@ from dashboard.charts.curves import group_curves
 from dashboard.charts.impact import PICKED, heat_map
 from dashboard.charts.ranking import ranking
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.frame import page
 from dashboard.labels import condition_label, in_sentence, kind_name, metric_name, number, scale_label, window_label
 from dashboard.pages import go
+from dashboard.palette import Figure, Palette
 from dashboard.shades import Shades
 from store.errors import SkipscopeError
 from store.records import Condition, Window
@@ -36,8 +38,7 @@ def show(sweep: Sweep) -> None:
     cells = [c for c in everything if c.action in actions_in(action) and c.window.stop - c.window.start == length]
     if not cells:
         raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
-    shades = Shades.of([c.mean for c in everything], impact.scale, impact.higher_is_worse, parts.palette())
-    order = in_network_order(sweep.planned_components(actions_in(action)))
+    view = (impact.metric, action, str(length), "" if condition is None else condition.model_dump_json())
     _controls(impact, condition)
     parts.section(
         "Components by windows",
@@ -45,16 +46,24 @@ def show(sweep: Sweep) -> None:
         "exit; a window is a range of sampling steps in which the component was left out. Click a cell to see its "
         "pictures.",
     )
-    picked = parts.chart(
-        heat_map(cells, order, sweep.steps, shades, scale_label(impact)),
-        key="impact map",
+
+    def map_of(palette: Palette) -> Figure:
+        shades = Shades.of([c.mean for c in everything], impact.scale, impact.higher_is_worse, palette)
+        order = in_network_order(sweep.planned_components(actions_in(action)))
+        return heat_map(cells, order, sweep.steps, shades, scale_label(impact))
+
+    picked = drawn(
+        "impact map",
+        map_of,
+        sweep,
+        *view,
         select=True,
         alt_text=f"{scale_label(impact)} of each component in each window",
     )
     _open_evidence(picked)
     if condition is None:
-        _curves(impact.only(actions=actions_in(action), windows={c.window for c in cells}), sweep.steps)
-    _ranked(impact, cells, condition)
+        _curves(sweep, impact.only(actions=actions_in(action), windows={c.window for c in cells}), view)
+    _ranked(sweep, impact, cells, view)
 
 
 def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
@@ -119,14 +128,14 @@ def _open_evidence(picked: Any) -> None:
         go("evidence", {"component": spot["path"], "action": spot["action"], "window": str(window)})
 
 
-def _curves(impact: Impact, steps: int) -> None:
+def _curves(sweep: Sweep, impact: Impact, view: tuple[str, ...]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         parts.section(
             "By kind of component",
             help="The mean over all components of a kind; bands are 95% intervals over conditions.",
         )
-        _group_chart(impact, by_kind(impact), steps, "kinds")
+        _group_chart(sweep, impact, by_kind(impact), "kinds", view)
     levels = by_level(impact)
     if levels:
         with right:
@@ -134,18 +143,18 @@ def _curves(impact: Impact, steps: int) -> None:
                 "By depth",
                 help="The level of a component: level 0 works at the full resolution, each further one at half of it.",
             )
-            _group_chart(impact, levels, steps, "levels")
+            _group_chart(sweep, impact, levels, "levels", view)
 
 
-def _group_chart(impact: Impact, curves: tuple[GroupCurve, ...], steps: int, key: str) -> None:
+def _group_chart(sweep: Sweep, impact: Impact, curves: tuple[GroupCurve, ...], key: str, view: tuple[str, ...]) -> None:
     if max(len(curve.windows) for curve in curves) < 2:
         parts.note("One window only: there is no course over steps to draw.")
         return
     names = {curve.group: kind_name(curve.group) if key == "kinds" else f"Level {curve.group}" for curve in curves}
-    parts.chart(group_curves(curves, names, steps, scale_label(impact), parts.palette()), key=key)
+    drawn(key, lambda palette: group_curves(curves, names, sweep.steps, scale_label(impact), palette), sweep, *view)
 
 
-def _ranked(impact: Impact, cells: list[Cell], condition: Condition | None) -> None:
+def _ranked(sweep: Sweep, impact: Impact, cells: list[Cell], view: tuple[str, ...]) -> None:
     parts.section(
         "From the most harmful", help="The table has every ablation of this choice; download it for all digits."
     )
@@ -153,7 +162,7 @@ def _ranked(impact: Impact, cells: list[Cell], condition: Condition | None) -> N
     left, right = st.columns([6, 7], gap="medium")
     with left:
         one = 1.0 if impact.scale == "damage" else None
-        parts.chart(ranking(cells[:_SHOWN], scale_label(impact), parts.palette(), one=one), key="ranking")
+        drawn("ranking", lambda palette: ranking(cells[:_SHOWN], scale_label(impact), palette, one=one), sweep, *view)
     with right:
         parts.table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)
 

@@ -14,8 +14,10 @@ from dashboard import parts
 from dashboard.charts.curves import group_curves
 from dashboard.charts.overview import mean_by_window
 from dashboard.data import Sweep
+from dashboard.drawn import drawn
 from dashboard.frame import page
 from dashboard.labels import kind_name, metric_label, scale_label
+from dashboard.palette import Figure, Palette
 from dashboard.pictures import pixels_of, source_of
 from dashboard.shards import finals
 from dashboard.state import state_of
@@ -62,33 +64,38 @@ def _findings(sweep: Sweep) -> None:
             f"Mean {scale_label(impact).lower()} in each window",
             help="The mean over all components that were removed in a window of steps, with its 95% interval.",
         )
-        _by_window(impact, sweep.steps)
-        _by_kind(impact, sweep.steps)
+        _by_window(sweep, impact)
+        _by_kind(sweep, impact)
 
 
-def _by_window(impact: Impact, steps: int) -> None:
-    main = impact.only(windows=impact.main_windows)
-    inside: dict[tuple[int, int], list[AblationImpact]] = {}
-    for ablation in main.ablations:
-        inside.setdefault((ablation.window.start, ablation.window.stop), []).append(ablation)
-    groups = [tuple(inside[place]) for place in sorted(inside)]
-    figure = mean_by_window(
-        [group[0].window for group in groups],
-        [mean_impact(replace(main, ablations=group)) for group in groups],
-        [len(group) for group in groups],
-        steps,
-        scale_label(impact),
-        parts.palette(),
-    )
-    parts.chart(figure, key="mean by window", alt_text="Mean impact of an ablation in each window of steps")
+def _by_window(sweep: Sweep, impact: Impact) -> None:
+    def bars(palette: Palette) -> Figure:
+        main = impact.only(windows=impact.main_windows)
+        inside: dict[tuple[int, int], list[AblationImpact]] = {}
+        for ablation in main.ablations:
+            inside.setdefault((ablation.window.start, ablation.window.stop), []).append(ablation)
+        groups = [tuple(inside[place]) for place in sorted(inside)]
+        return mean_by_window(
+            [group[0].window for group in groups],
+            [mean_impact(replace(main, ablations=group)) for group in groups],
+            [len(group) for group in groups],
+            sweep.steps,
+            scale_label(impact),
+            palette,
+        )
+
+    drawn("mean by window", bars, sweep, impact.metric, alt_text="Mean impact of an ablation in each window of steps")
 
 
-def _by_kind(impact: Impact, steps: int) -> None:
-    main = impact.only(windows=impact.main_windows)
-    if len(main.windows) > 1:
+def _by_kind(sweep: Sweep, impact: Impact) -> None:
+    def curves(palette: Palette) -> Figure:
+        found = by_kind(impact.only(windows=impact.main_windows))
+        names = {curve.group: kind_name(curve.group) for curve in found}
+        return group_curves(found, names, sweep.steps, scale_label(impact), palette)
+
+    if len(impact.main_windows) > 1:
         parts.section("By kind of component", help="The same for each kind; the page Impact has every component.")
-        names = {curve.group: kind_name(curve.group) for curve in by_kind(main)}
-        parts.chart(group_curves(by_kind(main), names, steps, scale_label(impact), parts.palette()), key="kinds")
+        drawn("kinds", curves, sweep, impact.metric)
 
 
 def _pictures(sweep: Sweep) -> None:
