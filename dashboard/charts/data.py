@@ -43,7 +43,9 @@ def limits(values: Sequence[float], *, margin: float = 0.04) -> alt.Scale:
     """A scale that holds some values. Said outright, because data reach the browser's chart only after its scales."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
-    spare = (high - low or abs(high) or 1.0) * margin
+    if low == high:
+        return alt.Scale(domain=[low - 0.5, high + 0.5], nice=False, zero=False)
+    spare = (high - low) * margin
     return alt.Scale(
         domain=[low - spare if low not in (0.0, 1.0) else low, high + spare if high not in (0.0, 1.0) else high],
         nice=False,

@@ -17,7 +17,8 @@ from dashboard.palette import Palette, kind_scale, shape_scale
 from dashboard.shades import Shades
 
 PICKED = "picked"
-_ROW = 18
+_ROW = 16
+_AROUND = 112  # pixels of legends and axis, which a chart's height includes
 _INKS = ("#FFFFFF", "#1B1F26")
 _HEADING = "§"
 _LETTER = 6.3  # pixels of a letter of axis labels, a little too many
@@ -77,7 +78,7 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
     layers: list[alt.Chart] = [tiles, _kind_marks(order, y, palette)]
     if numbered:
         layers.append(_numbers(data, y))
-    figure: alt.LayerChart = cast(Any, layered(*layers, height=_ROW * len(rows))).resolve_scale(
+    figure: alt.LayerChart = cast(Any, layered(*layers, height=_ROW * len(rows) + _AROUND)).resolve_scale(
         color="independent", shape="independent"
     )
     return figure

@@ -13,6 +13,7 @@ from dashboard.labels import action_label, number, window_label
 from dashboard.palette import Palette, kind_scale, shape_scale
 
 _RANKED = 27
+_AROUND = 50  # pixels of the axis, which a chart's height includes
 
 
 def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float | None) -> alt.LayerChart:
@@ -57,4 +58,4 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
             strokeDash=[4, 4], color=palette.muted
         )
         layers.append(rule.encode(x=alt.X("at:Q", scale=scale), tooltip=alt.Tooltip("what:N", title="Control")))
-    return layered(*layers, height=_RANKED * len(rows))
+    return layered(*layers, height=_RANKED * len(rows) + _AROUND)
