@@ -147,6 +147,22 @@ def sequences(
             yield {step + i: row for i, row in enumerate(rows)} | rest, damage + more
 
 
+def least_regular(search: Search, single: Sequence[Evidence]) -> list[str]:
+    """For each stride and number of dropped steps the number, and the least sum of damages, as text."""
+    damages: dict[int, float] = {}
+    for it in single:
+        if it.ablation.components == ("unet",):
+            step = it.ablation.window.start
+            damages[step] = min(damages.get(step, float("inf")), max(0.0, it.damage))
+    found = []
+    for stride in (2, 3):
+        for count in range(1, search.steps + 1):
+            runs = [[first + i * stride for i in range(count)] for first in range(search.steps)]
+            sums = [sum(damages[step] for step in run) for run in runs if set(run) <= damages.keys()]
+            found += [f"{count} {min(sums):.9f}"] if sums else []
+    return found
+
+
 @settings(max_examples=60, deadline=None)
 @given(searches())
 def test_regular_candidates_drop_every_second_or_third_step(case: Case) -> None:
@@ -170,6 +186,7 @@ def test_regular_candidates_drop_every_second_or_third_step(case: Case) -> None:
             )
         )
     assert [c.seconds for c in found] == sorted((c.seconds for c in found), reverse=True)
+    assert sorted(f"{len(c.schedule.actions)} {c.damage:.9f}" for c in found) == sorted(least_regular(search, single))
     assert found or not [it for it in single if it.ablation.components == ("unet",)]
 
 
@@ -239,6 +256,13 @@ def test_harmless_steps_are_dropped() -> None:
     assert cheapest == Candidate(
         schedule=Schedule(steps=4, actions={1: {"unet": DROP}}), damage=0.0, seconds=search.full_seconds - 90
     )
+
+
+def test_what_pays_more_for_its_damage_comes_first() -> None:
+    search = made(("unet", DROP, (3, 4), 0.09), ("block.1", Action(name="bypass"), (1, 2), 0.0135))
+    assert [list(candidate.schedule.actions) for candidate in search.frontier()] == [[3], [1, 3]]
+    dear = made(("unet", DROP, (3, 4), 0.09), ("block.1", Action(name="bypass"), (1, 2), 0.006))
+    assert [list(candidate.schedule.actions) for candidate in dear.frontier()] == [[1], [1, 3]]
 
 
 def test_of_two_measurements_of_the_same_the_kinder_counts_in_search_and_neighbours() -> None:
