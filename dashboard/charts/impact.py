@@ -22,7 +22,7 @@ _AROUND = 112  # pixels of legends and axis, which a chart's height includes
 _INKS = ("#FFFFFF", "#1B1F26")
 _HEADING = "§"
 _LETTER = 6.3  # pixels of a letter of axis labels, a little too many
-_NUMBERS_UP_TO = 13  # windows: with more, there is no room for numbers in the cells
+_NUMBERS_UP_TO = 26  # windows: with more, there is no room for numbers in the cells
 
 
 def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Shades, title: str) -> alt.LayerChart:
