@@ -1,0 +1,75 @@
+"""A store that changes while it is shown: it grows, it vanishes, it comes back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from compute.bench.browser import Server, serving
+from tests.browser.tab import Tab
+from tests.dashboard.stores import PLAN, make_store, payload
+
+pytestmark = pytest.mark.browser
+_LIMIT = 60_000.0  # milliseconds, as Playwright counts
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A server and the folder that it shows, in which a test makes its store."""
+
+    server: Server
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def place(browser: object) -> Iterator[Shown]:
+    """The dashboard on a folder that is not there yet."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "sweep"
+        with serving(Path(parent), ["--store", str(folder)]) as server:
+            yield Shown(server, folder)
+
+
+@pytest.fixture
+def shown(place: Shown) -> Iterator[Shown]:
+    """The same, and no store there."""
+    yield place
+    shutil.rmtree(place.folder, ignore_errors=True)
+
+
+def test_a_running_sweep_is_followed(tab: Tab, shown: Shown) -> None:
+    store = make_store(shown.folder, done=2)
+    with store.drive("a test"):
+        tab.page.goto(shown.server.page("overview"))  # it never settles: the progress is drawn again and again
+        expect(tab.page.get_by_text(f"2 of {len(PLAN)} units done")).to_be_visible(timeout=_LIMIT)
+        for unit in PLAN[2:5]:
+            store.record(store.write(unit, payload(unit)))
+        expect(tab.page.get_by_text(f"5 of {len(PLAN)} units done")).to_be_visible(timeout=_LIMIT)
+        for unit in PLAN[5:]:
+            store.record(store.write(unit, payload(unit)))
+    expect(tab.page.get_by_text(f"Complete: all {len(PLAN)} units are done")).to_be_visible(timeout=_LIMIT)
+    tab.settle()
+    tab.assert_well()
+
+
+def test_a_store_that_vanishes_leaves_a_panel(tab: Tab, shown: Shown) -> None:
+    make_store(shown.folder)
+    tab.open(shown.server.page("impact"))
+    shutil.rmtree(shown.folder)
+    since = tab.now()
+    tab.page.get_by_role("link", name="Evidence").click()
+    tab.settle(since)
+    assert "is not a sweep" in tab.text
+    assert tab.exceptions == []
+
+    make_store(shown.folder)
+    tab.open(shown.server.page("evidence"))
+    assert "is not a sweep" not in tab.text
+    tab.assert_well()
+    assert shown.server.process.poll() is None

@@ -1,0 +1,53 @@
+"""Every page in a real browser: in both themes, by a link, by a hostile link."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from compute.bench.browser import PAGES, Server
+from tests.browser.tab import Tab
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = ("<img src=x onerror=alert(1)>", "../../../etc/passwd", "9" * 4000, "NaN", "\x00\ud7ff' OR 1=1 --", "-1")
+PARAMETERS = ("component", "window", "action", "condition", "metric", "step", "budget", "policy", "follow", "shown")
+
+
+def test_every_page_is_drawn_in_its_theme(
+    themed: BrowserContext, server: Server, request: pytest.FixtureRequest
+) -> None:
+    tab = Tab(themed)
+    backgrounds = set()
+    for name in PAGES:
+        tab.open(server.page(name))
+        assert tab.title == name.title()
+        assert tab.page.get_by_test_id("stVegaLiteChart").count() >= 1, name
+        backgrounds.add(tab.background)
+        tab.assert_well()
+    dark = "dark" in request.node.name
+    assert all((sum(background) < 3 * 128) == dark for background in backgrounds)
+    tab.page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_hostile_address_leaves_the_page_alive(tab: Tab, server: Server, name: str) -> None:
+    shift = PAGES.index(name)
+    pairs = [(key, HOSTILE[(place + shift) % len(HOSTILE)]) for place, key in enumerate(PARAMETERS)]
+    tab.open(server.page(name, "?" + "&".join(f"{key}={quote(value)}" for key, value in [*pairs, *pairs[:2]])))
+    assert tab.title == name.title()
+    assert tab.page.locator("img[src=x]").count() == 0
+    tab.assert_well()
+    assert server.process.poll() is None
+
+
+def test_a_link_restores_the_view(tab: Tab, server: Server) -> None:
+    chosen = "component=mid_block.attentions.0&action=bypass&window=3-5&condition=1&metric=ssim&step=4&follow=x_t"
+    tab.open(server.page("evidence", f"?{chosen}"))
+    assert "Middle · attention 0 · bypass · steps 3–5" in tab.text
+    assert tab.page.get_by_role("slider").get_attribute("aria-valuetext") == "4"
+    assert tab.page.get_by_role("combobox", name="Metric").input_value() == "Structural similarity"
+    assert "a rocket above an apple" in tab.page.get_by_role("combobox", name="Condition").input_value()
+    tab.assert_well()

@@ -1,0 +1,62 @@
+"""From the heat map to a picture: what a person does with the dashboard."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+
+from compute.bench.browser import ROOT, Server
+from tests.browser.tab import Tab
+
+pytestmark = pytest.mark.browser
+
+
+def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(tab: Tab, server: Server, swept: Path, tmp_path: Path) -> None:
+    tab.open(server.page("impact"))
+    tooltip = tab.hover_over_a_mark(tab.page.get_by_test_id("stVegaLiteChart").first)
+    tab.page.mouse.down()
+    tab.page.mouse.up()
+
+    tab.page.wait_for_url("**/evidence?**")
+    tab.settle()
+    asked = parse_qs(urlsplit(tab.page.url).query)
+    assert asked["component"][0] in tooltip
+    assert asked["window"][0].replace("-", "–") in tooltip
+    assert tab.page.get_by_role("img", name="Ablated: a cat on a blue background").count() == 1
+    tab.assert_well()
+
+    since = tab.now()
+    tab.page.get_by_role("link", name="Policies").click()
+    tab.settle(since)
+    budget = tab.page.get_by_role("slider")
+    budget.focus()
+    since = tab.now()
+    budget.press("Home")
+    tab.settle(since)
+    assert "No policy is within this budget" in tab.text
+    since = tab.now()
+    budget.press("End")
+    tab.settle(since)
+    assert "Recommended: " in tab.text
+
+    policy = tab.download("Download policy", tmp_path)
+    assert policy.read_bytes() == (swept / "policies" / "tested.json").read_bytes()
+    tab.assert_well()
+
+    picture = tmp_path / "out.png"
+    command = ["sample", "--policy", policy, "--prompt", "a cat on a blue background", "-o", picture]
+    subprocess.run(
+        [sys.executable, "-m", "compute", *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=120,
+    )
+    with Image.open(picture) as image:
+        assert (image.format, image.size) == ("PNG", (16, 16))
