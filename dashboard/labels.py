@@ -136,6 +136,11 @@ def number(value: float | None) -> str:
     return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
 
 
+def action_token(action: str) -> str:
+    """An action's text for an address: without brackets, which the browser's SVG cannot bear in a page's address."""
+    return re.sub(r"[^a-z0-9_]+", "-", action).strip("-")
+
+
 def in_sentence(name: str) -> str:
     """A name within a sentence: small at its beginning, unless that is an abbreviation."""
     return name if name[1:2].isupper() else name[:1].lower() + name[1:]

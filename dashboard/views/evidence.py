@@ -13,7 +13,16 @@ from dashboard.cells import in_network_order, values_of
 from dashboard.data import Sweep
 from dashboard.film import step_by_step
 from dashboard.frame import page
-from dashboard.labels import action_label, component_label, in_sentence, metric_name, number, scale_label, window_label
+from dashboard.labels import (
+    action_label,
+    action_token,
+    component_label,
+    in_sentence,
+    metric_name,
+    number,
+    scale_label,
+    window_label,
+)
 from dashboard.pictures import distance_map, gain_for, heat_pixels, pixels_of, source_of
 from dashboard.shards import finals
 from dashboard.strips import Shot, card, cards
@@ -63,7 +72,7 @@ def _chosen_spot(sweep: Sweep, impact: Impact | None) -> Spot:
     actions = trials.actions(component)
     with middle:
         default = first.action if component == first.component else actions[0]
-        action = choices.select("action", "Action", actions, show=action_label, default=default)
+        action = choices.select("action", "Action", actions, token=action_token, show=action_label, default=default)
     windows = trials.windows(component, action)
     with right:
         harmful = first.window if first in trials.of and component == first.component else windows[0]

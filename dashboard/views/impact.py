@@ -17,7 +17,16 @@ from dashboard.charts.ranking import ranking
 from dashboard.data import Sweep
 from dashboard.drawn import drawn
 from dashboard.frame import page
-from dashboard.labels import condition_label, in_sentence, kind_name, metric_name, number, scale_label, window_label
+from dashboard.labels import (
+    action_token,
+    condition_label,
+    in_sentence,
+    kind_name,
+    metric_name,
+    number,
+    scale_label,
+    window_label,
+)
 from dashboard.pages import go
 from dashboard.palette import Figure, Palette
 from dashboard.shades import Shades
@@ -84,6 +93,7 @@ def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
             "shown_action",
             "Action",
             action_choices(cells),
+            token=action_token,
             show=choice_label,
             help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
             "computed.",
@@ -125,7 +135,7 @@ def _open_evidence(picked: Any) -> None:
     if found:
         spot = found[0]
         window = Window(start=int(spot["start"]), stop=int(spot["stop"]))
-        go("evidence", {"component": spot["path"], "action": spot["action"], "window": str(window)})
+        go("evidence", {"component": spot["path"], "action": action_token(spot["action"]), "window": str(window)})
 
 
 def _curves(sweep: Sweep, impact: Impact, view: tuple[str, ...]) -> None:

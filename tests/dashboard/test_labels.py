@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.csv_text import table_csv
-from dashboard.labels import action_label, component_label, metric_name, number, window_label
+from dashboard.labels import action_label, action_token, component_label, metric_name, number, window_label
 from dashboard.parts import escaped, plain
 from store.records import Action, Window
 
@@ -47,6 +49,16 @@ def test_windows_and_actions() -> None:
     assert action_label(str(Action(name="bypass"))) == "Bypass"
     assert metric_name("haarpsi") == "Haarpsi"
     assert metric_name("mse", "anything") == "Mean squared error"
+
+
+def test_every_action_has_a_text_for_addresses() -> None:
+    spaces: tuple[Literal["eps", "x0"] | None, ...] = (None, "eps", "x0")
+    orders: tuple[Literal[0, 1], ...] = (0, 1)
+    actions = [str(Action(name="reuse", order=order, space=space)) for order in orders for space in spaces]
+    actions += [str(Action(name=name)) for name in ("compute", "bypass", "zero", "reuse_delta")]
+    tokens = [action_token(action) for action in actions]
+    assert len(set(tokens)) == len(actions)
+    assert all(re.fullmatch(r"[a-z0-9_-]+", token) for token in tokens)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6))
