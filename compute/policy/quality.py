@@ -24,6 +24,7 @@ def _plain(text: str) -> str:
 PlainText = Annotated[str, AfterValidator(_plain), Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*$"})]
 Name = Annotated[PlainText, Field(min_length=1, max_length=200)]
 Text = Annotated[PlainText, Field(max_length=2000)]
+PROMPT_LIMIT = 10_000
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -38,7 +39,7 @@ class Prediction(Record):
     speedup: Positive
     damage: Estimate
     conditions: Annotated[int, Field(ge=1)]
-    prompts: Annotated[tuple[Text, ...], Field(max_length=10_000)] = ()
+    prompts: Annotated[tuple[Text, ...], Field(max_length=PROMPT_LIMIT)] = ()
 
 
 class RunQuality(Record):

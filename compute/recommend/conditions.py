@@ -33,6 +33,8 @@ def search_conditions(
     store: SweepStore, *, prompts: Path | None, seeds: str | None, split: str, count: int | None
 ) -> list[Condition] | None:
     """What a search runs its candidates on, where more than the sweep's own conditions is asked for; else None."""
+    if prompts is not None and count is not None:
+        raise ConfigError("--prompts, --count: give one of the two")
     if prompts is None and count is None:
         if seeds is not None:
             raise ConfigError("--seeds: belongs to --prompts; without it the sweep's own prompts are run")
@@ -95,13 +97,24 @@ def conditions_for(
         )
     if split not in get_args(Split):
         raise ConfigError(f"--split: {split!r} is no split; accepted: {', '.join(get_args(Split))}")
-    drawn = captions(split, count + 50 * len(seen), draw.captions)  # type: ignore[arg-type]  # checked just above
-    unseen = [prompt for prompt in drawn if prompt not in seen][:count]
+    unseen = _unseen(split, count, draw, seen)  # type: ignore[arg-type]  # checked just above
     found = [Condition(prompt=prompt, seed=draw.first_seed + i, guidance=guidance) for i, prompt in enumerate(unseen)]
     return found, (
         f"glide-mini's {split} split",
         f"{draw.first_seed} to {draw.first_seed + len(found) - 1}, one a prompt",
     )
+
+
+def _unseen(split: Split, count: int, draw: Draw, seen: Set[str]) -> list[str]:
+    """The first `count` captions of a draw that are none of those seen. Raises ConfigError where there are too few."""
+    amount, most = count, 50 * (count + len(seen))
+    while True:
+        found = [prompt for prompt in captions(split, amount, draw.captions) if prompt not in seen]
+        if len(found) >= count:
+            return found[:count]
+        if amount == most:
+            raise ConfigError(f"--count: the search has seen most {split} captions; {len(found)} others were found")
+        amount = min(2 * amount + len(seen), most)
 
 
 def _seeds(text: str) -> list[int]:

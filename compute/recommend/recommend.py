@@ -21,7 +21,7 @@ from compute.diffusion.samplers import SamplerConfig
 from compute.metrics.registry import MetricSet
 from compute.models.load import Model, ModelSource
 from compute.policy.policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
-from compute.policy.quality import Text
+from compute.policy.quality import PROMPT_LIMIT, Text
 from compute.policy.search import Candidate, Evidence, Search
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
@@ -273,6 +273,8 @@ def _prompts(store: SweepStore, conditions: Sequence[Condition]) -> tuple[str, .
     """Every prompt of the sweep, whose evidence the search has seen, and those that candidates are run on."""
     swept = (c for unit in store.header.plan for c in unit.conditions)
     found = dict.fromkeys(c.prompt for c in (*swept, *conditions))
+    if len(found) > PROMPT_LIMIT:
+        raise NoRecommendation(f"prompts: {len(found)} are too many for a policy; at most {PROMPT_LIMIT} are accepted")
     for prompt in found:
         try:
             TypeAdapter(Text).validate_python(prompt)

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
         {"name": "reuse", "space": "x0", "components": ["unet"], "lengths": [1, 2]},
         {"name": "reuse", "components": ["up_blocks.*.upsamplers.0"]},
     ],
+    "prompt_switch": {"every": 1},
     "metrics": ["mse", "ssim", "psnr", "fidelity_all"],
     "threads_per_worker": 1,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from compute.analysis.impact import NoImpact
+from compute.analysis.phases import phases_of
 from compute.diffusion.samplers import SamplerConfig
 from compute.metrics.registry import metrics
 from compute.models.draw import draw_pictures
@@ -19,11 +21,12 @@ from compute.policy.liveness import resolve
 from compute.policy.policy import SkipPolicy
 from compute.policy.schedule import Schedule
 from compute.recommend.closed_loop import ClosedLoop, reseeded
-from compute.recommend.recommend import Goal, NoRecommendation, Recommender, goals_of
+from compute.recommend.recommend import Goal, NoRecommendation, Recommender, _prompts, composed_from, goals_of
 from compute.sweep.plan import RESEED_OFFSET
 from compute.unet import parameter_digests
 from store.records import Action, Condition
 from store.sweep_store import SweepStore
+from store.table import SweepReader
 from tests.recommend.conftest import PROMPTS, STEPS
 
 DDPM = SamplerConfig(name="ddpm", steps=STEPS)
@@ -190,15 +193,43 @@ def test_a_prompt_that_no_policy_can_hold_is_told_before_the_search(swept: Sweep
     assert str(refusal.value).isprintable() and told == []
 
 
-def test_every_prompt_of_the_sweep_took_part(recommender: Recommender, swept: SweepStore) -> None:
-    """Only some conditions are run closed-loop, but the evidence comes from all."""
+def test_every_prompt_of_the_sweep_and_of_the_closed_loop_took_part(swept: SweepStore) -> None:
+    """Only some of the sweep's conditions may be run closed-loop, but the evidence comes from all."""
     first = swept.header.plan[0]
-    many = [Condition(prompt=f"a cat on a blue background {i}", seed=0, guidance=3.0) for i in range(50)]
+    many = [Condition(prompt=f"{i}", seed=0, guidance=3.0) for i in range(50)]
     plan = (first.model_copy(update={"conditions": tuple(many)}), *swept.header.plan[1:])
     store = SweepStore(swept.root, swept.header.model_copy(update={"plan": plan}))
-    from compute.recommend.recommend import _prompts
+    run = [Condition(prompt="another", seed=0, guidance=3.0)]
+    found = _prompts(store, run)
+    assert sorted(found) == sorted({condition.prompt for condition in many} | set(PROMPTS) | {"another"})
+    with pytest.raises(NoRecommendation, match="prompts: 10003 are too many for a policy; at most 10000"):
+        _prompts(swept, [Condition(prompt=f"{i}", seed=0, guidance=3.0) for i in range(10_001)])
 
-    assert set(_prompts(store)) == {condition.prompt for condition in many} | set(PROMPTS)
+
+def test_candidates_run_on_the_conditions_asked_for(swept: SweepStore) -> None:
+    asked = [Condition(prompt="a fox on a pink background", seed=i, guidance=3.0) for i in range(2)]
+    own = Recommender(swept, metric="mse", tell=lambda _: None, conditions=asked, device="cpu")
+    found = own.recommend(Goal(max_damage=900)).prediction
+    assert found is not None and found.conditions == 2
+    assert set(found.prompts) == {*PROMPTS, "a fox on a pink background"}
+
+
+def test_actions_after_composition_are_looked_at_first(
+    swept: SweepStore, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search after the boundary knows nothing of what comes before it; without switches there is no boundary."""
+    boundary = phases_of(SweepReader(swept.root)).boundary
+    assert recommender.composed == composed_from(swept) == (boundary and math.ceil(boundary.high))
+    monkeypatch.setattr("compute.recommend.recommend.composed_from", lambda _: 3)
+    told: list[str] = []
+    after = Recommender(swept, metric="mse", tell=told.append, device="cpu")
+    assert "composition has ended by step 3" in "\n".join(told)
+    tried: list[Schedule] = []
+    monkeypatch.setattr(after, "_try", lambda candidate, budget=None: tried.append(candidate.schedule))
+    with pytest.raises(NoRecommendation):
+        after.recommend(Goal(max_damage=900))
+    early = [any(step < 3 for step in schedule.actions) for schedule in tried]
+    assert early[:3] == [False] * 3 and any(early)
 
 
 def conditions_of(count: int) -> list[Condition]:

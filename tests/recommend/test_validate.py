@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,13 +25,14 @@ from compute.policy.liveness import resolve
 from compute.policy.policy import PolicyError, PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
 from compute.policy.schedule import Schedule
 from compute.recommend.closed_loop import reseeded
-from compute.recommend.conditions import unseen_conditions
+from compute.recommend.conditions import search_conditions, unseen_conditions
 from compute.recommend.loading import check_same_run, load_for, sampler_of
 from compute.recommend.sheet import COLUMNS, TEXT_KEY, picture_grid
 from compute.recommend.validate import Validated, as_json, summary_lines, validate
 from compute.unet import parameter_digests
 from store.errors import SkipscopeError
 from store.records import Action, Condition
+from store.sweep_store import SweepStore
 
 STEPS = 5
 DDPM = SamplerConfig(name="ddpm", steps=STEPS)
@@ -322,3 +324,41 @@ def test_conditions_that_are_none(
         unseen_conditions(policy_for(model, DROP), model.source, prompts=prompts, seeds=seeds, split=split, count=3)
     assert says in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_where_the_search_has_seen_all_captions_there_is_a_line(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compute.recommend.conditions.captions", lambda _, count, seed: ["a", "b", "a", "c"] * count)
+    policy = policy_for(model, DROP, prompts=["a", "b"])
+    found, _ = unseen_conditions(policy, model.source, prompts=None, seeds=None, split="held-out", count=30)
+    assert [condition.prompt for condition in found] == ["c"] * 30
+    seen = policy_for(model, DROP, prompts=["a", "b", "c"])
+    with pytest.raises(
+        ConfigError, match=r"^--count: the search has seen most held-out captions; 0 others were found$"
+    ):
+        unseen_conditions(seen, model.source, prompts=None, seeds=None, split="held-out", count=3)
+
+
+def test_a_search_and_its_validation_draw_different_pictures(model: Model, swept: SweepStore) -> None:
+    ours = search_conditions(swept, prompts=None, seeds=None, split="held-out", count=20)
+    assert ours is not None and len(set(ours)) == 20
+    policy = policy_for(model, DROP, prompts=[condition.prompt for condition in ours])
+    theirs, _ = unseen_conditions(policy, model.source, prompts=None, seeds=None, split="held-out", count=20)
+    assert not {condition.prompt for condition in ours} & {condition.prompt for condition in theirs}
+    assert not {condition.seed for condition in ours} & {condition.seed for condition in theirs}
+
+
+def test_what_a_search_runs_its_candidates_on(swept: SweepStore, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("a fox on a pink background\n")
+    assert search_conditions(swept, prompts=None, seeds=None, split="held-out", count=None) is None
+    own = search_conditions(swept, prompts=file, seeds="2,7", split="held-out", count=None)
+    assert own == [Condition(prompt="a fox on a pink background", seed=seed, guidance=3.0) for seed in (2, 7)]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"prompts": file, "count": 3}, "--prompts, --count: give one of the two"),
+        ({"seeds": "3"}, "--seeds: belongs to --prompts"),
+        ({"count": 3, "split": "test"}, "--split: 'test' is no split"),
+        ({"count": 3, "seeds": "1"}, "--seeds: belongs to --prompts"),
+    ]
+    for change, says in wrong:
+        with pytest.raises(ConfigError, match=says):
+            search_conditions(swept, **{"prompts": None, "seeds": None, "split": "held-out", "count": None, **change})
