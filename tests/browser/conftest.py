@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "prompts": PROMPTS,
     "seeds": [3],
     "conditions_per_unit": 2,
-    "components": ["down_blocks.0.*", "mid_block.*", "up_blocks.2.upsamplers.0", "skip:conv_in", "unet"],
+    "components": ["down_blocks.0.*", "mid_block.*", "up_blocks.1.upsamplers.0", "skip:conv_in", "unet"],
     "windows": {"count": 2},
     "actions": ["bypass", "zero"],
     "screen": [{"name": "reuse", "space": "x0", "components": ["unet"]}],
@@ -63,7 +63,7 @@ def swept(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathF
         ["validate", policy, "--count", 3, "--batch", 3],
     ):
         ended = CliRunner().invoke(app, [str(word) for word in command])
-        assert ended.exit_code == 0, ended.output
+        assert ended.exit_code == 0, ended.exception
     return store
 
 

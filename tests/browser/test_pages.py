@@ -48,6 +48,6 @@ def test_a_link_restores_the_view(tab: Tab, server: Server) -> None:
     tab.open(server.page("evidence", f"?{chosen}"))
     assert "Middle · attention 0 · bypass · steps 3–5" in tab.text
     assert tab.page.get_by_role("slider").get_attribute("aria-valuetext") == "4"
-    assert tab.page.get_by_role("combobox", name="Metric").input_value() == "Structural similarity"
+    assert tab.page.get_by_role("combobox", name="Metric").input_value() == "SSIM"
     assert "a rocket above an apple" in tab.page.get_by_role("combobox", name="Condition").input_value()
     tab.assert_well()
