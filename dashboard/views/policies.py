@@ -86,13 +86,14 @@ def _budget(files: tuple[PolicyFile, ...], metric: str | None) -> tuple[Choice, 
         parts.note("No damage was measured in these validations, so there is no budget to keep.")
         return Choice(fastest=None, least=None), 0.0
     options = budgets(files, metric, st.query_params.get("budget"))
+    kept = [value for value in options if within(files, metric, value).fastest is not None]
     budget = choices.slider(
         "budget",
         f"Budget: the greatest mean damage by {parts.plain(metric_words(metric))}",
         options,
         token=lambda value: f"{value:g}",
         show=lambda value: f"{value:g}",
-        default=min(options, key=lambda value: abs(value - DEFAULT_BUDGET)),
+        default=min(kept or options, key=lambda value: abs(value - DEFAULT_BUDGET)),
         help=_DAMAGE_HELP,
     )
     return within(files, metric, budget), budget
