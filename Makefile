@@ -16,7 +16,7 @@ COUNT ?= 48
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 
-.PHONY: help demo dashboard example test test-slow lint train-mini
+.PHONY: help demo dashboard example screenshots test test-slow lint train-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the bro
 example: demo ## make the dashboard's example store again: a smaller sweep, with the demo's policies
 	$(PY) -m compute sweep configs/example.yaml --store $(EXAMPLE)
 	cp $(STORE)/policies/*.json $(STORE)/policies/*.png $(EXAMPLE)/policies/
+
+screenshots: $(DEV_READY) ## take the documentation's pictures of the dashboard on runs/demo
+	$(PY) -m tests.browser.screenshots --store $(STORE)
 
 test: $(DEV_READY) ## all tests but the slow ones
 	$(PY) -m pytest -m "not slow"
