@@ -1,6 +1,6 @@
 """How well the cost model predicts: random policies, predicted and measured, with a fixed seed.
 
-    python -m compute.bench.cost_model [--policies 30] [--threads N] [--json]
+    python -m compute.bench.cost_model [--policies 30] [--threads N] [--batch 4] [--json]
 
 The model is measured first; then each policy and full compute are run in turn. A report, never a test.
 """
@@ -57,7 +57,7 @@ def _row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypasse
     return row
 
 
-def report(*, policies: int, threads: int, batch: int = 8, steps: int = 25, seed: int = 0) -> dict[str, Any]:
+def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed: int = 0) -> dict[str, Any]:
     """Predicted and measured seconds a picture of every policy, and the errors' median."""
     torch.set_num_threads(threads)
     model = ModelSource.find("glide-mini").load()
@@ -113,9 +113,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--policies", type=int, default=30)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = report(policies=arguments.policies, threads=arguments.threads)
+    found = report(policies=arguments.policies, threads=arguments.threads, batch=arguments.batch)
     if arguments.json:
         print(json.dumps(found, indent=1))
         return
