@@ -26,7 +26,7 @@ _SHOTS = (
     ("phases", "light", "phases", 1800),
     ("impact", "light", "impact", 1050),
     ("evidence", "light", "evidence", 1700),
-    ("policies", "light", "policies", 1900),
+    ("policies", "light", "policies", 2320),
     ("impact", "dark", "impact-dark", 1050),
     ("phases", "dark", "phases-dark", 1800),
 )
