@@ -27,7 +27,7 @@ WINDOW = (1440, 900)
 NO_BROWSER = "no Chromium is installed; on Debian `apt-get install chromium` brings one"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _START_SECONDS = 60.0
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 180.0
 
 WATCH = """
 window.skipscopeChanged = 0;
