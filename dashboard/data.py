@@ -12,6 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from compute.analysis.curves import GroupCurve, by_kind, by_level
 from compute.analysis.findings import findings
 from compute.analysis.impact import Impact, impact_of_table, metrics_with_impact
 from compute.analysis.names import component_levels
@@ -30,6 +31,7 @@ from store.records import Ablation, Condition
 from store.sweep_store import SweepStore
 from store.table import SweepReader, Table, sweep_table
 
+Curves = tuple[tuple[GroupCurve, ...], tuple[GroupCurve, ...]]
 _KEPT = 4  # of each sort: the store that is shown, with a few of its stamps while it grows
 _FIRST = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
 
@@ -90,6 +92,10 @@ class Sweep:
     def cells(self, metric: str, condition: Condition | None = None) -> list[Cell]:
         """The impact's ablations as the map shows them, the most harmful first. Raises NoImpact."""
         return _cells(str(self.path), self.stamp, metric, None if condition is None else condition.model_dump_json())
+
+    def curves(self, metric: str, actions: tuple[str, ...], length: int) -> Curves:
+        """The means by kind and by level, of some actions in windows of one length. Raises NoImpact."""
+        return _curves(str(self.path), self.stamp, metric, actions, length)
 
     def findings(self, metric: str) -> tuple[str, ...]:
         """The headline findings in sentences, a caution last. Raises NoImpact."""
@@ -158,6 +164,14 @@ def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
 def _cells(root: str, stamp: Stamp, metric: str, condition: str | None) -> list[Cell]:
     chosen = None if condition is None else Condition.model_validate_json(condition)
     return cells_of(_impact(root, stamp, metric), chosen)
+
+
+@st.cache_resource(max_entries=8 * _KEPT, show_spinner=False)
+def _curves(root: str, stamp: Stamp, metric: str, actions: tuple[str, ...], length: int) -> Curves:
+    impact = _impact(root, stamp, metric)
+    windows = [window for window in impact.windows if window.stop - window.start == length]
+    narrowed = impact.only(actions=actions, windows=windows)
+    return by_kind(narrowed), by_level(narrowed)
 
 
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from compute.analysis.curves import GroupCurve, by_kind, by_level
+from compute.analysis.curves import GroupCurve
 from compute.analysis.impact import Impact
 from compute.analysis.sentences import caution
 from dashboard import choices, parts
@@ -14,7 +14,7 @@ from dashboard.cells import Cell, action_choices, actions_in, choice_label, in_n
 from dashboard.charts.curves import group_curves
 from dashboard.charts.impact import PICKED, heat_map
 from dashboard.charts.ranking import ranking
-from dashboard.data import Sweep
+from dashboard.data import Curves, Sweep
 from dashboard.drawn import drawn
 from dashboard.frame import page
 from dashboard.labels import (
@@ -71,7 +71,7 @@ def show(sweep: Sweep) -> None:
     )
     _open_evidence(picked)
     if condition is None:
-        _curves(sweep, impact.only(actions=actions_in(action), windows={c.window for c in cells}), view)
+        _curves(sweep, impact, sweep.curves(impact.metric, actions_in(action), length), view)
     _ranked(sweep, impact, cells, view)
 
 
@@ -138,15 +138,15 @@ def _open_evidence(picked: Any) -> None:
         go("evidence", {"component": spot["path"], "action": action_token(spot["action"]), "window": str(window)})
 
 
-def _curves(sweep: Sweep, impact: Impact, view: tuple[str, ...]) -> None:
+def _curves(sweep: Sweep, impact: Impact, curves: Curves, view: tuple[str, ...]) -> None:
+    kinds, levels = curves
     left, right = st.columns(2, gap="large")
     with left:
         parts.section(
             "By kind of component",
             help="The mean over all components of a kind; bands are 95% intervals over conditions.",
         )
-        _group_chart(sweep, impact, by_kind(impact), "kinds", view)
-    levels = by_level(impact)
+        _group_chart(sweep, impact, kinds, "kinds", view)
     if levels:
         with right:
             parts.section(
