@@ -26,7 +26,7 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 	$(PY) -m compute summary $(STORE) --sheet $(STORE)/reports/sheet.png
 	$(PY) -m compute phases $(STORE)
 	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
-		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) --count 32 -o $(STORE)/policies
+		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) --count 24 -o $(STORE)/policies
 	$(PY) -m compute validate --keep --count $(COUNT) $(STORE)/policies/*.json
 	@echo 'to look at all of it:    make dashboard'
 	@echo 'to draw by a policy:     $(PY) -m compute sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'

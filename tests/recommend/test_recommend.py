@@ -275,3 +275,10 @@ def test_a_run_is_left_as_soon_as_it_exceeds_the_budget_and_taken_up_again(
     assert drawn == [2, 2, 2]
     assert loop.damage(DROP, at_most=whole.mean + 1e-9) == whole
     assert drawn == [2, 2, 2], "what was run is remembered"
+
+
+def test_the_order_in_which_batches_are_run_changes_nothing(model: Model) -> None:
+    """What was harmed most by other schedules comes first; each distance stays with its own condition's reseed."""
+    straight, turned = loop_of(model, 6, 2), loop_of(model, 6, 2)
+    turned._harm = [0.0, 1.0, 2.0]
+    assert straight.damage(DROP) == turned.damage(DROP)
