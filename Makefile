@@ -12,7 +12,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 STORE ?= runs/demo
 BUDGETS ?= 0.01,0.03
-COUNT ?= 48
+COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 
