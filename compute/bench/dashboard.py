@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from store.sweep_store import SweepStore
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
+Floats = npt.NDArray[np.float64]
 FIRST_PAINT_TARGET = 2.0
 INTERACTION_TARGET = 0.5
 _EMPTY = 'import streamlit as st\n\nst.title("Nothing")\n'
@@ -92,24 +93,25 @@ class _Bench:
     ours: Server
     nothing: Server
 
-    def visit(self, server: Server, name: str) -> float:
-        """Seconds of one visit in a fresh tab."""
+    def visit(self, server: Server, name: str) -> tuple[float, Floats]:
+        """Seconds of one visit in a fresh tab, and the processor time that it took."""
         page = self.context.new_page()
         try:
+            before = _processor_seconds(server)
             page.goto(server.page(name), wait_until="commit")
-            return wait_until_settled(page) / 1000
+            return wait_until_settled(page) / 1000, _processor_seconds(server) - before
         finally:
             page.close()
 
     def visits(self, name: str, repeats: int) -> dict[str, Any]:
         """The first visit since the server's start, then medians of visits that take turns with the empty page."""
-        first = self.visit(self.ours, name)
+        first, _ = self.visit(self.ours, name)
         empty, seconds, busy = [], [], []
         for _ in range(repeats):
-            empty.append(self.visit(self.nothing, "overview"))
-            before = _processor_seconds(self.ours)
-            seconds.append(self.visit(self.ours, name))
-            busy.append(_processor_seconds(self.ours) - before)
+            empty.append(self.visit(self.nothing, "overview")[0])
+            took, processors = self.visit(self.ours, name)
+            seconds.append(took)
+            busy.append(processors)
         ratios = [one / other for one, other in zip(seconds, empty, strict=True)]
         return {
             "first": first,
@@ -163,20 +165,22 @@ def _now(page: Page) -> float:
     return float(page.evaluate("performance.now()"))
 
 
-def _processor_seconds(server: Server) -> npt.NDArray[np.float64]:
-    """What the server, and what the browser's processes have computed so far."""
+def _processor_seconds(server: Server) -> Floats:
+    """What the server, and what the browser's living processes have computed so far."""
     import psutil  # type: ignore[import-untyped]
 
-    browser = [process for process in psutil.Process().children(recursive=True) if "chrom" in process.name()]
-    return np.array([sum(_seconds(it) for it in group) for group in ([psutil.Process(server.process.pid)], browser)])
+    found = np.zeros(2)
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a tab's process ends when it likes
+            times = process.cpu_times()
+            if process.pid == server.process.pid:
+                found[0] += times.user + times.system
+            elif "chrom" in process.name():
+                found[1] += times.user + times.system
+    return found
 
 
-def _seconds(process: Any) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _medians(busy: Sequence[npt.NDArray[np.float64]]) -> dict[str, float]:
+def _medians(busy: Sequence[Floats]) -> dict[str, float]:
     server, browser = np.median(busy, axis=0)
     return {"server": float(server), "browser": float(browser)}
 
