@@ -1,6 +1,6 @@
 """`python -m compute`: the command line."""
 
-from compute.cli import main
+from compute.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,11 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
 
-from dashboard import pages
-from dashboard.theme_watch import watch_theme
+from dashboard import navigation
+from dashboard.theme.browser_theme import watch_theme
 
-st.set_page_config(page_title="Skipscope", page_icon=pages.MARK, layout="wide")
-st.html(Path(__file__).with_name("style.css"))
-st.logo(pages.WORDMARK, size="large")
-st.navigation(pages.all_pages(), position="top").run()
+st.set_page_config(page_title="Skipscope", page_icon=navigation.MARK, layout="wide")
+st.html(Path(__file__).parent / "theme" / "style.css")
+st.logo(navigation.WORDMARK, size="large")
+st.navigation(navigation.all_pages(), position="top").run()
 watch_theme()

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from store.care.prune import PrunePlan, plan_prune
+from store.care.prune import prune as remove
+from store.care.summary import StoreSummary, summarise
+from store.care.verify import verify as find
 from store.errors import SkipscopeError
-from store.prune import PrunePlan, plan_prune
-from store.prune import prune as remove
-from store.summary import StoreSummary, summarise
 from store.sweep_store import SweepStore
-from store.verify import verify as find
 
 app = typer.Typer(
     name="store",

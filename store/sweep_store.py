@@ -8,15 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from store import token
-from store.catalogue import CatalogueRow, read_catalogue
-from store.driver import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
-from store.elements import damage_named
+from store.driver import folder_token
+from store.driver.lease import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
 from store.errors import NotASweep, ShardDamaged, ShardMissing
-from store.failures import Failure, read_failures, remove_failure, write_failure
-from store.files import append_line, create_file, free_bytes, replace_file, sync_folder
-from store.header import SweepHeader, encode_header, read_header
-from store.layout import (
+from store.folder.failures import Failure, read_failures, remove_failure, write_failure
+from store.folder.files import append_line, create_file, free_bytes, replace_file, sync_folder
+from store.folder.header import SweepHeader, encode_header, read_header
+from store.folder.layout import (
     CATALOGUE,
     FOLDERS,
     HEADER,
@@ -29,14 +27,16 @@ from store.layout import (
     shard_name,
     shards,
 )
+from store.index.catalogue import CatalogueRow, read_catalogue
+from store.index.rebuild import RebuildReport, rebuild_indexes
 from store.metric import MetricValues
-from store.opening import open_reader, receipt_from
-from store.payload import ShardReceipt, UnitPayload, check_metrics, check_payload
-from store.reader import UnitReader
-from store.rebuild import RebuildReport, rebuild_indexes
 from store.records import Record, Role, Unit
-from store.seal import read_sealed
-from store.shard import add_metrics_to, encode_shard, receipt_of
+from store.shard.elements import damage_named
+from store.shard.encoding import add_metrics_to, encode_shard, receipt_of
+from store.shard.opening import open_reader, receipt_from
+from store.shard.payload import ShardReceipt, UnitPayload, check_metrics, check_payload
+from store.shard.reader import UnitReader
+from store.shard.seal import read_sealed
 
 
 class StatusCounts(Record):
@@ -262,8 +262,8 @@ class SweepStore:
 
     def new_token(self) -> str:
         """Leave a fresh file that only a process on this very folder can see; returns what to hand to workers."""
-        return token.new_token(self.root)
+        return folder_token.new_token(self.root)
 
     def sees_token(self, name: str) -> bool:
         """Whether this process's folder is the one in which the driver left that token."""
-        return token.sees_token(self.root, name)
+        return folder_token.sees_token(self.root, name)

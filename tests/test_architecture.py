@@ -25,7 +25,7 @@ FORBIDDEN = {
     "compute/analysis": {"torch", "ray", "diffusers", "torchvision"},
     "dashboard": {"torch", "ray", "diffusers", "torchvision", "h5py"},
 }
-ONLY_IN = {"ray": ("compute/sweep/ray_executor.py",), "h5py": ("store/",), "streamlit": ("dashboard/",)}
+ONLY_IN = {"ray": ("compute/sweep/executors/ray_executor.py",), "h5py": ("store/",), "streamlit": ("dashboard/",)}
 
 
 def name_of(path: Path) -> str:

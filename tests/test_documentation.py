@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from compute.cli import app as compute_app
-from compute.config import SweepConfig, load_config
+from compute.cli.main import app as compute_app
+from compute.config.schema import SweepConfig, load_config
 from store.cli import app as store_app
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ REFERENCE = "\n".join(
     path.read_text() for path in DOCUMENTS if path.name == "README.md" or path.parent != ROOT
 )  # what a user reads; a change log does not document
 COMMANDS = {"compute": typer.main.get_command(compute_app), "store": typer.main.get_command(store_app)}
-CODE = {path.parent for package in ("compute", "store", "dashboard") for path in (ROOT / package).rglob("*.py")}
+CODE = {path.parent for package in ("compute", "store", "dashboard", "benchmarks") for path in (ROOT / package).rglob("*.py")}
 
 
 def commands() -> list[tuple[str, str, TyperCommand]]:

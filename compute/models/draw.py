@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import sample
-from compute.diffusion.samplers import SamplerConfig, make_scheduler
-from compute.models.load import Model
+from compute.models.source import Model
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import sample
+from compute.pipeline.schedulers import SamplerConfig, make_scheduler
 from compute.policy.liveness import ResolvedSchedule
 from compute.unet import acting
 from store.records import Condition

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from compute.analysis.estimate import Estimate
+from compute.statistics.estimate import Estimate
 from store.records import Record
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069"  # with those that turn the direction

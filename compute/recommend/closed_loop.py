@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from compute.analysis.estimate import Estimate, ratio_of
-from compute.diffusion.samplers import SamplerConfig
 from compute.metrics.registry import MetricSet
 from compute.models.draw import draw_pictures
-from compute.models.load import Model
+from compute.models.source import Model
+from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
+from compute.statistics.estimate import Estimate, ratio_of
 from compute.sweep.plan import RESEED_OFFSET
 from store.records import Condition, canonical_json
 

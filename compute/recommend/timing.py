@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import TextEncoding, sample
-from compute.diffusion.samplers import SamplerConfig, make_scheduler
-from compute.models.load import Model
+from compute.models.source import Model
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import TextEncoding, sample
+from compute.pipeline.schedulers import SamplerConfig, make_scheduler
 from compute.policy.cost import CostModel
 from compute.policy.graph import UNET
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.unet import acting
 from compute.unet.blocks import Layer, Layout, read_blocks
-from compute.unet.fallback import shortcut
-from compute.unet.read import concat_name
+from compute.unet.graph_reader import concat_name
+from compute.unet.shortcut import shortcut
 from store.records import Action
 
 Times = dict[str, list[float]]

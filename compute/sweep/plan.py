@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute.config import ConfigError, ScreenedAction, SweepConfig, SweptAction
+from compute.config.schema import ConfigError, ScreenedAction, SweepConfig, SweptAction
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError

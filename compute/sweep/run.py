@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from compute.sweep.executor import Done, Executor, Failed, Outcome, SweepStopped
+from compute.sweep.executors.executor import Done, Executor, Failed, Outcome, SweepStopped
 from store.errors import ShardDamaged
 from store.records import Unit
 from store.sweep_store import SweepStore

@@ -13,23 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from compute.config import SweepConfig
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.samplers import make_scheduler
-from compute.models.load import Model, ModelSource
+from compute.config.schema import SweepConfig
+from compute.models.source import Model, ModelSource
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import resolve
 from compute.progress import Bar
 from compute.progress import bar as progress_bar
 from compute.provenance import provenance
-from compute.sweep.address import check_address
-from compute.sweep.executor import Executor, Failed, Outcome, SerialExecutor, SweepStopped
+from compute.sweep.executors.address import check_address
+from compute.sweep.executors.executor import Executor, Failed, Outcome, SerialExecutor, SweepStopped
 from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.sweep.run import SweepResult, run_sweep
 from compute.sweep.worker import WorkerSpec, eight_bit, measured, metrics_for
-from store.documents import document_names, write_document
 from store.errors import NotASweep
-from store.header import SweepHeader
-from store.layout import HEADER
+from store.folder.documents import document_names, write_document
+from store.folder.header import SweepHeader
+from store.folder.layout import HEADER
 from store.records import Unit
 from store.sweep_store import SweepStore
 
@@ -144,7 +144,7 @@ def run(
     def executor() -> Executor:
         if address == "serial":
             return SerialExecutor(spec(), retries=config.retries)
-        from compute.sweep.ray_executor import RayExecutor
+        from compute.sweep.executors.ray_executor import RayExecutor
 
         return RayExecutor(
             spec(), address=address, workers=count, threads=threads, gpus=config.gpus_per_worker, retries=config.retries

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from compute.progress import rate
-from store.driver import DriverState
+from store.driver.lease import DriverState
 from store.sweep_store import StatusCounts, SweepStore
 
 

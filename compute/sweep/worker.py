@@ -14,22 +14,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from compute.config import Kept
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import sample
-from compute.diffusion.samplers import SamplerConfig, make_scheduler
+from compute.config.schema import Kept
 from compute.metrics.distance import trajectory_distances
 from compute.metrics.registry import MetricSet, Sources, metrics
 from compute.metrics.semantic import of_other_prompt
-from compute.models.load import ModelSource, judge_for
+from compute.models.source import ModelSource, judge_for
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import sample
+from compute.pipeline.schedulers import SamplerConfig, make_scheduler
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.provenance import provenance
 from compute.sweep.plan import first_step, schedule_of, unet_evaluations
 from compute.unet import acting
 from store.errors import SkipscopeError
 from store.metric import MetricValues
-from store.payload import ShardReceipt, UnitPayload
 from store.records import Condition, PromptSwitch, Reseed, Unit
+from store.shard.payload import ShardReceipt, UnitPayload
 from store.sweep_store import SweepStore
 
 _BASELINES_KEPT = 4

@@ -13,11 +13,11 @@ from compute.policy.graph import SKIP_PREFIX, ComponentGraph
 from compute.policy.liveness import StepPlan
 from compute.unet.blocks import Layer, Layout, read_blocks
 from compute.unet.cache import ActingError
-from compute.unet.fallback import shortcut
-from compute.unet.read import concat_name
+from compute.unet.graph_reader import concat_name
+from compute.unet.shortcut import shortcut
 
 if TYPE_CHECKING:
-    from compute.unet.acting import Acts
+    from compute.unet.execution import Acts
 
 Forward = Callable[..., Any]
 Act = Callable[..., Any]

@@ -12,16 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.analysis.curves import by_kind, by_level, mean_change, mean_impact
-from compute.analysis.estimate import mean_of, ratio_of
-from compute.analysis.impact import Impact, NoImpact, impact_of, impact_of_table, kind_of, metrics_with_impact
-from compute.analysis.text import describe_impact
+from compute.analysis.impact.ablation_impact import (
+    Impact,
+    NoImpact,
+    impact_of,
+    impact_of_table,
+    kind_of,
+    metrics_with_impact,
+)
+from compute.analysis.impact.group_curves import by_kind, by_level, mean_change, mean_impact
+from compute.analysis.report.terminal import describe_impact
+from compute.statistics.estimate import mean_of, ratio_of
 from store.errors import StoreError
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
+from store.index.table import make_table
 from store.records import Ablation, Action, Reseed, Window
 from store.sweep_store import SweepStore
-from store.table import make_table
-from tests.analysis.made import Numbers, ablation, conditions, impact_with, row_of, table_of, unit_of
+from tests.analysis.synthetic_sweeps import Numbers, ablation, conditions, impact_with, row_of, table_of, unit_of
 
 SHARES = st.lists(st.floats(0, 1), min_size=4, max_size=4)
 POSITIVE = st.lists(st.floats(0.01, 1), min_size=4, max_size=4)

@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from compute.analysis.estimate import Estimate
-from compute.analysis.findings import findings
-from compute.analysis.observed import LEAST_STEPS, change_estimate, change_point, split
-from compute.analysis.phases import NoPhases, Phases, phases_of
-from compute.analysis.sentences import phase_sentences
-from compute.analysis.text import describe_phases
-from compute.cli import app
+from compute.analysis.phases.observed import LEAST_STEPS, change_estimate, change_point, split
+from compute.analysis.phases.phase_evidence import NoPhases, Phases, phases_of
+from compute.analysis.report.findings import findings
+from compute.analysis.report.sentences import phase_sentences
+from compute.analysis.report.terminal import describe_phases
+from compute.cli.main import app
+from compute.statistics.estimate import Estimate
 from store.records import PromptSwitch, Window
-from tests.analysis.made import bend, impact_with, made_sweep
+from tests.analysis.synthetic_sweeps import bend, impact_with, made_sweep
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from compute.bench.browser import NO_BROWSER, WATCH, WINDOW, Server, browsing, find_browser, serving
+from benchmarks.browser import NO_BROWSER, WATCH, WINDOW, Server, browsing, find_browser, serving
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def swept(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathF
     import torch
     from typer.testing import CliRunner
 
-    from compute.cli import app
+    from compute.cli.main import app
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("browser")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
-from compute.bench.browser import wait_until_settled
+from benchmarks.browser import wait_until_settled
 
 # Streamlit looks for its server below the address of a page first, and finds it above.
 _LOOKS_FOR_ITS_SERVER = re.compile(r"/[a-z]+/_stcore/(health|host-config)$")

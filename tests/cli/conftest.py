@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.zygote import Zygote
+from tests.cli.fork_server import Zygote
 from tests.sweep.conftest import config_file, tiny_model  # noqa: F401  (fixtures)
-from tests.sweep.values import CONFIG
+from tests.sweep.small_config import CONFIG
 
 
 @pytest.fixture(scope="session")

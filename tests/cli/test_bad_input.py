@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from store.sweep_store import SweepStore
-from tests.cli.zygote import Ended, Zygote
-from tests.sweep.values import CONFIG
+from tests.cli.fork_server import Ended, Zygote
+from tests.sweep.small_config import CONFIG
 
 Sweep = tuple[Path, Path]
 

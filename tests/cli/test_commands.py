@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from store.sweep_store import SweepStore
-from tests.cli.zygote import Ended, Zygote
+from tests.cli.fork_server import Ended, Zygote
 
 Sweep = tuple[Path, Path]
 
@@ -54,7 +54,7 @@ def test_a_sweep_as_a_person_starts_it(finished: Sweep, tmp_path: Path) -> None:
 
 
 def test_help_is_instant_and_imports_no_torch() -> None:
-    program = "import sys; sys.argv = ['compute', '--help']\nfrom compute.cli import main\ntry: main()\n"
+    program = "import sys; sys.argv = ['compute', '--help']\nfrom compute.cli.main import main\ntry: main()\n"
     program += (
         "except SystemExit as e: assert not e.code\nassert not {'torch', 'ray', 'diffusers'} & sys.modules.keys()"
     )

@@ -12,17 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
+from compute.images import image_of
 from compute.models.draw import draw_pictures
-from compute.models.load import ModelSource
-from compute.pictures import image_of
+from compute.models.source import ModelSource
 from compute.policy.liveness import resolve
-from compute.policy.policy import SkipPolicy
-from compute.recommend.loading import sampler_of
+from compute.policy.skip_policy import SkipPolicy
+from compute.recommend.policy_model import sampler_of
 from store.records import Condition
+from tests.cli.fork_server import Ended, Zygote
 from tests.cli.test_bad_input import nothing_written, refused
 from tests.cli.test_commands import document
-from tests.cli.zygote import Ended, Zygote
-from tests.sweep.values import CONFIG
+from tests.sweep.small_config import CONFIG
 
 Sweep = tuple[Path, Path]
 CAPTION = "a key on a red background"

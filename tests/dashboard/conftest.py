@@ -41,7 +41,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
         if page != "overview" or query:
             for name, value in query.items():
                 app.query_params[name] = value
-            app.switch_page(f"views/{page}.py").run()
+            app.switch_page(f"pages/{page}/page.py").run()
         return app
 
     return run

@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from compute.analysis.estimate import Estimate
-from compute.policy.policy import SkipPolicy
 from compute.policy.quality import RunQuality, Validation
 from compute.policy.schedule import Schedule
-from dashboard.policies import PolicyFile
-from store.documents import write_document
+from compute.policy.skip_policy import SkipPolicy
+from compute.statistics.estimate import Estimate
+from dashboard.data.policy_files import PolicyFile
+from store.folder.documents import write_document
 from store.records import Action
 from tests.policy.policies import policy_of
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
 from store.metric import MetricInfo, MetricValues
-from store.payload import DistanceName, UnitPayload
 from store.records import Ablation, Action, Condition, Intervention, Reseed, Unit, Window, content_key
+from store.shard.payload import DistanceName, UnitPayload
 from store.sweep_store import SweepStore
 
 STEPS = 6

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard.choices import parse
+from dashboard.widgets.choices import parse
 from store.sweep_store import SweepStore
-from tests.dashboard.seen import text
+from tests.dashboard.page_text import text
 from tests.dashboard.stores import ABLATED
 
 Opened = Callable[..., AppTest]
@@ -78,7 +78,7 @@ def test_a_choice_is_remembered_on_the_next_page(opened: Opened, sweep: SweepSto
     app = opened("impact", sweep.root)
     app.selectbox(key="choice condition").select("1").run()
     app.query_params.clear()  # as the browser does on the way to another page
-    app.switch_page("views/evidence.py").run()
+    app.switch_page("pages/evidence/page.py").run()
     assert app.selectbox(key="choice condition").value == "1"
 
 

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from compute.analysis.curves import by_kind
-from compute.analysis.impact import impact_of
-from compute.analysis.scale import Scale
-from dashboard.cells import cells_of, in_network_order
-from dashboard.charts.curves import group_curves
-from dashboard.charts.impact import heat_map
-from dashboard.charts.ranking import ranking
-from dashboard.palette import DARK, LIGHT, Palette, palette_of, themed
-from dashboard.pictures import GAINS, distance_map, gain_for, heat_pixels, pixels_of, source_of
-from dashboard.shades import Shades, luminance
-from dashboard.strips import Shot, strip
+from compute.analysis.impact.ablation_impact import impact_of
+from compute.analysis.impact.group_curves import by_kind
+from compute.analysis.impact.scale import Scale
+from dashboard.charts.group_curves import group_curves
+from dashboard.data.impact_cells import cells_of, in_network_order
+from dashboard.pages.impact.heat_map import heat_map
+from dashboard.pages.impact.ranking import ranking
+from dashboard.theme.color_scale import Shades, luminance
+from dashboard.theme.palette import DARK, LIGHT, Palette, palette_of, themed
+from dashboard.widgets.images import GAINS, distance_map, gain_for, heat_pixels, pixels_of, source_of
+from dashboard.widgets.picture_cards import Shot, strip
 from store.records import Window
 from store.sweep_store import SweepStore
 from tests.dashboard.stores import ABLATED, STEPS

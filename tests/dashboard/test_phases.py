@@ -13,18 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from compute.analysis.estimate import Estimate
-from compute.analysis.phases import ObservedCurve, Phases, SwitchCurve
-from dashboard.charts import phases as charts
-from dashboard.palette import DARK, LIGHT
-from dashboard.phases import boundary_rows, frames, sentences, spread
+from compute.analysis.phases.phase_evidence import ObservedCurve, Phases, SwitchCurve
+from compute.statistics.estimate import Estimate
+from dashboard.pages.phases import phase_charts as charts
+from dashboard.pages.phases.evidence_tables import boundary_rows, frames, sentences, spread
+from dashboard.theme.palette import DARK, LIGHT
 from store.sweep_store import SweepStore
-from tests.analysis.made import made_sweep
-from tests.dashboard.seen import charts as drawn
-from tests.dashboard.seen import text
+from tests.analysis.synthetic_sweeps import made_sweep
+from tests.dashboard.page_text import charts as drawn
+from tests.dashboard.page_text import text
 
 STEPS = 12
-SCRIPT = "from dashboard.frame import page\nfrom dashboard.views.phases import show\npage('Phases', 'When.', show)\n"
+SCRIPT = (
+    "from dashboard.widgets.page_frame import page\nfrom dashboard.pages.phases.page import show\n"
+    "page('Phases', 'When.', show)\n"
+)
 
 
 def near(mean: float, width: float = 0.5) -> Estimate:

@@ -11,21 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from compute.analysis.estimate import Estimate
 from compute.policy.liveness import resolve
-from dashboard.charts.policies import frontier_chart, frontier_rows
-from dashboard.charts.policy_map import policy_map
-from dashboard.comparison import read_comparison
-from dashboard.palette import DARK, LIGHT
-from dashboard.policies import FILE_LIMIT, budgets, one_line, policy_files, read_policy, within
-from dashboard.policy_map import STATES, cost_share, map_of, network_order
-from dashboard.quality import TIMES, Quality, qualities
-from dashboard.validation import policy_rows, run_rows, sentences
-from store.documents import DOCUMENT_LIMIT, document_path, write_document
+from compute.statistics.estimate import Estimate
+from dashboard.data.policy_files import FILE_LIMIT, budgets, one_line, policy_files, read_policy, within
+from dashboard.data.validation_pictures import read_comparison
+from dashboard.pages.policies.frontier_chart import frontier_chart, frontier_rows
+from dashboard.pages.policies.policy_map import STATES, cost_share, map_of, network_order
+from dashboard.pages.policies.policy_map_chart import policy_map
+from dashboard.pages.policies.quality_axes import TIMES, Quality, qualities
+from dashboard.pages.policies.validation_report import policy_rows, run_rows, sentences
+from dashboard.theme.palette import DARK, LIGHT
 from store.errors import StoreError
-from tests.analysis.made import made_sweep
+from store.folder.documents import DOCUMENT_LIMIT, document_path, write_document
+from tests.analysis.synthetic_sweeps import made_sweep
 from tests.dashboard.measured_policies import COMPONENT, STEPS, file_of, near, png, policy, put, run, validation
-from tests.dashboard.seen import markup, text
+from tests.dashboard.page_text import markup, text
 from tests.policy.graphs import chain
 
 FILES = (
@@ -35,7 +35,8 @@ FILES = (
 )
 FIDELITY, DAMAGE = Quality(sort="fidelity", name="all"), Quality(sort="damage", name="mse")
 SCRIPT = (
-    "from dashboard.frame import page\nfrom dashboard.views.policies import show\npage('Policies', 'What.', show)\n"
+    "from dashboard.widgets.page_frame import page\nfrom dashboard.pages.policies.page import show\n"
+    "page('Policies', 'What.', show)\n"
 )
 HOSTILE = {
     "not-json": b'{"format": "skipscope-policy", ',
@@ -98,7 +99,7 @@ def test_no_bytes_make_the_reading_fail(data: bytes) -> None:
 
 def test_no_more_files_than_a_page_can_show(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert FILE_LIMIT >= 100
-    monkeypatch.setattr("dashboard.policies.FILE_LIMIT", 2)
+    monkeypatch.setattr("dashboard.data.policy_files.FILE_LIMIT", 2)
     for number in range(3):
         put(root, f"p{number}", None)
     assert [file.stem for file in policy_files(root)] == ["p0", "p1"]
@@ -131,7 +132,7 @@ def test_pictures_that_are_not_what_they_say(data: bytes, message: str) -> None:
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.comparison._PIXEL_LIMIT", 31)
+    monkeypatch.setattr("dashboard.data.validation_pictures._PIXEL_LIMIT", 31)
     with pytest.raises(StoreError, match="4 x 8 pixels are more than the 31"):
         read_comparison(png(2, ["a cat"]), "p.png")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+from store.care.verify import verify
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 
 def payloads(store: SweepStore) -> dict[str, Any]:

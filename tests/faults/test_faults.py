@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from compute.config import load_config
+from compute.config.schema import load_config
 from compute.sweep import start, worker
-from compute.sweep.executor import Failed, SerialExecutor, SweepStopped, attempt
+from compute.sweep.executors.executor import Failed, SerialExecutor, SweepStopped, attempt
 from compute.sweep.worker import Worker, WorkerRefused, WorkerSpec
+from store.care.verify import verify
 from store.errors import StoreFull
 from store.records import Unit
 from store.sweep_store import SweepStore
-from store.verify import verify
-from tests.cli.zygote import Ended, Zygote
+from tests.cli.fork_server import Ended, Zygote
 from tests.faults.sweeps import assert_complete, assert_same, shards
 
 Sweep = tuple[Path, Path]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from store.sweep_store import SweepStore
-from tests.cli.zygote import Command, Zygote
+from tests.cli.fork_server import Command, Zygote
 from tests.faults.sweeps import (
     alive,
     assert_complete,

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import sample
-from compute.diffusion.samplers import SamplerConfig, make_scheduler
 from compute.models.draw import draw_pictures
-from compute.models.load import Model, ModelSource
+from compute.models.source import Model, ModelSource
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import sample
+from compute.pipeline.schedulers import SamplerConfig, make_scheduler
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
 from compute.unet import acting

@@ -10,14 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.models.glide import GlidePipeline
-from compute.models.load import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource, judge_for
-from compute.models.mini.agreement import agreement
-from compute.models.mini.build import build_pipeline, vocabulary
-from compute.models.mini.judge import JUDGE_FILE, Judge, Reading, fidelity
-from compute.models.mini.scenes import Scene, captions
-from compute.models.mini.train_judge import accuracy
-from compute.models.text import UnreadablePrompt
+from compute.models.glide.pipeline import GlidePipeline
+from compute.models.glide.text_transformer import UnreadablePrompt
+from compute.models.mini.glide_mini import build_pipeline, vocabulary
+from compute.models.mini.judge.agreement import agreement
+from compute.models.mini.judge.judge_training import accuracy
+from compute.models.mini.judge.scene_judge import JUDGE_FILE, Judge, Reading, fidelity
+from compute.models.mini.scenes.scene import Scene, captions
+from compute.models.source import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource, judge_for
 
 MEGABYTE = 10**6
 
@@ -80,8 +80,8 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
 
 def test_the_bundled_model_draws_what_its_prompts_say() -> None:
     """A smoke test of the shipped weights; docs/glide-mini.md has the figures on 1,000 prompts."""
-    from compute.diffusion.samplers import SamplerConfig
     from compute.models.draw import draw_pictures
+    from compute.pipeline.schedulers import SamplerConfig
     from store.records import Condition
 
     source = ModelSource.find(GLIDE_MINI)

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.diffusion import SamplerConfig, initial_noise, make_scheduler, sample
+from compute.images import image_of
 from compute.models.draw import draw_pictures
-from compute.models.glide import GlidePipeline, PipelineInputError
-from compute.models.load import GLIDE_MINI, Model, ModelSource
-from compute.models.text import UnreadablePrompt
-from compute.pictures import image_of
+from compute.models.glide.pipeline import GlidePipeline, PipelineInputError
+from compute.models.glide.text_transformer import UnreadablePrompt
+from compute.models.source import GLIDE_MINI, Model, ModelSource
+from compute.pipeline import SamplerConfig, applied, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
-from compute.policy.policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
 from compute.policy.schedule import Schedule
-from compute.unet import acting, applied, parameter_digests
+from compute.policy.skip_policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
+from compute.unet import acting, parameter_digests
 from store.records import Action, Condition
 
 PROMPTS = ["a cat on a blue background", "a key on a red background"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.models.mini.render import render, render_batch, sprite_sheet
-from compute.models.mini.scenes import BACKGROUNDS, OBJECTS, Scene, draw
+from compute.models.mini.scenes.render import render, render_batch, sprite_sheet
+from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, Scene, draw
 
 SIZES = (32, 64)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.models.mini import scenes
-from compute.models.mini.scenes import BACKGROUNDS, OBJECTS, RELATIONS, Scene, UnreadableCaption, captions, draw
+from compute.models.mini.scenes import scene as scenes
+from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, RELATIONS, Scene, UnreadableCaption, captions, draw
 
 single = st.builds(Scene, first=st.sampled_from(list(OBJECTS)), background=st.sampled_from(list(BACKGROUNDS)))
 double = st.builds(

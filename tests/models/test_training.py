@@ -10,14 +10,14 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from compute.models.glide import UNet2DConditionModel
-from compute.models.mini import train as training
-from compute.models.mini.build import build_scheduler, build_unet
-from compute.models.mini.losses import COARSE_SIDES, Schedule, coarse_error
-from compute.models.mini.reading import PLACES, ROLES, reading_targets
-from compute.models.mini.scenes import OBJECTS, Scene
-from compute.models.mini.train import Recipe, Trainer, train
-from compute.models.mini.training_attention import TrainingAttention
+from compute.models.glide.pipeline import UNet2DConditionModel
+from compute.models.mini.glide_mini import build_scheduler, build_unet
+from compute.models.mini.scenes.scene import OBJECTS, Scene
+from compute.models.mini.training import trainer as training
+from compute.models.mini.training.attention import TrainingAttention
+from compute.models.mini.training.caption_reading import PLACES, ROLES, reading_targets
+from compute.models.mini.training.losses import COARSE_SIDES, Schedule, coarse_error
+from compute.models.mini.training.trainer import Recipe, Trainer, train
 
 TINY = Recipe(iterations=4, batch=4, warmup=2, reading_iterations=3)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from compute.analysis.estimate import Estimate
-from compute.policy.policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
 from compute.policy.quality import Prediction, RunQuality, Validation
 from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
+from compute.statistics.estimate import Estimate
 from store.records import Action
 
 DIGEST = "0123456789abcdef" * 4

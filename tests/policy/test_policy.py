@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from compute.policy.policy import PolicyError, Rule, SkipPolicy, policy_schema, rules_of
+from compute.policy.json_schema import schema_text
 from compute.policy.schedule import Schedule
-from compute.policy.schema import schema_text
+from compute.policy.skip_policy import PolicyError, Rule, SkipPolicy, policy_schema, rules_of
 from compute.policy.strict_json import laid_out, parse
 from store.errors import StoreError
 from store.records import Action, Window
@@ -228,7 +228,7 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
 
 def test_the_published_schema_is_current() -> None:
     published = (ROOT / "docs" / "policy.schema.json").read_text()
-    assert published == schema_text(), "python -m compute.policy.schema > docs/policy.schema.json"
+    assert published == schema_text(), "python -m compute.policy.json_schema > docs/policy.schema.json"
     jsonschema.Draft202012Validator.check_schema(json.loads(published))
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 import yaml
 
-from compute.models.load import Model, ModelSource
-from compute.recommend.recommend import Recommender
+from compute.models.source import Model, ModelSource
+from compute.recommend.recommender import Recommender
 from store.sweep_store import SweepStore
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
-from tests.sweep.running import sweep
+from tests.sweep.run_sweep import sweep
 
 STEPS = 5
 PROMPTS = ["a cat on a blue background", "a rocket above an apple on a gray background"]

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from compute.analysis.impact import NoImpact
-from compute.analysis.phases import phases_of
-from compute.diffusion.samplers import SamplerConfig
+from compute.analysis.impact.ablation_impact import NoImpact
+from compute.analysis.phases.phase_evidence import phases_of
 from compute.metrics.registry import metrics
 from compute.models.draw import draw_pictures
-from compute.models.load import Model
+from compute.models.source import Model
+from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import resolve
-from compute.policy.policy import SkipPolicy
 from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import SkipPolicy
 from compute.recommend.closed_loop import ClosedLoop, reseeded
-from compute.recommend.recommend import Goal, NoRecommendation, Recommender, _prompts, composed_from, goals_of
+from compute.recommend.recommender import Goal, NoRecommendation, Recommender, _prompts, composed_from, goals_of
 from compute.sweep.plan import RESEED_OFFSET
 from compute.unet import parameter_digests
+from store.index.table import SweepReader
 from store.records import Action, Condition
 from store.sweep_store import SweepStore
-from store.table import SweepReader
 from tests.recommend.conftest import PROMPTS, STEPS
 
 DDPM = SamplerConfig(name="ddpm", steps=STEPS)
@@ -220,7 +220,7 @@ def test_actions_after_composition_are_looked_at_first(
     """The search after the boundary knows nothing of what comes before it; without switches there is no boundary."""
     boundary = phases_of(SweepReader(swept.root)).boundary
     assert recommender.composed == composed_from(swept) == (boundary and math.ceil(boundary.high))
-    monkeypatch.setattr("compute.recommend.recommend.composed_from", lambda _: 3)
+    monkeypatch.setattr("compute.recommend.recommender.composed_from", lambda _: 3)
     told: list[str] = []
     after = Recommender(swept, metric="mse", tell=told.append, device="cpu")
     assert "composition has ended by step 3" in "\n".join(told)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compute.diffusion.samplers import SamplerConfig
 from compute.models.draw import draw_pictures
-from compute.models.load import Model
+from compute.models.source import Model
+from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.cost import CostModel
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule

@@ -14,21 +14,21 @@ import torch
 from PIL import Image
 
 from compute import progress
-from compute.analysis.estimate import Estimate
-from compute.config import ConfigError
-from compute.diffusion.samplers import SamplerConfig
+from compute.config.schema import ConfigError
+from compute.images import image_of
 from compute.models.draw import draw_pictures
-from compute.models.load import Model, judge_for
-from compute.models.mini.scenes import UnreadableCaption, captions
-from compute.pictures import image_of
+from compute.models.mini.scenes.scene import UnreadableCaption, captions
+from compute.models.source import Model, judge_for
+from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import resolve
-from compute.policy.policy import PolicyError, PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
 from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import PolicyError, PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
 from compute.recommend.closed_loop import reseeded
-from compute.recommend.conditions import search_conditions, unseen_conditions
-from compute.recommend.loading import check_same_run, load_for, sampler_of
-from compute.recommend.sheet import COLUMNS, TEXT_KEY, picture_grid
-from compute.recommend.validate import Validated, as_json, summary_lines, validate
+from compute.recommend.evaluation_conditions import search_conditions, unseen_conditions
+from compute.recommend.picture_grid import COLUMNS, TEXT_KEY, picture_grid
+from compute.recommend.policy_model import check_same_run, load_for, sampler_of
+from compute.recommend.validation import Validated, as_json, summary_lines, validate
+from compute.statistics.estimate import Estimate
 from compute.unet import parameter_digests
 from store.errors import SkipscopeError
 from store.records import Action, Condition
@@ -171,14 +171,14 @@ def test_prompts_that_took_part_in_the_search_are_refused(model: Model) -> None:
 def test_prompts_that_the_judge_cannot_read_are_refused_before_anything_is_drawn(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("compute.recommend.validate.draw_pictures", lambda *_: pytest.fail("it was drawn"))
+    monkeypatch.setattr("compute.recommend.validation.draw_pictures", lambda *_: pytest.fail("it was drawn"))
     conditions = [*conditions_of(2), Condition(prompt="cat blue", seed=0, guidance=3.0)]
     with progress.bar("validate", 3) as bar, pytest.raises(UnreadableCaption, match="'cat blue' is not one"):
         validate(policy_for(model, DROP), model, conditions, said=("", ""), batch=2, bar=bar)
 
 
 def test_without_a_judge_there_is_no_fidelity(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compute.recommend.validate.judge_for", lambda _: None)
+    monkeypatch.setattr("compute.recommend.validation.judge_for", lambda _: None)
     conditions = [Condition(prompt="cat blue", seed=0, guidance=3.0)]
     with progress.bar("validate", 1) as bar:
         found = validate(policy_for(model, DROP), model, conditions, said=("one", "0"), batch=2, bar=bar).policy
@@ -197,8 +197,8 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
         order.append("other" if conditions[0].seed > 1000 else name)
         return torch.rand(len(conditions), 3, 16, 16)
 
-    monkeypatch.setattr("compute.recommend.validate.draw_pictures", noted)
-    monkeypatch.setattr("compute.recommend.validate._fewer_steps", lambda *_: 3)
+    monkeypatch.setattr("compute.recommend.validation.draw_pictures", noted)
+    monkeypatch.setattr("compute.recommend.validation._fewer_steps", lambda *_: 3)
     validated(model, DROP, count=6, batch=2)
     rounds = [order[i : i + 4] for i in range(0, 12, 4)]
     assert rounds == [
@@ -327,7 +327,9 @@ def test_conditions_that_are_none(
 
 
 def test_where_the_search_has_seen_all_captions_there_is_a_line(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compute.recommend.conditions.captions", lambda _, count, seed: ["a", "b", "a", "c"] * count)
+    monkeypatch.setattr(
+        "compute.recommend.evaluation_conditions.captions", lambda _, count, seed: ["a", "b", "a", "c"] * count
+    )
     policy = policy_for(model, DROP, prompts=["a", "b"])
     found, _ = unseen_conditions(policy, model.source, prompts=None, seeds=None, split="held-out", count=30)
     assert [condition.prompt for condition in found] == ["c"] * 30

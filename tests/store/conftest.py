@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
 from store.metric import MetricInfo, MetricValues
-from store.payload import DistanceName, UnitPayload
 from store.records import Ablation, Action, Condition, Reseed, Unit, Window, content_key
+from store.shard.payload import DistanceName, UnitPayload
 from store.sweep_store import SweepStore
 
 STEPS = 4

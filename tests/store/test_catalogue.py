@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from store.catalogue import CatalogueRow
+from store.care.verify import verify
 from store.errors import PayloadError, ShardMissing, StoreError
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
+from store.index.catalogue import CatalogueRow
+from store.index.table import COLUMNS, SweepReader
 from store.metric import MetricInfo, MetricValues
-from store.payload import UnitPayload
 from store.records import Unit, content_key
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
-from store.table import COLUMNS, SweepReader
-from store.verify import verify
 
 Payloads = Callable[..., UnitPayload]
 LISTS = ("manifest", "catalogue")

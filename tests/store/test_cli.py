@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from store.cli import main
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
 from store.sweep_store import SweepStore
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def test_errors_are_one_line(store: SweepStore, tmp_path: Path, here: Run) -> No
 
 def test_the_store_needs_neither_torch_nor_a_command_line() -> None:
     code = (
-        "import sys, store.sweep_store, store.table, store.verify, store.prune\n"
+        "import sys, store.sweep_store, store.index.table, store.care.verify, store.care.prune\n"
         "print([it for it in ('torch', 'pandas', 'ray', 'streamlit', 'typer', 'compute') if it in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

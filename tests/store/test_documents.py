@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import documents
-from store.documents import DOCUMENT_LIMIT, document_names, document_path, read_document, write_document
 from store.errors import StoreError
+from store.folder import documents
+from store.folder.documents import DOCUMENT_LIMIT, document_names, document_path, read_document, write_document
 
 ESCAPING = ["", ".", "..", "../a", "a/b", "/etc/passwd", ".hidden", "-rf", "a\n", "a\0b", "a" * 101, "ä", "a b", "a\\b"]
 

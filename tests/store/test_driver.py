@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from store import driver
+from store.driver import lease as driver
 from store.errors import DriverRunning, StoreError
 from store.sweep_store import SweepStore
 

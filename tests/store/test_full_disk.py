@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from store.care.verify import verify
 from store.errors import StoreFull
-from store.header import SweepHeader
-from store.payload import UnitPayload
+from store.folder.header import SweepHeader
 from store.records import Unit
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 Payloads = Callable[..., UnitPayload]
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from store.errors import NewerFormat, NotASweep, StoreError, SweepDamaged
-from store.header import SweepHeader, encode_header
-from store.payload import UnitPayload
+from store.folder.header import SweepHeader, encode_header
 from store.records import Unit
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
 
 

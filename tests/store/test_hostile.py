@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 import pytest
 
+from store.care.verify import verify
 from store.errors import ShardDamaged, StoreError
-from store.payload import UnitPayload
 from store.records import Unit
-from store.seal import SEAL_SIZE, sealed
+from store.shard.payload import UnitPayload
+from store.shard.seal import SEAL_SIZE, sealed
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 Change = Callable[[h5py.File], Any]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from store.header import SweepHeader
-from store.payload import UnitPayload
+from store.care.verify import verify
+from store.folder.header import SweepHeader
 from store.records import Unit
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 FORK = multiprocessing.get_context("fork")
 Units = Callable[[int], Unit]

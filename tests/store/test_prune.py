@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from store.care.prune import PruneItem, PrunePlan, plan_prune, prune
+from store.care.verify import verify
 from store.errors import DriverRunning, StoreError
-from store.header import SweepHeader
-from store.prune import PruneItem, PrunePlan, plan_prune, prune
+from store.folder.header import SweepHeader
 from store.records import content_key
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 
 def listed(root: Path) -> set[str]:

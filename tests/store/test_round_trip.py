@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from store.errors import PayloadError, ShardDamaged, StoreError
-from store.header import SweepHeader
+from store.folder.header import SweepHeader
 from store.metric import MetricInfo, MetricValues
-from store.payload import DISTANCES, UnitPayload, bfloat16_bits, widen_bfloat16
 from store.records import Ablation, Action, Condition, Unit, Window, content_key
+from store.shard.payload import DISTANCES, UnitPayload, bfloat16_bits, widen_bfloat16
 from store.sweep_store import SweepStore
 
 RAM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # hundreds of fsyncs are slow on a disk

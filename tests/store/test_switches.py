@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from store.header import SweepHeader
-from store.payload import UnitPayload
+from store.folder.header import SweepHeader
+from store.index.table import sweep_table
 from store.records import PromptSwitch, Unit, content_key
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
-from store.table import sweep_table
 
 
 def test_the_step_and_each_conditions_other_prompt(filled: SweepStore, payload: Callable[..., UnitPayload]) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from store.header import SweepHeader
-from store.payload import UnitPayload
+from store.care.verify import verify
+from store.folder.header import SweepHeader
 from store.records import Unit, content_key
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
-from store.verify import verify
 
 
 def found(store: SweepStore) -> set[tuple[str, str]]:

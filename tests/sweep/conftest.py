@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from compute.models.glide import GlidePipeline, UNet2DConditionModel
-from compute.models.mini.build import build_scheduler, vocabulary
-from compute.models.text import TextTransformer
-from tests.sweep.values import CONFIG
+from compute.models.glide.pipeline import GlidePipeline, UNet2DConditionModel
+from compute.models.glide.text_transformer import TextTransformer
+from compute.models.mini.glide_mini import build_scheduler, vocabulary
+from tests.sweep.small_config import CONFIG
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from compute.config import ConfigError, SweepConfig, error_lines, load_config, parse_seeds, read_prompts
-from compute.config import PromptFile as File
+from compute.config.schema import ConfigError, SweepConfig, error_lines, load_config, parse_seeds, read_prompts
+from compute.config.schema import PromptFile as File
 from store.records import Window
 
 GOOD: dict[str, Any] = {"prompts": ["a cat"], "actions": ["bypass"]}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.config import ConfigError, SweepConfig
+from compute.config.schema import ConfigError, SweepConfig
 from compute.policy.graph import ComponentGraph, UnknownComponent
 from compute.policy.liveness import resolve
 from compute.sweep.plan import RESEED_OFFSET, Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations

@@ -21,9 +21,9 @@ import psutil
 import pytest
 import ray
 
-from compute.sweep import ray_executor
-from compute.sweep.executor import Done, Failed, Outcome, SweepStopped
-from compute.sweep.ray_executor import RayExecutor
+from compute.sweep.executors import ray_executor
+from compute.sweep.executors.executor import Done, Failed, Outcome, SweepStopped
+from compute.sweep.executors.ray_executor import RayExecutor
 from store.records import Condition, Unit
 
 WORKERS = 2

@@ -12,23 +12,23 @@ import pytest
 import torch
 import yaml
 
-from compute.analysis.impact import impact_of
-from compute.config import load_config
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import sample
-from compute.diffusion.samplers import make_scheduler
+from compute.analysis.impact.ablation_impact import impact_of
+from compute.config.schema import load_config
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import sample
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import resolve
 from compute.sweep import start
 from compute.sweep.plan import schedule_of
 from compute.unet import acting
+from store.care.verify import verify
 from store.errors import NotASweep
+from store.index.table import sweep_table
 from store.records import Ablation, Reseed
 from store.sweep_store import SweepStore
-from store.table import sweep_table
-from store.verify import verify
 from tests.faults.sweeps import assert_same
-from tests.sweep.running import sweep
-from tests.sweep.values import CONFIG
+from tests.sweep.run_sweep import sweep
+from tests.sweep.small_config import CONFIG
 
 STEPS = 4
 
@@ -146,7 +146,8 @@ def test_metrics_added_later_equal_those_of_the_sweep(swept: tuple[Path, SweepSt
 def test_keys_are_the_same_in_another_process(swept: tuple[Path, SweepStore]) -> None:
     config, store = swept
     program = (
-        "import sys; from pathlib import Path; from compute.config import load_config; from compute.sweep import start;"
+        "import sys; from pathlib import Path; from compute.config.schema import load_config;"
+        "from compute.sweep import start;"
         "p = Path(sys.argv[1]); print(*[u.key for u in start.prepare(load_config(p), p.parent).plan.units])"
     )
     found = subprocess.run([sys.executable, "-c", program, str(config)], capture_output=True, text=True, check=True)

@@ -17,20 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from compute.config import ConfigError, SweepConfig, load_config
-from compute.diffusion.noise import initial_noise
-from compute.diffusion.sample import Step, sample
-from compute.diffusion.samplers import make_scheduler
-from compute.models.load import Model
+from compute.config.schema import ConfigError, SweepConfig, load_config
+from compute.models.source import Model
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import Step, sample
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
 from compute.sweep import start
+from store.care.verify import verify
 from store.errors import SkipscopeError
 from store.records import Ablation, Condition, PromptSwitch, Unit, Window
 from store.sweep_store import SweepStore
-from store.verify import verify
 from tests.faults.sweeps import assert_same
-from tests.sweep.running import sweep
-from tests.sweep.values import CONFIG
+from tests.sweep.run_sweep import sweep
+from tests.sweep.small_config import CONFIG
 
 STEPS = 4
 PLAIN: dict[str, Any] = {**CONFIG, "components": ["unet"], "windows": [[2, 4]], "actions": ["reuse"]}
@@ -153,7 +153,7 @@ def test_a_resumed_sweep_is_the_same(swept: Swept, tmp_path: Path) -> None:
 
 
 def test_switched_pictures_are_judged_by_both_prompts(swept: Swept, model: Model) -> None:
-    from compute.models.mini.judge import Judge
+    from compute.models.mini.judge.scene_judge import Judge
 
     _, store = swept
     for unit, switch in switches(store):

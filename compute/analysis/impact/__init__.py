@@ -1,0 +1,1 @@
+"""How much each ablation changes the picture, with intervals over conditions."""

@@ -1,0 +1,202 @@
+"""Impact: how much each ablation changes the picture, by any metric, with intervals over conditions.
+
+Damage is the mean distance of ablated pictures to their baselines, divided by the mean distance between two seeds of
+the same prompts: 0 is identical, 1 is as different as another seed. `compute.analysis.impact.scale` says which metrics
+give damage and what the others give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from compute.analysis.impact.component_kinds import component_levels, kind_of, level_of
+from compute.analysis.impact.effect_grid import Grid, grid_of
+from compute.analysis.impact.scale import Scale, effects, higher_is_worse, scale_of
+from compute.statistics.estimate import Estimate
+from compute.statistics.significance import conditions_needed, holm, sign_test
+from store.errors import SkipscopeError
+from store.index.table import Table, sweep_table
+from store.records import Condition, Window
+from store.sweep_store import SweepStore
+
+__all__ = ["AblationImpact", "Impact", "NoImpact", "impact_of", "impact_of_table", "kind_of", "metrics_with_impact"]
+
+
+class NoImpact(SkipscopeError):
+    """A sweep that has nothing yet from which impact could be computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationImpact:
+    """What one ablation did, on the impact's scale.
+
+    `values` and `keys` have one entry for each of the impact's conditions, None where the ablation was not run on it:
+    the condition's own number (their mean is `damage.mean`), and the key of the unit that holds its pictures.
+    """
+
+    components: str
+    kind: str
+    level: int | None
+    action: str
+    window: Window
+    damage: Estimate
+    """Mean and interval on the impact's scale: damage, difference or value."""
+    conditions: int
+    values: tuple[float | None, ...]
+    keys: tuple[str | None, ...]
+    p_value: float
+    """Of the sign test against the null ablation, before correction."""
+    distinguishable: bool
+    """Whether it can be told from doing nothing, corrected (Holm) for the number of ablations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impact:
+    """All of a sweep's ablations by one metric, beside the two controls."""
+
+    path: str
+    metric: str
+    label: str
+    scale: Scale
+    higher_is_worse: bool
+    null: Estimate | None
+    """The null ablation on this scale: what the method itself adds. Damage and difference should be 0."""
+    reseed: float
+    """The other control, two seeds of a prompt, in the metric's own unit: what damage 1 stands for."""
+    conditions: tuple[Condition, ...]
+    reseeds: tuple[float | None, ...]
+    """`reseed` of each condition."""
+    ablations: tuple[AblationImpact, ...]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that were swept, in order."""
+        return tuple(sorted({a.window for a in self.ablations}, key=lambda window: (window.start, window.stop)))
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions that were swept, in the plan's order."""
+        return tuple(dict.fromkeys(a.action for a in self.ablations))
+
+    @property
+    def main_windows(self) -> tuple[Window, ...]:
+        """The windows in which components were eliminated (bypass, zero), or all, where none was: without screening."""
+        eliminations = {a for a in self.actions if a in ("bypass", "zero")}
+        return self.only(actions=eliminations).windows if eliminations else self.windows
+
+    @property
+    def conditions_needed(self) -> int:
+        """How many conditions it takes for any of so many ablations to be told from doing nothing."""
+        return conditions_needed(len(self.ablations), sided=self.scale != "difference")
+
+    def ranked(self) -> list[AblationImpact]:
+        """The ablations, most harmful first."""
+        sign = -1 if self.higher_is_worse else 1
+        return sorted(self.ablations, key=lambda a: sign * a.damage.mean)
+
+    def in_window(self, window: Window) -> list[AblationImpact]:
+        """The ablations of a window, most harmful first."""
+        return self.only(windows=(window,)).ranked()
+
+    def only(self, *, actions: Collection[str] | None = None, windows: Collection[Window] | None = None) -> Impact:
+        """The same impact with fewer ablations; flags stay as they are, corrected for all of them."""
+        places = None if windows is None else {(window.start, window.stop) for window in windows}
+        kept = tuple(
+            a
+            for a in self.ablations
+            if (actions is None or a.action in actions)
+            and (places is None or (a.window.start, a.window.stop) in places)  # records compare slowly
+        )
+        return replace(self, ablations=kept)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `summary --json` prints it."""
+        document: dict[str, Any] = _JSON.dump_python(self, mode="json")
+        for ablation in document["ablations"]:
+            ablation["window"] = [ablation["window"]["start"], ablation["window"]["stop"]]
+        return document
+
+
+_JSON = TypeAdapter(Impact)
+
+
+def impact_of(store: SweepStore, metric: str = "mse") -> Impact:
+    """The impact of every finished ablation of a store by a metric; see `impact_of_table`."""
+    return impact_of_table(sweep_table(store), metric, str(store.root), levels=component_levels(store.root))
+
+
+def metrics_with_impact(table: Table) -> tuple[str, ...]:
+    """The metrics that say something of the finished ablations."""
+    rows = table["intervention"] == "ablation"
+    return tuple(name for name in table.metrics if np.isfinite(table[name][rows]).any())
+
+
+def impact_of_table(
+    table: Table, metric: str = "mse", path: str = "the sweep", *, levels: Mapping[str, int] | None = None
+) -> Impact:
+    """The impact of every finished ablation by a metric, from a table of the sweep; `path` is for messages.
+
+    The interval takes the conditions, paired with their reseeds, as the sample; it does not cover the choice of model.
+    `levels` (see `component_levels`) gives each component's resolution. Raises NoImpact where metric, ablations or the
+    reseed control are missing.
+    """
+    _check(table, metric, path)
+    info = table.metrics[metric]
+    grid = grid_of(table, effects(table, metric), ratios=scale_of(info) == "damage")
+    if not np.isfinite(grid.reseeds).any():
+        raise NoImpact(f"{path}: has no finished control yet; run the sweep on, then ask again")
+    if not grid.ablations:
+        raise NoImpact(f"{path}: has no finished ablation yet; run the sweep on, then ask again")
+    return Impact(
+        path=path,
+        metric=metric,
+        label=info.label or metric,
+        scale=scale_of(info),
+        higher_is_worse=higher_is_worse(info),
+        null=grid.null_estimate(),
+        reseed=float(np.nanmean(grid.reseeds)),
+        conditions=grid.conditions,
+        reseeds=_numbers(grid.reseeds),
+        ablations=_ablations(grid, scale_of(info), higher_is_worse(info), levels or {}),
+    )
+
+
+def _check(table: Table, metric: str, path: str) -> None:
+    if not (table["role"] != "baseline").any():
+        raise NoImpact(f"{path}: has no finished control or ablation yet; run the sweep on, then ask again")
+    usable = metrics_with_impact(table)
+    if metric not in usable:
+        raise NoImpact(f"--metric: {metric!r} was not measured here; accepted: {', '.join(usable) or 'none yet'}")
+
+
+def _ablations(grid: Grid, scale: Scale, up_is_worse: bool, levels: Mapping[str, int]) -> tuple[AblationImpact, ...]:
+    null = grid.null if scale == "value" or grid.null_estimate() is not None else np.zeros(len(grid.conditions))
+    changes = (grid.raw - null) * (1 if up_is_worse else -1)
+    p_values = sign_test(changes, sided=scale != "difference")
+    flags, estimates, values, keys = holm(p_values), grid.estimates(), grid.values(), grid.keys
+    counts = np.isfinite(values).sum(1)
+    return tuple(
+        AblationImpact(
+            components=what.components,
+            kind=kind_of(what.components),
+            level=level_of(what.components, levels),
+            action=what.action,
+            window=what.window,
+            damage=estimates[row],
+            conditions=int(counts[row]),
+            values=_numbers(values[row]),
+            keys=tuple(keys[row]),
+            p_value=float(p_values[row]),
+            distinguishable=bool(flags[row]),
+        )
+        for row, what in enumerate(grid.ablations)
+    )
+
+
+def _numbers(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None, ...]:
+    return tuple(value if value == value else None for value in values.tolist())

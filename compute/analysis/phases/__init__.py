@@ -1,0 +1,1 @@
+"""The two phases of generation: observed and causal evidence for their boundary."""

@@ -1,0 +1,123 @@
+"""The observed evidence for phases: how early the predicted picture's coarse and fine part are the final one's.
+
+A picture is split by a Gaussian blur into its low-pass part and the rest, its high-pass part. How far a prediction p
+has come to the final picture f is 1 − |p − f|² / (|p|² + |f|²), of each part by itself: 0 is as far as two unrelated
+pictures of these sizes, 1 the final one. Distance relative to step 0 would flatter the high-pass part, whose first
+predictions are loud noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import ruptures
+from ruptures.costs import CostCLinear
+
+from compute.statistics.estimate import Estimate, interval, means_of, weights
+from store.index.table import SweepReader
+from store.shard.reader import UnitReader
+
+Floats = npt.NDArray[np.float64]
+Part = Literal["low-pass", "high-pass"]
+PARTS: tuple[Part, ...] = get_args(Part)
+CUTOFF = 3.0
+"""Cycles a side at which the low-pass part keeps half the amplitude: what is larger than a sixth of the side."""
+LEAST_STEPS = 4
+"""Fewer kept steps have no room for a change of pace."""
+_SAMPLES = 300  # of the bootstrap of change points, each of which is a search
+_FINEST = 200  # steps that the search for a change point tells apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedCurve:
+    """How far a part of the predicted picture has come to the final one at each step, over conditions.
+
+    `change_point` is the step at which its pace changes: two straight lines that meet there fit the curve best.
+    """
+
+    part: Part
+    steps: tuple[int, ...]
+    reached: tuple[Estimate, ...]
+    change_point: Estimate
+
+
+def observed_curves(reader: SweepReader, baselines: Sequence[str], steps: Sequence[int]) -> tuple[ObservedCurve, ...]:
+    """A curve for each part from the baselines' `pred_x0` at these steps, all of which they kept."""
+    reached = np.concatenate([_reached(reader, key, steps) for key in baselines], axis=2)
+    return tuple(_curve(part, steps, reached[number]) for number, part in enumerate(PARTS))
+
+
+def kept_steps(reader: SweepReader, baselines: Sequence[str]) -> tuple[int, ...]:
+    """The steps whose `pred_x0` every baseline kept."""
+    kept: set[int] | None = None
+    for key in baselines:
+        with reader.unit(key) as unit:
+            kept = set(unit.pred_x0_steps) if kept is None else kept & set(unit.pred_x0_steps)
+    return tuple(sorted(kept or ()))
+
+
+def _reached(reader: SweepReader, key: str, steps: Sequence[int]) -> Floats:
+    """(parts, steps, B) of one baseline."""
+    with reader.unit(key) as unit:
+        return np.stack([_alike(unit, step) for step in steps], axis=1)
+
+
+def _alike(unit: UnitReader, step: int) -> Floats:
+    """(parts, B): each part of a step's prediction beside that of the final picture."""
+    predicted, final = split(unit.pred_x0(step)), split(unit.final)
+    distance, size = _squares(predicted - final), _squares(predicted) + _squares(final)
+    return 1 - distance / np.maximum(size, 1e-12)
+
+
+def split(pictures: npt.NDArray[np.floating]) -> Floats:
+    """(parts, B, C, H, W): low-pass and high-pass part of (B, C, H, W); they add up to the pictures."""
+    values = np.asarray(pictures, dtype=np.float64)
+    height, width = values.shape[-2:]
+    low = _blur(height) @ values @ _blur(width).T
+    return np.stack([low, values - low])
+
+
+def _blur(side: int) -> Floats:
+    """(side, side): a Gaussian blur along one axis; at the edges, of what lies inside the picture."""
+    sigma = side * math.sqrt(2 * math.log(2)) / (2 * math.pi * CUTOFF)
+    places = np.arange(side)
+    kernel = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
+    return kernel / kernel.sum(1, keepdims=True)
+
+
+def _squares(values: Floats) -> Floats:
+    return np.square(values).sum((2, 3, 4))
+
+
+def _curve(part: Part, steps: Sequence[int], reached: Floats) -> ObservedCurve:
+    """`reached` is (steps, conditions)."""
+    return ObservedCurve(
+        part=part,
+        steps=tuple(steps),
+        reached=tuple(means_of(reached)),
+        change_point=change_estimate(steps, reached),
+    )
+
+
+def change_estimate(steps: Sequence[int], reached: Floats) -> Estimate:
+    """The change point of the mean of (steps, conditions), with a bootstrap interval over conditions."""
+    found = change_point(steps, reached.mean(1))
+    count = reached.shape[1]
+    if count == 1:
+        return Estimate(mean=found, low=found, high=found)
+    samples = [change_point(steps, reached @ shares) for shares in weights(count)[:_SAMPLES]]
+    low, high = interval(np.array(samples))
+    return Estimate(mean=found, low=low, high=high)
+
+
+def change_point(steps: Sequence[int], curve: Floats) -> float:
+    """The step at which two straight lines that meet fit a curve best; LEAST_STEPS points or more."""
+    lines = CostCLinear()
+    lines.min_size = 2  # its own 3 would not let a curve bend at its second point, where low-pass parts often do
+    search = ruptures.Dynp(custom_cost=lines, min_size=2, jump=math.ceil(len(steps) / _FINEST)).fit(curve[:, None])
+    return float(steps[search.predict(n_bkps=1)[0] - 1])  # a break is the first point behind the meeting one

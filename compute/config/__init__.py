@@ -1,0 +1,1 @@
+"""The configuration of a sweep: schema, loading, and validation messages for people."""

@@ -1,0 +1,1 @@
+"""GLIDE as a diffusers pipeline."""

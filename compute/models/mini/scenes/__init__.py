@@ -1,0 +1,1 @@
+"""The world of the bundled minis: captioned emoji scenes and their rendering."""

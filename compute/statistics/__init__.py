@@ -1,0 +1,1 @@
+"""Estimates with intervals and significance over conditions; numpy alone."""

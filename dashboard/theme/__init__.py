@@ -1,0 +1,1 @@
+"""Colours, chart settings and style sheet of the light and the dark theme."""

@@ -1,0 +1,151 @@
+"""Colours and chart settings of the light and the dark theme. No Streamlit here.
+
+Kinds have the colours of Okabe and Ito (2008), moved in lightness until each has a contrast of 3:1 to its background,
+and a shape each, so that no one needs colours. Heat is magma (perceptually uniform), with the end for zero nearest to
+the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import altair as alt
+
+from dashboard.words.labels import KIND_LABELS
+from store.records import Kind
+
+Theme = Literal["light", "dark"]
+Figure = alt.Chart | alt.LayerChart
+
+FONT = "Source Sans, sans-serif"
+SHAPES: Mapping[Kind, str] = {
+    "resnet": "square",
+    "attention": "circle",
+    "downsampler": "triangle-down",
+    "upsampler": "triangle-up",
+    "skip": "diamond",
+    "unet": "cross",
+}
+_MAGMA = (
+    *("#fcfdbf", "#fed89a", "#feb47b", "#fb8861", "#f1605d", "#d3436e", "#a8327d", "#822681", "#5c167f", "#331067"),
+    *("#140e36", "#050416"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Palette:
+    """The colours of a theme, as CSS hex colours.
+
+    `ink` for text, `muted` for axis labels, `line` for rules and grids, `paper` the background, `accent` what is
+    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards,
+    `difference` the same for pictures, where zero is the panel behind them, `change`
+    from gain over none to harm.
+    """
+
+    theme: Theme
+    ink: str
+    muted: str
+    line: str
+    paper: str
+    accent: str
+    shade: str
+    first: str
+    second: str
+    good: str
+    bad: str
+    kinds: Mapping[Kind, str]
+    heat: tuple[str, ...] = field(repr=False)
+    difference: tuple[str, ...] = field(repr=False)
+    change: tuple[str, ...] = field(repr=False)
+
+
+LIGHT = Palette(
+    theme="light",
+    ink="#1B1F26",
+    muted="#5B6472",
+    line="#E1E4EA",
+    paper="#FFFFFF",
+    accent="#4F46B8",
+    shade="#ECEBF8",
+    first="#0069A8",
+    second="#C65D00",
+    good="#00805E",
+    bad="#B3261E",
+    kinds={
+        "resnet": "#0069A8",
+        "attention": "#C27700",
+        "downsampler": "#00875F",
+        "upsampler": "#2F97D3",
+        "skip": "#B8588F",
+        "unet": "#4A505B",
+    },
+    heat=_MAGMA[:-1],
+    difference=("#F1F2F5", *_MAGMA[2:-1]),
+    change=("#0B4F6C", "#4E8FA8", "#B5D3DC", "#F4F4F4", "#F1C4A8", "#CF7558", "#8C2F39"),
+)
+DARK = Palette(
+    theme="dark",
+    ink="#E7E9EE",
+    muted="#9BA4B2",
+    line="#2B313B",
+    paper="#101318",
+    accent="#A79CFF",
+    shade="#1F2036",
+    first="#56B4E9",
+    second="#F0A33A",
+    good="#3CC79A",
+    bad="#FF8A80",
+    kinds={
+        "resnet": "#4FA3DC",
+        "attention": "#E69F00",
+        "downsampler": "#2DBE90",
+        "upsampler": "#9AD6F7",
+        "skip": "#DE8DBA",
+        "unet": "#C2C8D2",
+    },
+    heat=_MAGMA[-2::-1],
+    difference=("#1B2028", *_MAGMA[-3::-1]),
+    change=("#8FD3E8", "#4E9DB8", "#2B5B70", "#1C2129", "#6E3A2E", "#C4694C", "#FFB491"),
+)
+
+
+def palette_of(theme: str | None) -> Palette:
+    """The palette of a theme's name; light where the browser has not said."""
+    return DARK if theme == "dark" else LIGHT
+
+
+def kind_scale(palette: Palette) -> alt.Scale:
+    """Colours by the label of a kind."""
+    return alt.Scale(domain=[KIND_LABELS[kind] for kind in palette.kinds], range=list(palette.kinds.values()))
+
+
+def shape_scale() -> alt.Scale:
+    """Shapes by the label of a kind."""
+    return alt.Scale(domain=[KIND_LABELS[kind] for kind in SHAPES], range=list(SHAPES.values()))
+
+
+def themed(chart: Figure, palette: Palette) -> Figure:
+    """The chart with the type scale, the lines and the transparent background that all charts share."""
+    axis = {
+        "labelColor": palette.muted,
+        "titleColor": palette.muted,
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": 500,
+        "titlePadding": 8,
+        "gridColor": palette.line,
+        "domainColor": palette.line,
+        "tickColor": palette.line,
+        "labelLimit": 320,
+    }
+    legend = {name: value for name, value in axis.items() if name.startswith(("label", "title"))}
+    config: Any = chart.configure(font=FONT, background="transparent")
+    config = config.configure_view(stroke=None).configure_axis(**axis)
+    config = config.configure_legend(**legend, symbolSize=90, gradientThickness=10)
+    return cast(
+        Figure, config.configure_title(color=palette.ink, font=FONT, fontSize=13, fontWeight=600, anchor="start")
+    )

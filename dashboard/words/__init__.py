@@ -1,0 +1,1 @@
+"""Names for people: components, kinds, actions, windows, metrics, evidence."""

@@ -1,0 +1,162 @@
+"""`sweep.json`: what the sweep is, which units it plans, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import from_json
+
+from store.errors import NewerFormat, NotASweep, StoreError, SweepDamaged
+from store.folder.files import JSON_LIMIT, parse_json, read_file
+from store.folder.layout import FORMAT, HEADER, VERSION
+from store.records import Condition, Intervention, Record, Role, Unit, canonical_json, content_key
+
+_BATCH = TypeAdapter(tuple[Condition, ...])
+_FIRST_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})",\n')
+_VERSION = re.compile(rb'^"format": "skipscope-sweep",\n"version": ([0-9]{1,9}),\n', re.MULTILINE)
+
+
+class SweepHeader(Record):
+    """The content of `sweep.json`.
+
+    - `config`: the configuration as the user gave it.
+    - `settings`: what all units share and what can change their numbers (model and weights digests, scheduler, steps,
+      dtype, numerics version), and nothing else: a shard made under other settings is stale.
+    - `plan`: the units, each key once; the baseline that a unit names is among them.
+    - `provenance`: versions, git commit, host: never looked at by the store.
+    """
+
+    config: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    plan: tuple[Unit, ...] = ()
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _plan_is_closed(self) -> SweepHeader:
+        roles = {unit.key: unit.role for unit in self.plan}
+        if len(roles) != len(self.plan):
+            raise ValueError("plan: a key stands twice; each unit has its own")
+        for unit in self.plan:
+            if unit.baseline is not None and roles.get(unit.baseline) != "baseline":
+                raise ValueError(f"plan: unit {unit.key} names {unit.baseline}, which is no baseline of the plan")
+        return self
+
+    @cached_property
+    def units(self) -> dict[str, Unit]:
+        """The planned units by key, in the plan's order."""
+        return {unit.key: unit for unit in self.plan}
+
+    @cached_property
+    def settings_digest(self) -> str:
+        """SHA-256 of the settings' canonical JSON."""
+        return content_key(self.settings)
+
+
+class _PlannedUnit(Record):
+    """A unit in `sweep.json`: many share their conditions, which stand in `batches` once; `batch` says where."""
+
+    key: str
+    role: Role
+    baseline: str | None
+    intervention: Intervention | None
+    batch: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def of(cls, unit: Unit, batch: int) -> _PlannedUnit:
+        return cls(key=unit.key, role=unit.role, baseline=unit.baseline, intervention=unit.intervention, batch=batch)
+
+    def unit(self, batches: tuple[tuple[Condition, ...], ...]) -> Unit:
+        if self.batch >= len(batches):
+            raise ValueError(f"plan: unit {self.key[:64]} has batch {self.batch} of {len(batches)}")
+        facts = {name: getattr(self, name) for name in ("key", "role", "baseline", "intervention")}
+        return Unit(**facts, conditions=batches[self.batch])
+
+
+class _Document(Record):
+    """`sweep.json` as it stands on disk."""
+
+    sha256: str
+    format: Literal["skipscope-sweep"]
+    version: int
+    config: dict[str, Any]
+    settings: dict[str, Any]
+    provenance: dict[str, Any]
+    batches: tuple[tuple[Condition, ...], ...]
+    plan: tuple[_PlannedUnit, ...]
+
+    def header(self) -> SweepHeader:
+        plan = tuple(unit.unit(self.batches) for unit in self.plan)
+        return SweepHeader(config=self.config, settings=self.settings, plan=plan, provenance=self.provenance)
+
+
+def encode_header(header: SweepHeader) -> bytes:
+    """The file's bytes. Raises StoreError for values that JSON cannot hold.
+
+    The first line holds the SHA-256 of all that follows it, so that damage is noticed; the whole is one JSON object.
+    """
+    body = {"format": FORMAT, "version": VERSION, **header.model_dump(mode="python", exclude={"plan"})}
+    lines = [f"{json.dumps(name)}: {_json_text(name, value)}" for name, value in body.items()]
+    batches: dict[tuple[Condition, ...], int] = {}
+    for unit in header.plan:
+        batches.setdefault(unit.conditions, len(batches))
+    plan = [canonical_json(_PlannedUnit.of(unit, batches[unit.conditions])) for unit in header.plan]
+    lists = {"batches": [_BATCH.dump_json(batch).decode("utf-8") for batch in batches], "plan": plan}
+    lines += [json.dumps(name) + ": [\n" + ",\n".join(items) + "\n]" for name, items in lists.items()]
+    rest = (",\n".join(lines) + "\n}\n").encode("utf-8")
+    return b'{"sha256": "' + hashlib.sha256(rest).hexdigest().encode("ascii") + b'",\n' + rest
+
+
+def _json_text(name: str, value: Any) -> str:
+    try:
+        text = json.dumps(value, sort_keys=True, allow_nan=False)
+        from_json(text)  # nothing is written that could not be read again, such as half a surrogate pair
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{HEADER}: {name} cannot be written as JSON: {error}") from error
+    return text
+
+
+def read_header(root: Path) -> SweepHeader:
+    """Read and check `sweep.json`. Raises NotASweep, NewerFormat or SweepDamaged."""
+    path = root / HEADER
+    try:
+        data = read_file(path, JSON_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotASweep(
+            f"{root}: is not a sweep (no {HEADER}); a folder that `sweep --store` made is accepted"
+        ) from None
+    # The version is looked at first, in a text that may hold anything else: a newer format may differ in all but this.
+    version = _VERSION.search(data[:1000])
+    if version and int(version.group(1)) > VERSION:
+        number = int(version.group(1))
+        raise NewerFormat(f"{root}: is of format {number}; this release reads up to {VERSION}: upgrade skipscope")
+    first = _FIRST_LINE.match(data)
+    if first is None or version is None:
+        raise _neither(root, data)
+    if hashlib.sha256(data[first.end() :]).hexdigest().encode("ascii") != first.group(1):
+        raise SweepDamaged(f"{path}: is damaged: it does not match its own checksum; restore it from a copy")
+    try:
+        return _Document.model_validate_json(data).header()
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise SweepDamaged(f"{path}: is damaged: {where}: {problem['msg']}") from error
+    except ValueError as error:
+        raise SweepDamaged(f"{path}: is damaged: {error}") from error
+
+
+def _neither(root: Path, data: bytes) -> StoreError:
+    """The error for a `sweep.json` that does not begin as ours do."""
+    path = root / HEADER
+    try:
+        document = parse_json(data, f"{path}: is damaged")
+    except StoreError as error:
+        return SweepDamaged(f"{error}; restore it from a copy, or start the sweep in another folder")
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return NotASweep(f"{root}: is not a sweep: {HEADER} does not say format {FORMAT!r}")
+    return SweepDamaged(f"{path}: is damaged: its first lines are not as they were written; restore it from a copy")

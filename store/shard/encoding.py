@@ -1,0 +1,161 @@
+"""A unit's payload as the bytes of a shard.
+
+HDF5 never touches the disk here: the file is built in memory, so that a full disk or a kill cannot leave it half done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import h5py
+
+from store.errors import StoreError
+from store.folder.layout import shard_name
+from store.index.catalogue import CatalogueRow, metric_columns
+from store.index.manifest import ManifestRow
+from store.metric import MetricValues
+from store.records import Unit, canonical_json
+from store.shard.elements import mark, write_array, write_text
+from store.shard.payload import Array, ShardReceipt, UnitPayload
+from store.shard.seal import SEAL_SIZE, seal_digest, sealed
+
+ENCODING = "skipscope-unit"
+ENCODING_VERSION = 1
+
+
+def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
+    """The whole file for a checked payload; `settings_digest` says under which settings of the sweep it was made."""
+    with image_in_memory() as file:
+        mark(file, ENCODING, ENCODING_VERSION)
+        file.attrs["key"] = unit.key
+        file.attrs["role"] = unit.role
+        file.attrs["settings"] = settings_digest
+        file.attrs["steps"] = payload.steps
+        file.attrs["start"] = payload.start
+        file.attrs["seconds"] = float(payload.seconds)
+        file.attrs["unet_evaluations"] = payload.unet_evaluations
+        write_text(file, "unit", canonical_json(unit))
+        write_text(file, "provenance", _provenance(payload))
+        write_array(file, "final", payload.final, "pictures", (1, *payload.final.shape[1:]))
+        _write_trajectory(file, "x_t", payload.x_t, payload.x_t_steps)
+        _write_trajectory(file, "pred_x0", payload.pred_x0, payload.pred_x0_steps)
+        distances = file.create_group("distances")
+        mark(distances, "distances")
+        for name, rows in sorted(payload.distances.items()):
+            write_array(distances, name, rows, "array", None)
+        mark(file.create_group("metrics"), "metrics")
+        write_metrics(file["metrics"], payload.metrics)
+        return _sealed_image(file)
+
+
+def add_metrics_to(data: bytes, metrics: Sequence[MetricValues]) -> bytes:
+    """A sealed shard's bytes with metrics added; one of the same name is replaced."""
+    with image_in_memory(data[SEAL_SIZE:]) as file:
+        write_metrics(file["metrics"], metrics)
+        return _sealed_image(file)
+
+
+def _compact_attributes() -> Any:
+    """Attributes in the object's header: HDF5 moves more than eight into a heap, which takes kilobytes a metric."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_attr_phase_change(32, 16)
+    return properties
+
+
+def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
+    """Write each metric as a dataset with its description as attributes; an absent one is empty and says why."""
+    for metric in metrics:
+        info = metric.info
+        if info.name in group:
+            del group[info.name]
+        if metric.values is None:
+            dataset = group.create_dataset(info.name, shape=(0,), dtype="float64", dcpl=_compact_attributes())
+            dataset.attrs["absent"] = metric.absent
+        else:
+            dataset = group.create_dataset(info.name, data=metric.values, dcpl=_compact_attributes())
+        mark(dataset, "metric")
+        dataset.attrs["version"] = info.version
+        dataset.attrs["direction"] = info.direction
+        dataset.attrs["paired"] = int(info.paired)
+        dataset.attrs["label"] = info.label
+        optional = {"low": info.low, "high": info.high, "weights": info.weights}
+        for name, value in optional.items():
+            if value is not None:
+                dataset.attrs[name] = value
+
+
+class Facts(Protocol):
+    """What a receipt says beyond the unit: a payload has it, and so has a reader."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def unet_evaluations(self) -> int: ...
+    @property
+    def metrics(self) -> Sequence[MetricValues]: ...
+
+
+def receipt_of(data: bytes, unit: Unit, facts: Facts) -> ShardReceipt:
+    """The receipt for a shard whose bytes are `data`."""
+    digest = hashlib.sha256(data).hexdigest()
+    infos, values = metric_columns(facts.metrics)
+    row = CatalogueRow(
+        unit=unit,
+        sha256=digest,
+        steps=int(facts.steps),
+        start=int(facts.start),
+        seconds=float(facts.seconds),
+        unet_evaluations=int(facts.unet_evaluations),
+        infos=infos,
+        values=values,
+    )
+    manifest = ManifestRow(
+        path=shard_name(unit.role, unit.key), sha256=digest, seal=str(seal_digest(data)), size=len(data)
+    )
+    return ShardReceipt(manifest=manifest, catalogue=row)
+
+
+def _write_trajectory(file: h5py.File, name: str, values: Array | None, steps: tuple[int, ...]) -> None:
+    if values is None:
+        return
+    group = file.create_group(name)
+    mark(group, "trajectory")
+    # One step of one sample is a chunk: film strips read a sample across steps, resumed runs a step across samples.
+    write_array(group, "values", values, "latents", (1, 1, *values.shape[2:]))
+    if values.dtype == "uint16":
+        group["values"].attrs["bits-of"] = "bfloat16"
+    group.create_dataset("steps", data=list(steps), dtype="int64")
+    mark(group["steps"], "array")
+
+
+def _provenance(payload: UnitPayload) -> str:
+    try:
+        return canonical_json(dict(payload.provenance))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"provenance: cannot be written as JSON: {error}") from error
+
+
+@contextmanager
+def image_in_memory(image: bytes | None = None) -> Iterator[h5py.File]:
+    """A new HDF5 file in memory, or one from the bytes of a file; changes to it go nowhere else."""
+    if image is None:
+        file = h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110"))
+    else:
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fapl_core(1 << 16, False)
+        access.set_file_image(image)
+        file = h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
+    with file:
+        yield file
+
+
+def _sealed_image(file: h5py.File) -> bytes:
+    file.flush()
+    return sealed(file.id.get_file_image())

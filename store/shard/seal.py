@@ -1,0 +1,68 @@
+"""The seal: the first 512 bytes of a shard, with size and SHA-256 of the rest, by which a shard proves itself whole.
+
+HDF5 calls such bytes a user block and looks for its own signature behind it, so any HDF5 reader opens a sealed file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Literal
+
+from store.errors import ShardDamaged, ShardMissing, StoreError
+from store.folder.files import read_file
+
+SEAL_SIZE = 512
+_SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 ([0-9a-f]{64}) *\n")
+
+
+def sealed(image: bytes) -> bytes:
+    """An HDF5 file image with its seal in front."""
+    return _seal(image) + image
+
+
+def seal_state(data: bytes) -> Literal["whole", "truncated", "flipped", "none"]:
+    """Whether a file's bytes are those that were sealed, and if not, in which way; `none`: it has no seal of ours."""
+    seal, image = data[:SEAL_SIZE], memoryview(data)[SEAL_SIZE:]
+    written = _SEAL.fullmatch(seal)
+    if written is None:
+        return "none"
+    if len(image) < int(written.group(1)):
+        return "truncated"
+    return "whole" if seal == _seal(image) else "flipped"
+
+
+def seal_digest(data: bytes) -> str | None:
+    """The digest that a file's first bytes hold, or None where there is no seal."""
+    written = _SEAL.fullmatch(data[:SEAL_SIZE])
+    return written.group(2).decode("ascii") if written else None
+
+
+def read_seal_digest(path: Path) -> str | None:
+    """The digest that a shard's first bytes hold, read without the rest; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return seal_digest(file.read(SEAL_SIZE))
+    except OSError:
+        return None
+
+
+def read_sealed(path: Path) -> bytes:
+    """A shard's bytes. Raises ShardMissing, or ShardDamaged unless they are those that were sealed."""
+    try:
+        data = read_file(path)
+    except FileNotFoundError:
+        raise ShardMissing(f"{path}: no such shard") from None
+    except StoreError as error:
+        raise ShardDamaged(str(error)) from error
+    state = seal_state(data)
+    if state != "whole":
+        what = "is no shard of ours" if state == "none" else f"is {state}: it does not match its own checksum"
+        raise ShardDamaged(f"{path}: {what}; `prune --damaged` removes it, and the sweep then runs its unit again")
+    return data
+
+
+def _seal(image: bytes | memoryview) -> bytes:
+    text = f"skipscope-shard 1 size {len(image)} sha256 {hashlib.sha256(image).hexdigest()}"
+    return text.encode("ascii").ljust(SEAL_SIZE - 1) + b"\n"

@@ -1,0 +1,59 @@
+"""The loop together with the real thing that acts on a UNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from compute.pipeline import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample
+from compute.policy.liveness import resolve
+from compute.policy.schedule import Schedule
+from compute.unet import Acts, acting, read_graph
+from store.records import Action
+
+STEPS, SEEDS, SHAPE = 6, [1, 2], (3, 16, 16)
+BYPASSED = {3: {"mid_block.resnets.0": Action(name="bypass")}}
+DROPPED = {4: {"unet": Action(name="reuse", space="x0")}}
+
+
+def run(unet: Any, acts: Acts | None, stop: int | None = None) -> list[Step]:
+    generator = torch.Generator().manual_seed(3)
+    text = TextEncoding(
+        sequence=torch.randn(4, 5, 32, generator=generator), pooled=torch.randn(4, 128, generator=generator)
+    )
+    scheduler = make_scheduler({}, SamplerConfig(name="ddpm", steps=STEPS))
+    x_t = initial_noise(SEEDS, SHAPE)
+    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, stop=stop, acts=acts))
+
+
+def equal(runs: tuple[list[Step], list[Step]]) -> list[bool]:
+    return [torch.equal(a.x_next, b.x_next) for a, b in zip(*runs, strict=True)]
+
+
+def schedule(unet: Any, actions: dict[int, dict[str, Action]]) -> Any:
+    return resolve(read_graph(unet), Schedule(steps=STEPS, actions=actions))
+
+
+def test_an_empty_schedule_is_bit_identical_to_none(tiny_unet: Any) -> None:
+    plain = run(tiny_unet, None)
+    with acting(tiny_unet, schedule(tiny_unet, {})) as acts:
+        assert all(equal((run(tiny_unet, acts), plain)))
+    assert all(equal((run(tiny_unet, None), plain)))
+
+
+@pytest.mark.parametrize(("actions", "first_changed"), [(BYPASSED, 3), (DROPPED, 4)], ids=["bypass", "unet"])
+def test_an_action_changes_its_step_and_what_follows(tiny_unet: Any, actions: Any, first_changed: int) -> None:
+    plain = run(tiny_unet, None)
+    with acting(tiny_unet, schedule(tiny_unet, actions)) as acts:
+        acted = run(tiny_unet, acts)
+    assert equal((acted, plain)) == [index < first_changed for index in range(STEPS)]
+    assert all(step.x_next.isfinite().all() for step in acted)
+
+
+def test_a_new_run_forgets_the_one_that_was_left(tiny_unet: Any) -> None:
+    with acting(tiny_unet, schedule(tiny_unet, BYPASSED | DROPPED)) as acts:
+        first = run(tiny_unet, acts)
+        run(tiny_unet, acts, stop=2)
+        assert all(equal((run(tiny_unet, acts), first)))

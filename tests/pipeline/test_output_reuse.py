@@ -1,0 +1,219 @@
+"""Dropped steps: what a step gets instead of the UNet's output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from compute.pipeline import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
+from compute.pipeline.output_reuse import OutputMemory, ReuseError
+from store.records import Action
+
+SHAPE = (3, 4, 4)
+SEEDS = [1, 2]
+STEPS = 10
+DDPM, DDIM = SamplerConfig(name="ddpm", steps=STEPS), SamplerConfig(name="ddim", steps=STEPS)
+each_sampler = pytest.mark.parametrize("config", [DDPM, DDIM], ids=["ddpm", "ddim"])
+
+
+class Acts:
+    """A schedule for `unet` alone, and the steps it was told of."""
+
+    def __init__(self, actions: Mapping[int, Action]) -> None:
+        self.actions = actions
+        self.begun: list[int] = []
+        self.resets = 0
+
+    def reset(self) -> None:
+        assert not self.begun
+        self.resets += 1
+
+    def begin_step(self, step: int) -> None:
+        self.begun.append(step)
+
+    def unet_action(self, step: int) -> Action | None:
+        assert self.begun[-1] == step
+        return self.actions.get(step)
+
+
+class Scripted:
+    """A UNet that returns the output its script holds for the timestep, (rows, 6, H, W), and counts its calls."""
+
+    dtype = torch.float32
+
+    def __init__(self, script: Mapping[int, Tensor]) -> None:
+        self.script, self.calls = script, list[int]()
+
+    def __call__(self, x: Tensor, t: Tensor, **_: Any) -> Any:
+        self.calls.append(int(t))
+        return SimpleNamespace(sample=self.script[int(t)])
+
+
+def scripted(config: SamplerConfig) -> Scripted:
+    generator = torch.Generator().manual_seed(4)
+    timesteps = make_scheduler({}, config).timesteps.tolist()
+    eps = {t: torch.randn(4, 3, 4, 4, generator=generator) for t in timesteps}
+    sigma = {t: torch.rand(4, 3, 4, 4, generator=generator) * 2 - 1 for t in timesteps}
+    return Scripted({t: torch.cat([eps[t], sigma[t]], dim=1) for t in timesteps})
+
+
+def run(
+    unet: Scripted, config: SamplerConfig, acts: Acts | None, start: int = 0, x_t: Tensor | None = None
+) -> list[Step]:
+    text = TextEncoding(sequence=torch.zeros(4, 2, 8), pooled=torch.zeros(4, 8))
+    x_t = initial_noise(SEEDS, SHAPE) if x_t is None else x_t
+    scheduler = make_scheduler({}, config)
+    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, start=start, acts=acts))
+
+
+def guided(output: Tensor) -> Tensor:
+    """The guided eps and the conditional sigma, at the guidance of `run`."""
+    conditional, unconditional = output.chunk(2)
+    eps = unconditional[:, :3] + 2.0 * (conditional[:, :3] - unconditional[:, :3])
+    return torch.cat([eps, conditional[:, 3:]], dim=1)
+
+
+def next_state(config: SamplerConfig, step: Step, output: Tensor) -> Tensor:
+    """What the scheduler makes of `output` at a step."""
+    scheduler = make_scheduler({}, config)
+    output = output if config.name == "ddpm" else output[:, :3]
+    generators = step_generators(SEEDS, step.index)
+    x_next: Tensor = scheduler.step(output, step.t, step.x_t, generator=generators, return_dict=False)[0]
+    return x_next
+
+
+def alpha_bar(config: SamplerConfig, t: int) -> float:
+    return float(make_scheduler({}, config).alphas_cumprod[t])
+
+
+def reuse(order: int, space: str | None) -> Action:
+    return Action(name="reuse", order=order, space=space)  # type: ignore[arg-type]
+
+
+@each_sampler
+def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerConfig) -> None:
+    acts = Acts({3: Action(name="compute")})
+    plain, acted = run(scripted(config), config, None), run(scripted(config), config, acts)
+    assert acts.resets == 1
+    assert acts.begun == list(range(STEPS))
+    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, acted, strict=True))
+
+
+@each_sampler
+def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerConfig) -> None:
+    unet, acts = scripted(config), Acts({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
+    steps = run(unet, config, acts)
+    assert unet.calls == [step.t for step in steps if step.index not in (4, 5, 8)]
+    assert acts.begun == list(range(STEPS))
+
+
+@each_sampler
+@pytest.mark.parametrize("space", ["eps", None])
+def test_eps_is_repeated_with_its_sigma(config: SamplerConfig, space: str | None) -> None:
+    unet = scripted(config)
+    steps = run(unet, config, Acts({4: reuse(0, space), 5: reuse(0, space)}))
+    for index in (4, 5):
+        expected = next_state(config, steps[index], guided(unet.script[steps[3].t]))
+        torch.testing.assert_close(steps[index].x_next, expected)
+
+
+@each_sampler
+def test_eps_is_extrapolated_over_the_step_index(config: SamplerConfig) -> None:
+    unet = scripted(config)
+    steps = run(unet, config, Acts({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
+    two, four = guided(unet.script[steps[2].t]), guided(unet.script[steps[4].t])
+    for index in (5, 6):
+        eps = two[:, :3] + (index - 2) / (4 - 2) * (four[:, :3] - two[:, :3])  # a line through steps 2 and 4
+        expected = next_state(config, steps[index], torch.cat([eps, four[:, 3:]], dim=1))
+        torch.testing.assert_close(steps[index].x_next, expected, atol=1e-4, rtol=1e-4)
+
+
+@each_sampler
+def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerConfig) -> None:
+    unet = scripted(config)
+    steps = run(unet, config, Acts({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
+    for index in (4, 5):
+        torch.testing.assert_close(steps[index].pred_x0, steps[3].pred_x0, atol=1e-4, rtol=1e-4)
+        kept = alpha_bar(config, steps[index].t)
+        eps = (steps[index].x_t - math.sqrt(kept) * steps[3].pred_x0) / math.sqrt(1 - kept)
+        expected = next_state(config, steps[index], torch.cat([eps, guided(unet.script[steps[3].t])[:, 3:]], dim=1))
+        torch.testing.assert_close(steps[index].x_next, expected, atol=1e-4, rtol=1e-4)
+
+
+@each_sampler
+def test_x0_is_extrapolated_and_clipped(config: SamplerConfig) -> None:
+    steps = run(scripted(config), config, Acts({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
+    for index in (5, 6):
+        line = steps[3].pred_x0 + (index - 3) / (4 - 3) * (steps[4].pred_x0 - steps[3].pred_x0)
+        assert line.abs().max() > 1
+        torch.testing.assert_close(steps[index].pred_x0, line.clamp(-1, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_the_eps_that_a_reused_picture_gives_is_that_of_the_clipped_one() -> None:
+    memory, noisy, kept = OutputMemory(1.0), torch.zeros(1, *SHAPE), 0.5
+    for step, picture in enumerate((0.2, 0.9)):
+        memory.write(step, noisy, torch.full((1, *SHAPE), -picture), kept)  # at alpha_bar ½ and x_t 0, x0 is -eps
+    torch.testing.assert_close(memory.reuse(reuse(1, "x0"), 2, noisy, kept), torch.full((1, *SHAPE), -1.0))
+    torch.testing.assert_close(memory.reuse(reuse(1, "eps"), 2, noisy, kept), torch.full((1, *SHAPE), -1.6))
+
+
+def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
+    """A deterministic step leaves a state that eps and x0 both explain; fresh noise breaks that."""
+    for config, same in ((DDIM, True), (DDPM, False)):
+        eps, x0 = (run(scripted(config), config, Acts({4: reuse(0, space)})) for space in ("eps", "x0"))
+        assert torch.allclose(eps[4].x_next, x0[4].x_next, atol=1e-3) == same
+
+
+@each_sampler
+def test_a_run_may_start_at_the_step_that_supplies(config: SamplerConfig) -> None:
+    actions = {5: reuse(1, "x0"), 7: reuse(0, "eps")}
+    through = run(scripted(config), config, Acts(actions))
+    started = run(scripted(config), config, Acts(actions), start=3, x_t=through[3].x_t)
+    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(through[3:], started, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("order", "reused_at", "says"),
+    [
+        (0, 0, "step 0 reuses unet at order 0, but 0 earlier steps of this run computed it; it needs 1"),
+        (1, 1, "step 1 reuses unet at order 1, but 1 earlier step of this run computed it; it needs 2"),
+    ],
+)
+def test_reuse_of_what_was_never_computed_is_refused(order: int, reused_at: int, says: str) -> None:
+    with pytest.raises(ReuseError, match=says):
+        run(scripted(DDPM), DDPM, Acts({reused_at: reuse(order, "eps")}))
+
+
+@given(
+    reused=st.sets(st.integers(3, STEPS - 1)),
+    order=st.integers(0, 1),
+    space=st.sampled_from(["eps", "x0"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, space: str) -> None:
+    """A UNet that always predicts the same picture loses nothing to reuse of x0; the same eps, nothing to eps."""
+    unet = scripted(DDIM)
+    picture = torch.linspace(-0.5, 0.5, 2 * 48).reshape(2, *SHAPE)
+
+    class Constant(Scripted):
+        def __call__(self, x: Tensor, t: Tensor, **_: Any) -> Any:
+            self.calls.append(int(t))
+            kept = alpha_bar(DDIM, int(t))
+            eps = picture.repeat(2, 1, 1, 1)
+            if space == "x0":
+                eps = (x - math.sqrt(kept) * eps) / math.sqrt(1 - kept)
+            return SimpleNamespace(sample=torch.cat([eps, eps], dim=1))
+
+    full = run(Constant(unet.script), DDIM, None)
+    constant = Constant(unet.script)
+    skipped = run(constant, DDIM, Acts({index: reuse(order, space) for index in reused}))
+    assert len(constant.calls) == STEPS - len(reused)
+    torch.testing.assert_close(skipped[-1].x_next, full[-1].x_next, atol=1e-3, rtol=1e-3)
