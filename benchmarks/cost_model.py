@@ -18,13 +18,13 @@ import torch
 
 from compute.models.draw import draw_pictures
 from compute.models.source import Model, ModelSource
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
 from compute.provenance import provenance
 from compute.recommend.timing import measure_cost, now
 from store.records import Action, Condition
+from store.sampler import SamplerSettings
 
 GUIDANCE = 3.0
 _ROUNDS = 3
@@ -61,7 +61,7 @@ def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed
     """Predicted and measured seconds a picture of every policy, and the errors' median."""
     torch.set_num_threads(threads)
     model = ModelSource.find("glide-mini").load()
-    sampler = SamplerConfig(name="ddpm", steps=steps)
+    sampler = SamplerSettings(name="ddpm", steps=steps)
     rng = np.random.default_rng(seed)
     drawn = [random_schedule(model.graph, steps, rng) for _ in range(policies)]
     cost = measure_cost(model, sampler, batch=batch, guidance=GUIDANCE)
@@ -95,7 +95,7 @@ def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed
 
 
 def _alternated(
-    model: Model, sampler: SamplerConfig, conditions: Sequence[Condition], resolved: ResolvedSchedule
+    model: Model, sampler: SamplerSettings, conditions: Sequence[Condition], resolved: ResolvedSchedule
 ) -> tuple[float, float]:
     """Seconds of full compute and of the policy: medians over rounds in turn."""
     device = model.pipe.unet.device

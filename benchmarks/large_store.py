@@ -26,11 +26,11 @@ from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene
 from compute.models.source import ModelSource
 from compute.policy.graph import Component, ComponentGraph
+from compute.policy.graph_document import write_graph
 from compute.progress import bar
 from compute.provenance import provenance
 from compute.sweep.plan import make_plan, settings_of
 from store.errors import SkipscopeError
-from store.folder.documents import write_document
 from store.folder.files import replace_file
 from store.folder.header import SweepHeader
 from store.folder.layout import CATALOGUE, MANIFEST
@@ -87,7 +87,7 @@ def make_large_store(folder: Path, units: int) -> SweepStore:
             provenance={**provenance(), "model": source.name, "synthetic": SYNTHETIC},
         ),
     )
-    write_document(store.root, "reports", "graph.json", model.graph.to_json().encode())
+    write_graph(store.root, model.graph)
     synthetic, lines = _Synthetic.of(model.graph), []
     with store.drive("a benchmark"), bar("write", units) as progress:
         for unit in store.header.plan:

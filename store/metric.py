@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from store.errors import PayloadError
@@ -33,6 +34,16 @@ class MetricInfo(Record):
     paired: bool = True
     label: str = ""
     weights: str | None = None
+
+    def loss(self, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return how far the values of a paired metric are from that of identical pictures: 0 or more.
+
+        Where lower is better, the values themselves; else what is missing to `high`, which such a metric must have.
+        """
+        if self.direction == "lower":
+            return values
+        assert self.paired and self.high is not None, f"{self.name} measures no distance"
+        return np.maximum(self.high - values, 0)  # rounding may put a value above the top
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> MetricInfo:

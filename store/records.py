@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Kind = Literal["resnet", "attention", "downsampler", "upsampler", "skip", "unet"]
-ActionName = Literal["compute", "bypass", "zero", "reuse", "reuse_delta"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
+from store.actions import ACTIONS, READING, ActionName, ActionProperties
+
+Components = tuple[str, ...]
+"""Names of components that are acted on together, sorted."""
+RESEED_OFFSET = 1_000_003
+"""What the control `Reseed` adds to a condition's seed."""
 
 
 class Record(BaseModel):
@@ -45,16 +48,21 @@ class Action(Record):
 
     @model_validator(mode="after")
     def _fields_belong(self) -> Action:
-        if self.order and self.name not in ("reuse", "reuse_delta"):
-            raise ValueError(f"order belongs to reuse and reuse_delta, not to {self.name}")
+        if self.order and not self.reads_cache:
+            raise ValueError(f"order belongs to {' and '.join(READING)}, not to {self.name}")
         if self.space is not None and self.name != "reuse":
             raise ValueError(f"space belongs to reuse of unet, not to {self.name}")
         return self
 
     @property
+    def properties(self) -> ActionProperties:
+        """What holds of every use of this action."""
+        return ACTIONS[self.name]
+
+    @property
     def reads_cache(self) -> bool:
         """Whether the action reads what an earlier step computed."""
-        return self.name in ("reuse", "reuse_delta")
+        return self.properties.reads is not None
 
     def __str__(self) -> str:
         details = [f"order {self.order}"] if self.order else []
@@ -81,21 +89,26 @@ class Window(Record):
         return f"{self.start}-{self.stop - 1}"
 
 
+def components_text(components: Iterable[str]) -> str:
+    """Return components as people read them, joined by " + "."""
+    return " + ".join(components)
+
+
 class Ablation(Record):
     """One action on a set of components in one window. Without components it is the null ablation, a control."""
 
     type: Literal["ablation"] = "ablation"
-    components: tuple[str, ...]
+    components: Components
     window: Window
     action: Action
 
     @field_validator("components")
     @classmethod
-    def _canonical(cls, components: tuple[str, ...]) -> tuple[str, ...]:
+    def _canonical(cls, components: Components) -> Components:
         return tuple(sorted(set(components)))
 
     def __str__(self) -> str:
-        return f"{self.action!s} {' + '.join(self.components) or 'nothing'} in steps {self.window}"
+        return f"{self.action!s} {components_text(self.components) or 'nothing'} in steps {self.window}"
 
 
 class Reseed(Record):
@@ -132,6 +145,10 @@ class Condition(Record):
     prompt: str
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     guidance: Annotated[float, Field(ge=0)]
+
+    def reseeded(self, offset: int = RESEED_OFFSET) -> Condition:
+        """Return the same prompt with another seed, `offset` further (modulo 2**63)."""
+        return self.model_copy(update={"seed": (self.seed + offset) % 2**63})
 
 
 Role = Literal["baseline", "control", "ablation", "switch"]

@@ -20,7 +20,11 @@ REFERENCE = "\n".join(
     path.read_text() for path in DOCUMENTS if path.name == "README.md" or path.parent != ROOT
 )  # what a user reads; a change log does not document
 COMMANDS = {"compute": typer.main.get_command(compute_app), "store": typer.main.get_command(store_app)}
-CODE = {path.parent for package in ("compute", "store", "dashboard", "benchmarks") for path in (ROOT / package).rglob("*.py")}
+CODE = {
+    path.parent
+    for package in ("compute", "store", "dashboard", "benchmarks")
+    for path in (ROOT / package).rglob("*.py")
+}
 
 
 def commands() -> list[tuple[str, str, TyperCommand]]:

@@ -193,13 +193,13 @@ def sample(
         pictures = draw_pictures(loaded, [condition], _sampler(sampler or "ddpm", steps or 25))
     else:
         from compute.policy.skip_policy import SkipPolicy
-        from compute.recommend.policy_model import check_same_run, load_for, sampler_of
+        from compute.recommend.policy_model import check_same_run, load_for
 
         skip = SkipPolicy.load(policy)
         check_same_run(skip, steps=steps, guidance=guidance, sampler=sampler)
         loaded = load_for(skip, model=model)
         condition = Condition(prompt=prompt, seed=seed, guidance=skip.guidance)
-        pictures = draw_pictures(loaded, [condition], sampler_of(skip), resolve(loaded.graph, skip.schedule))
+        pictures = draw_pictures(loaded, [condition], skip.sampler, resolve(loaded.graph, skip.schedule))
     save_png(image_of(pictures[0].cpu().numpy()), output)
     print(output)
 
@@ -263,9 +263,9 @@ def _sampler(name: str, steps: int) -> Any:
     from pydantic import ValidationError
 
     from compute.config.schema import ConfigError, error_lines
-    from compute.pipeline.schedulers import SamplerConfig
+    from store.sampler import SamplerSettings
 
     try:
-        return SamplerConfig.model_validate({"name": name, "steps": steps})
+        return SamplerSettings.model_validate({"name": name, "steps": steps})
     except ValidationError as error:
-        raise ConfigError("; ".join(f"--sampler: {line}" for line in error_lines(error, SamplerConfig))) from None
+        raise ConfigError("; ".join(f"--sampler: {line}" for line in error_lines(error, SamplerSettings))) from None

@@ -92,10 +92,10 @@ def validate(
     from compute.policy.skip_policy import SkipPolicy
     from compute.progress import bar
     from compute.recommend.evaluation_conditions import unseen_conditions
-    from compute.recommend.picture_grid import picture_grid
     from compute.recommend.policy_model import load_for
     from compute.recommend.validation import as_json, summary_lines
     from compute.recommend.validation import validate as run
+    from compute.recommend.validation_picture import picture_grid
     from store.folder.files import replace_file
 
     if output is not None and len(policies) > 1:

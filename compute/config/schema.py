@@ -18,9 +18,9 @@ from pydantic import (
 )
 
 from compute.config.messages import error_lines as error_lines
-from compute.pipeline.schedulers import SamplerConfig
 from store.errors import SkipscopeError
 from store.records import Action, Condition, Record, Window
+from store.sampler import SamplerSettings
 
 _SIZE_LIMIT = 1 << 20
 
@@ -219,7 +219,7 @@ class SweepConfig(Record):
 
     model: str = "glide-mini"
     stage: Literal["base"] = "base"
-    sampler: SamplerConfig = SamplerConfig(name="ddpm", steps=25)
+    sampler: SamplerSettings = SamplerSettings(name="ddpm", steps=25)
     guidance: Annotated[float, Field(ge=0, le=100)] = 3.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     prompts: Prompts

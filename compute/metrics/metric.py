@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,44 +22,15 @@ class AbsentError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What a metric's numbers mean. `version` counts its definitions; numbers of different versions don't compare."""
+    """A metric that can be computed: its description, and the least height and width of the pictures it takes."""
 
-    name: str
-    version: int
-    direction: Literal["lower", "higher"]
-    """Which is better."""
-    range: tuple[float, float | None]
-    """Least and greatest value; None is no upper bound."""
-    paired: bool
-    """Whether it compares with the baseline; otherwise it judges the picture by its prompt."""
-    label: str
+    info: MetricInfo
     smallest: int = 1
-    """The least height and width of the pictures it takes."""
-    weights: str | None = None
-    """What identifies the weights it reads pictures with, a digest say; those of different weights don't compare."""
-
-    def loss(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """How far a paired metric's values are from that of identical pictures; where lower is better, they are it."""
-        if self.direction == "lower":
-            return values
-        top = self.range[1]
-        assert self.paired and top is not None, f"{self.name} measures no distance"
-        return np.maximum(top - values, 0)  # rounding may put a value above the top
 
     @property
-    def info(self) -> MetricInfo:
-        """The same as the store keeps it beside the numbers."""
-        low, high = self.range
-        return MetricInfo(
-            name=self.name,
-            version=self.version,
-            direction=self.direction,
-            low=low,
-            high=high,
-            paired=self.paired,
-            label=self.label,
-            weights=self.weights,
-        )
+    def name(self) -> str:
+        """The metric's name."""
+        return self.info.name
 
 
 @dataclass(frozen=True, kw_only=True)

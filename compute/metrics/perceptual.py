@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from compute.metrics.metric import AbsentError, Family, Metric, paired
+from store.metric import MetricInfo
 
 TRUNK_VARIABLE = "SKIPSCOPE_LPIPS_TRUNK"
 TRUNK_FILE = "alexnet-owt-7be5be79.pth"
@@ -20,12 +21,7 @@ TRUNK_FILE = "alexnet-owt-7be5be79.pth"
 
 METRICS = (
     Metric(
-        name="lpips",
-        version=1,
-        direction="lower",
-        range=(0, None),
-        paired=True,
-        label="LPIPS (AlexNet)",
+        info=MetricInfo(name="lpips", direction="lower", low=0, label="LPIPS (AlexNet)"),
         smallest=31,  # AlexNet's second pooling needs three positions
     ),
 )

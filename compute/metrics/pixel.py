@@ -12,16 +12,17 @@ from torch import Tensor
 
 from compute.metrics.distance import relative_l2
 from compute.metrics.metric import Family, Metric, paired
+from store.metric import MetricInfo
 
 PSNR_CAP = 100.0
 """PSNR of identical pictures, in dB: theirs would be infinite. 8-bit pictures up to 226x226 that differ stay below."""
 
 METRICS = (
-    Metric(name="rel_l2", version=1, direction="lower", range=(0, None), paired=True, label="relative L2 distance"),
-    Metric(name="mse", version=1, direction="lower", range=(0, 4), paired=True, label="mean squared error"),
-    Metric(name="psnr", version=1, direction="higher", range=(0, PSNR_CAP), paired=True, label="PSNR (dB)"),
-    Metric(name="ssim", version=1, direction="higher", range=(-1, 1), paired=True, label="SSIM", smallest=3),
-    Metric(name="haarpsi", version=1, direction="higher", range=(0, 1), paired=True, label="HaarPSI", smallest=16),
+    Metric(info=MetricInfo(name="rel_l2", direction="lower", low=0, label="relative L2 distance")),
+    Metric(info=MetricInfo(name="mse", direction="lower", low=0, high=4, label="mean squared error")),
+    Metric(info=MetricInfo(name="psnr", direction="higher", low=0, high=PSNR_CAP, label="PSNR (dB)")),
+    Metric(info=MetricInfo(name="ssim", direction="higher", low=-1, high=1, label="SSIM"), smallest=3),
+    Metric(info=MetricInfo(name="haarpsi", direction="higher", low=0, high=1, label="HaarPSI"), smallest=16),
 )
 
 

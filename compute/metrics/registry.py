@@ -57,7 +57,10 @@ def metrics(names: Sequence[str], sources: Sources | None = None) -> MetricSet:
             descriptors |= wanted
         else:
             families.append((family, tuple(wanted)))
-            descriptors |= {name: replace(metric, weights=family.weights) for name, metric in wanted.items()}
+            descriptors |= {
+                name: replace(metric, info=metric.info.model_copy(update={"weights": family.weights}))
+                for name, metric in wanted.items()
+            }
     return MetricSet(families, descriptors, absent)
 
 

@@ -19,7 +19,7 @@ _LABELS = {
     "all": "whole prompt right (share)",
 }
 METRICS = tuple(
-    Metric(name=_PREFIX + aspect, version=1, direction="higher", range=(0, 1), paired=False, label=label)
+    Metric(info=MetricInfo(name=_PREFIX + aspect, direction="higher", low=0, high=1, paired=False, label=label))
     for aspect, label in _LABELS.items()
 )
 

@@ -12,14 +12,15 @@ from torch import Tensor
 from compute.models.source import Model
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import SamplerConfig, make_scheduler
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import ResolvedSchedule
 from compute.unet import acting
 from store.records import Condition
+from store.sampler import SamplerSettings
 
 
 def draw_pictures(
-    model: Model, conditions: Sequence[Condition], sampler: SamplerConfig, resolved: ResolvedSchedule | None = None
+    model: Model, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: ResolvedSchedule | None = None
 ) -> Float[Tensor, "B 3 H W"]:
     """The final pictures of conditions in [-1, 1]; without a schedule everything is computed."""
     unet = model.pipe.unet

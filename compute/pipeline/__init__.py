@@ -4,10 +4,9 @@ from compute import torchvision_ops as torchvision_ops  # before diffusers is im
 from compute.pipeline.applied import applied
 from compute.pipeline.noise import initial_noise, step_generators
 from compute.pipeline.sampling import Step, TextEncoding, sample
-from compute.pipeline.schedulers import SamplerConfig, make_scheduler
+from compute.pipeline.schedulers import make_scheduler
 
 __all__ = [
-    "SamplerConfig",
     "Step",
     "TextEncoding",
     "applied",

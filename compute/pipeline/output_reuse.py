@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.policy.extrapolation import extrapolated
 from store.errors import SkipscopeError
 from store.records import Action
 
@@ -69,5 +70,4 @@ class OutputMemory:
         if order == 0:
             return last
         before: Tensor = getattr(self._computed[0], field)
-        ahead = (step - self._computed[-1].step) / (self._computed[-1].step - self._computed[0].step)
-        return last + ahead * (last - before)
+        return extrapolated(step, (self._computed[-1].step, self._computed[0].step), last, before)

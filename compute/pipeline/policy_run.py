@@ -7,11 +7,10 @@ import warnings
 from typing import Any
 
 from diffusers import DDIMScheduler, DDPMScheduler
-from pydantic import ValidationError
 from torch import Tensor
 
 from compute.pipeline.output_reuse import OutputMemory
-from compute.pipeline.schedulers import SamplerConfig, SamplerError, make_scheduler
+from compute.pipeline.schedulers import SamplerError, make_scheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.unet.execution import Acts
 
@@ -131,9 +130,6 @@ def _checked_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
 
 def _expected_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
     try:
-        config = SamplerConfig.model_validate(policy.sampler.model_dump())
-        return [int(t) for t in make_scheduler(scheduler.config, config).timesteps]
-    except ValidationError as error:
-        raise PolicyError(f"sampler: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        return [int(t) for t in make_scheduler(scheduler.config, policy.sampler).timesteps]
     except SamplerError as error:
         raise PolicyError(str(error)) from None

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
-from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from store.errors import SkipscopeError
-from store.records import Record
+from store.sampler import SamplerSettings
 
-Spacing = Literal["linspace", "trailing", "leading"]
-
-# The first is the default. DDPM takes only the spacing that ends at t = 0, where no noise is added; DDIM only evenly
-# spaced ones, of which `leading` starts below pure noise (at 25 steps a picture of its own).
-_SPACINGS: dict[str, tuple[Spacing, ...]] = {"ddpm": ("linspace",), "ddim": ("trailing", "leading")}
 _TRAINED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
 
 
@@ -40,37 +34,7 @@ class SamplerError(SkipscopeError):
     """A sampler that can't be made as configured."""
 
 
-class SamplerConfig(Record):
-    """Which sampler, and how many steps. `eta` is DDIM's share of fresh noise: 0 is deterministic, 1 is DDPM-like.
-
-    A missing `spacing` is filled in with the sampler's own, so that equal samplers are equal records.
-    """
-
-    name: Literal["ddpm", "ddim"]
-    steps: Annotated[int, Field(ge=1)]
-    eta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    spacing: Spacing | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _own_spacing(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or data.get("spacing") is not None:
-            return data
-        name = data.get("name")
-        return {**data, "spacing": _SPACINGS[name][0]} if isinstance(name, str) and name in _SPACINGS else data
-
-    @model_validator(mode="after")
-    def _fields_belong(self) -> SamplerConfig:
-        if self.spacing not in _SPACINGS[self.name]:
-            raise ValueError(f"spacing of {self.name} is {' or '.join(_SPACINGS[self.name])}, not {self.spacing}")
-        if self.name == "ddpm" and self.eta:
-            raise ValueError("eta belongs to ddim, not to ddpm")
-        if self.name == "ddpm" and self.steps < 2:
-            raise ValueError("steps of ddpm is at least 2: one step would start at t = 0")
-        return self
-
-
-def make_scheduler(base: Mapping[str, Any], config: SamplerConfig) -> Scheduler:
+def make_scheduler(base: Mapping[str, Any], config: SamplerSettings) -> Scheduler:
     """A scheduler with its timesteps set, for a model whose folder holds the scheduler configuration `base`.
 
     From `base` come the noise schedule (GLIDE's squared cosine unless it says otherwise), the range of pixels and what

@@ -15,8 +15,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from store.actions import KINDS, ActionName, Kind
 from store.errors import SkipscopeError
-from store.records import KINDS, ActionName, Kind, Record, canonical_json
+from store.records import Record, canonical_json
 
 UNET = "unet"
 SKIP_PREFIX = "skip:"

@@ -15,14 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from compute.policy.graph import UNET, Component, ComponentGraph
 from compute.policy.schedule import Schedule, ScheduleError, StepActions
+from store.actions import CachedPart
 from store.records import Action
-
-Part = Literal["value", "delta"]
-NEEDS_INPUT = frozenset({"compute", "bypass", "reuse_delta"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,7 @@ class StepPlan:
     computed: frozenset[str]
     dead: frozenset[str]
     sources: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    writes: Mapping[str, frozenset[Part]] = field(default_factory=dict)
+    writes: Mapping[str, frozenset[CachedPart]] = field(default_factory=dict)
 
     @property
     def unet(self) -> Action | None:
@@ -49,7 +46,7 @@ class StepPlan:
     @property
     def bypassed(self) -> frozenset[str]:
         """The live components of which only the shortcut path runs."""
-        return frozenset(name for name, action in self.actions.items() if action.name in ("bypass", "reuse_delta"))
+        return frozenset(name for name, action in self.actions.items() if action.properties.runs_shortcut)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +98,7 @@ def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
     live_sets: dict[tuple[tuple[str, Action], ...], frozenset[str]] = {}
     history: dict[str, list[int]] = {}
     plans: list[StepPlan] = []
-    writes: dict[int, dict[str, set[Part]]] = {}
+    writes: dict[int, dict[str, set[CachedPart]]] = {}
     for step in range(schedule.steps):
         row = _checked(graph, schedule.at(step), step)
         key = tuple(row.items())
@@ -111,7 +108,8 @@ def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
         for name in plan.computed:
             history.setdefault(name, []).append(step)
         for name, sources in plan.sources.items():
-            part: Part = "delta" if plan.actions[name].name == "reuse_delta" else "value"
+            part = plan.actions[name].properties.reads
+            assert part is not None, "only what reads has sources"
             for source in sources:
                 writes.setdefault(source, {}).setdefault(name, set()).add(part)
         plans.append(plan)
@@ -141,7 +139,7 @@ def _check(component: Component, action: Action, step: int) -> None:
 
 
 def _reason(component: Component, action: Action) -> str:
-    if component.kind in ("downsampler", "upsampler") and action.name in ("bypass", "reuse_delta"):
+    if component.kind in ("downsampler", "upsampler") and action.properties.requires == "residual":
         return "a plain convolution has no shortcut to fall back on"
     if component.kind == "unet":
         return "without the network there is nothing to sample from"
@@ -157,7 +155,7 @@ def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
         node = graph.nodes[name]
         if node.kind == "embedding":
             live.add(name)
-        elif name in live and (name not in row or row[name].name in NEEDS_INPUT):
+        elif name in live and (name not in row or row[name].properties.needs_input):
             live.update(graph.inputs[name])
     return frozenset(live)
 
@@ -191,5 +189,5 @@ def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple
     return tuple(reversed(computed[-needed:]))
 
 
-def _frozen(writes: Mapping[str, set[Part]]) -> Mapping[str, frozenset[Part]]:
+def _frozen(writes: Mapping[str, set[CachedPart]]) -> Mapping[str, frozenset[CachedPart]]:
     return {name: frozenset(parts) for name, parts in writes.items()}

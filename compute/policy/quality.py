@@ -26,6 +26,8 @@ Name = Annotated[PlainText, Field(min_length=1, max_length=200)]
 Text = Annotated[PlainText, Field(max_length=2000)]
 PROMPT_LIMIT = 10_000
 Positive = Annotated[float, Field(gt=0)]
+RunName = Literal["full", "policy", "fewer_steps"]
+"""The runs that a validation compares: full compute, the policy, full compute with fewer steps."""
 
 
 class Prediction(Record):
@@ -50,7 +52,7 @@ class RunQuality(Record):
     `damage` is by metric, against full compute with the same noise; fewer steps follow other noise and have none.
     """
 
-    name: Literal["full", "policy", "fewer_steps"]
+    name: RunName
     steps: Annotated[int, Field(ge=1)]
     seconds_per_picture: Positive
     speedup: Estimate
@@ -84,7 +86,7 @@ class Validation(Record):
             raise ValueError("runs: full and policy are needed, each once")
         return self
 
-    def run(self, name: Literal["full", "policy", "fewer_steps"]) -> RunQuality | None:
+    def run(self, name: RunName) -> RunQuality | None:
         """The run of that name, if it was made."""
         return next((run for run in self.runs if run.name == name), None)
 

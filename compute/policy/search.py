@@ -171,7 +171,7 @@ class Search:
         found: dict[int, list[tuple[StepActions, float, float]]] = {step: [] for step in range(self.steps)}
         for evidence in self._evidence:
             ablation = evidence.ablation
-            if ablation.action.name not in ("bypass", "zero"):
+            if not ablation.action.properties.removes:
                 continue
             row = dict.fromkeys(ablation.components, ablation.action)
             saved = full - self._row_seconds(row)

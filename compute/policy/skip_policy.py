@@ -21,14 +21,14 @@ from compute.policy.quality import Validation as Validation
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
-from store.records import Action, Record, Window, content_key
+from store.records import Action, Record, Window, components_text, content_key
+from store.sampler import SamplerSettings
 
 FORMAT = "skipscope-policy"
 VERSION = 1
 MAX_STEPS = 1000
 _ENTRY_LIMIT = 1_000_000  # a small file could otherwise ask for hours of unfolding
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class PolicyError(SkipscopeError):
@@ -48,15 +48,6 @@ class PolicyModel(Record):
     unet: Mapping[Literal["float32", "float16", "bfloat16"], Digest]
 
 
-class PolicySampler(Record):
-    """The sampler that a policy was made for; `steps` is part of what it means."""
-
-    name: Literal["ddpm", "ddim"]
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    eta: Share = 0.0
-    spacing: Literal["linspace", "trailing", "leading"]
-
-
 class Rule(Record):
     """An action of some components in a window of steps. What no rule names is computed."""
 
@@ -65,7 +56,7 @@ class Rule(Record):
     action: Action
 
     def __str__(self) -> str:
-        return f"{self.action!s} {' + '.join(self.components)} in steps {self.window}"
+        return f"{self.action!s} {components_text(self.components)} in steps {self.window}"
 
 
 class SkipPolicy(Record):
@@ -75,12 +66,19 @@ class SkipPolicy(Record):
     version: Literal[1] = 1
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,79}$")]
     model: PolicyModel
-    sampler: PolicySampler
+    sampler: SamplerSettings
     guidance: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
     provenance: Mapping[Name, Text] = Field(default_factory=dict)
+
+    @field_validator("sampler")
+    @classmethod
+    def _steps_in_range(cls, sampler: SamplerSettings) -> SamplerSettings:
+        if sampler.steps > MAX_STEPS:
+            raise ValueError(f"steps is {sampler.steps}; at most {MAX_STEPS} is accepted")
+        return sampler
 
     @field_validator("rules")
     @classmethod
@@ -141,12 +139,16 @@ class SkipPolicy(Record):
         old = self.sampler.steps
         if steps == old:
             return self
+        try:
+            sampler = SamplerSettings.model_validate(self.sampler.model_dump() | {"steps": steps})
+        except ValidationError as error:
+            raise PolicyError("; ".join(error_lines(error, SamplerSettings, whole="sampler"))) from None
         schedule = self.schedule
         rows = {step: schedule.at(step * old // steps) for step in range(steps)}
         story = "; ".join(filter(None, [self.provenance.get("resampled"), f"from {old} to {steps} steps"]))
         return self.model_copy(
             update={
-                "sampler": self.sampler.model_copy(update={"steps": steps}),
+                "sampler": sampler,
                 "rules": rules_of(Schedule(steps=steps, actions=rows)),
                 "prediction": None,
                 "validation": None,

@@ -13,26 +13,20 @@ from torch import Tensor
 from compute.metrics.registry import MetricSet
 from compute.models.draw import draw_pictures
 from compute.models.source import Model
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
 from compute.statistics.estimate import Estimate, ratio_of
-from compute.sweep.plan import RESEED_OFFSET
 from store.records import Condition, canonical_json
+from store.sampler import SamplerSettings
 
 Distances = npt.NDArray[np.float64]
-
-
-def reseeded(condition: Condition) -> Condition:
-    """The same prompt with another seed: the distance to it is 1 on the damage scale."""
-    return condition.model_copy(update={"seed": (condition.seed + RESEED_OFFSET) % 2**63})
 
 
 class ClosedLoop:
     """Damage by one paired metric of whole runs against full compute; what was run once is remembered."""
 
     def __init__(
-        self, model: Model, sampler: SamplerConfig, conditions: Sequence[Condition], metric: MetricSet, *, batch: int
+        self, model: Model, sampler: SamplerSettings, conditions: Sequence[Condition], metric: MetricSet, *, batch: int
     ) -> None:
         self.conditions = tuple(conditions)
         self._model, self._sampler, self._metric = model, sampler, metric
@@ -60,7 +54,7 @@ class ClosedLoop:
     @cached_property
     def reseeds(self) -> Distances:
         """The metric's loss between two seeds of each condition's prompt."""
-        others = [reseeded(condition) for condition in self.conditions]
+        others = [condition.reseeded() for condition in self.conditions]
         return np.concatenate([self._measured(self._draw(others[rows]), rows) for rows in self._batches])
 
     @cached_property
@@ -70,7 +64,7 @@ class ClosedLoop:
     def _measured(self, pictures: Tensor, rows: slice) -> Distances:
         prompts = [condition.prompt for condition in self.conditions[rows]]
         ((name, values),) = self._metric.compute(pictures, self._full[rows], prompts).items()
-        return self._metric.descriptors[name].loss(values)
+        return self._metric.descriptors[name].info.loss(values)
 
     def _draw(self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None) -> Tensor:
         return draw_pictures(self._model, conditions, self._sampler, resolved)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import torch
-from pydantic import ValidationError
 
-from compute.config.messages import error_lines
 from compute.models.source import Model, ModelSource
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 
 
@@ -21,15 +18,6 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
             "model and ask for a recommendation"
         )
     return source.load(device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def sampler_of(policy: SkipPolicy) -> SamplerConfig:
-    """The sampler that a policy was made for. Raises PolicyError for one that there is none of."""
-    try:
-        return SamplerConfig.model_validate(policy.sampler.model_dump(mode="json"))
-    except ValidationError as error:
-        lines = error_lines(error, SamplerConfig, whole="sampler")
-        raise PolicyError("; ".join(f"policy {policy.name!r}: sampler: {line}" for line in lines)) from None
 
 
 def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:

@@ -18,10 +18,9 @@ from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.registry import MetricSet
 from compute.models.source import Model, ModelSource
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.quality import PROMPT_LIMIT, Text
 from compute.policy.search import Candidate, Evidence, Search
-from compute.policy.skip_policy import PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
+from compute.policy.skip_policy import PolicyModel, Prediction, SkipPolicy, rules_of
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.timing import measure_cost
@@ -30,7 +29,8 @@ from compute.sweep.worker import metrics_for
 from compute.unet.weights_digest import parameter_digests
 from store.errors import SkipscopeError
 from store.index.table import SweepReader
-from store.records import Ablation, Condition
+from store.records import Condition
+from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
 
 Tell = Callable[[str], None]
@@ -116,19 +116,13 @@ class Recommender:
         conditions = _tuning_conditions(store) if conditions is None else conditions
         self.prompts = _prompts(store, conditions)
         self.model: Model = source.load(device=device, dtype=getattr(torch, str(settings["dtype"])))
-        self.sampler = SamplerConfig.model_validate(settings["sampler"])
+        self.sampler = SamplerSettings.model_validate(settings["sampler"])
         self.metric, self._tell = metric, tell
         self.guidance = conditions[0].guidance
         self.loop = ClosedLoop(self.model, self.sampler, conditions, wanted, batch=_BATCH)
         tell("timing the components")
         cost = measure_cost(self.model, self.sampler, batch=_BATCH, guidance=self.guidance)
-        planned = {
-            (" + ".join(it.components), str(it.action), it.window): it
-            for unit in store.header.plan
-            if isinstance(it := unit.intervention, Ablation)
-        }
-        found = [(planned.get((a.components, a.action, a.window)), a.damage.mean) for a in impact.ablations]
-        evidence = [Evidence(ablation=ablation, damage=damage) for ablation, damage in found if ablation is not None]
+        evidence = [Evidence(ablation=a.ablation, damage=a.damage.mean) for a in impact.ablations]
         self.search = Search(self.model.graph, self.sampler.steps, evidence, cost)
         self.composed = composed_from(store)
         after = [it for it in evidence if self.composed is not None and it.ablation.window.start >= self.composed]
@@ -229,11 +223,10 @@ class Recommender:
     def _policy(self, best: Tried, goal: Goal) -> SkipPolicy:
         source = self.model.source
         exact = self.model if self.model.pipe.unet.dtype == torch.float32 else source.load()
-        sampler = self.sampler.model_dump(mode="json")
         return SkipPolicy(
             name=goal.name,
             model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.pipe.unet)),
-            sampler=PolicySampler.model_validate(sampler),
+            sampler=self.sampler,
             guidance=self.guidance,
             rules=rules_of(best.candidate.schedule),
             prediction=Prediction(

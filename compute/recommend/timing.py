@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from compute.models.source import Model
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import TextEncoding, sample
-from compute.pipeline.schedulers import SamplerConfig, make_scheduler
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.cost import CostModel
 from compute.policy.graph import UNET
 from compute.policy.liveness import resolve
@@ -24,6 +24,7 @@ from compute.unet.blocks import Layer, Layout, read_blocks
 from compute.unet.graph_reader import concat_name
 from compute.unet.shortcut import shortcut
 from store.records import Action
+from store.sampler import SamplerSettings
 
 Times = dict[str, list[float]]
 
@@ -36,7 +37,7 @@ def now(device: torch.device) -> float:
 
 
 @torch.inference_mode()
-def measure_cost(model: Model, sampler: SamplerConfig, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:
+def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:
     """The cost model of a model, for runs of `batch` pictures with this sampler: medians over `repeats` passes.
 
     Two whole steps, one that calls the UNet and one that drops it, are timed in the sampling loop; what the components
@@ -77,7 +78,13 @@ def _encoded(model: Model, batch: int, runs: list[float], repeats: int) -> TextE
 
 
 def _loop(
-    model: Model, sampler: SamplerConfig, text: TextEncoding, batch: int, guidance: float, plan: Schedule, repeats: int
+    model: Model,
+    sampler: SamplerSettings,
+    text: TextEncoding,
+    batch: int,
+    guidance: float,
+    plan: Schedule,
+    repeats: int,
 ) -> list[float]:
     """Seconds of the first steps of a run, after one to get warm."""
     unet, seeds = model.pipe.unet, range(batch)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,19 +22,16 @@ from compute.models.mini.judge.scene_judge import Judge
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene
 from compute.models.source import Model, judge_for
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import ResolvedSchedule, resolve
-from compute.policy.quality import RunQuality, Validation
+from compute.policy.quality import RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.progress import Bar
 from compute.provenance import provenance
-from compute.recommend.closed_loop import reseeded
-from compute.recommend.policy_model import sampler_of
 from compute.recommend.timing import now
 from compute.statistics.estimate import Estimate, Floats, mean_of, ratio_of
 from store.records import Condition
+from store.sampler import SamplerSettings
 
-RunName = Literal["full", "policy", "fewer_steps"]
 DAMAGE_METRICS = ("mse", "ssim", "haarpsi")
 _SCENES_SEED = 20231222
 
@@ -44,7 +41,7 @@ class Run:
     """One way to draw a picture: a sampler, and a schedule or none."""
 
     name: RunName
-    sampler: SamplerConfig
+    sampler: SamplerSettings
     resolved: ResolvedSchedule | None = None
 
 
@@ -82,7 +79,7 @@ def validate(
     if judge is not None:
         for condition in conditions:
             Scene.parse(condition.prompt)
-    sampler, resolved = sampler_of(policy), resolve(model.graph, policy.schedule)
+    sampler, resolved = policy.sampler, resolve(model.graph, policy.schedule)
     runs = [Run(name="full", sampler=sampler), Run(name="policy", sampler=sampler, resolved=resolved)]
     fewer = _fewer_steps(model, runs, conditions[:batch])
     runs.append(Run(name="fewer_steps", sampler=sampler.model_copy(update={"steps": fewer})))
@@ -92,7 +89,7 @@ def validate(
     for turn, some in enumerate(batches):
         for run in runs[turn % 3 :] + runs[: turn % 3]:
             _draw(model, run, some, drawn[run.name])
-        _draw(model, runs[0], [reseeded(condition) for condition in some], other)
+        _draw(model, runs[0], [condition.reseeded() for condition in some], other)
         bar.advance(_so_far(drawn), count=len(some))
     qualities = _qualities(runs, drawn, other, conditions, judge)
     validation = Validation(
@@ -177,7 +174,7 @@ def _damage(pictures: Tensor, full: Tensor, other: Tensor, prompts: Sequence[str
     ours, theirs = wanted.compute(pictures, full, prompts), wanted.compute(other, full, prompts)
     found = {}
     for name, metric in wanted.descriptors.items():
-        found[name] = ratio_of(metric.loss(ours[name]), metric.loss(theirs[name]))
+        found[name] = ratio_of(metric.info.loss(ours[name]), metric.info.loss(theirs[name]))
     return found
 
 

@@ -12,6 +12,7 @@ from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
 from store.records import (
+    RESEED_OFFSET,
     Ablation,
     Action,
     Condition,
@@ -26,7 +27,6 @@ from store.records import (
 
 NUMERICS_VERSION = 1
 """Counts changes of this program that change numbers: a higher one gives every unit a new key."""
-RESEED_OFFSET = 1_000_003
 
 
 @dataclass(frozen=True, kw_only=True)

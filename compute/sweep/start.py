@@ -17,6 +17,7 @@ from compute.config.schema import SweepConfig
 from compute.models.source import Model, ModelSource
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.schedulers import make_scheduler
+from compute.policy.graph_document import has_graph, write_graph
 from compute.policy.liveness import resolve
 from compute.progress import Bar
 from compute.progress import bar as progress_bar
@@ -27,14 +28,10 @@ from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, setting
 from compute.sweep.run import SweepResult, run_sweep
 from compute.sweep.worker import WorkerSpec, eight_bit, measured, metrics_for
 from store.errors import NotASweep
-from store.folder.documents import document_names, write_document
 from store.folder.header import SweepHeader
 from store.folder.layout import HEADER
 from store.records import Unit
 from store.sweep_store import SweepStore
-
-GRAPH_DOCUMENT = "graph.json"
-"""The component graph among a store's reports: for those who read it without the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +103,8 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
     if units != store.header.plan:
         with store.drive("extend", passing=True):
             store.extend(header.model_copy(update={"plan": units}))
-    if GRAPH_DOCUMENT not in document_names(store.root, "reports", GRAPH_DOCUMENT):
-        write_document(store.root, "reports", GRAPH_DOCUMENT, prepared.model.graph.to_json().encode())
+    if not has_graph(store.root):
+        write_graph(store.root, prepared.model.graph)
     return store
 
 

@@ -21,7 +21,7 @@ from compute.metrics.semantic import of_other_prompt
 from compute.models.source import ModelSource, judge_for
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import SamplerConfig, make_scheduler
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.provenance import provenance
 from compute.sweep.plan import first_step, schedule_of, unet_evaluations
@@ -29,6 +29,7 @@ from compute.unet import acting
 from store.errors import SkipscopeError
 from store.metric import MetricValues
 from store.records import Condition, PromptSwitch, Reseed, Unit
+from store.sampler import SamplerSettings
 from store.shard.payload import ShardReceipt, UnitPayload
 from store.sweep_store import SweepStore
 
@@ -46,7 +47,7 @@ class WorkerSpec:
     store: Path
     token: str
     source: ModelSource
-    sampler: SamplerConfig
+    sampler: SamplerSettings
     dtype: str
     metrics: tuple[str, ...]
     keep: Kept
@@ -220,13 +221,13 @@ def measured(
         of_other = wanted.compute(pictures, against, unit.intervention.prompts)
     values = []
     for name, metric in wanted.descriptors.items():
-        if metric.paired and baseline is None:
+        if metric.info.paired and baseline is None:
             continue
         if name in wanted.absent:
             values.append(MetricValues(info=metric.info, absent=wanted.absent[name]))
         else:
             values.append(MetricValues(info=metric.info, values=numbers[name]))
-            if of_other and not metric.paired:
+            if of_other and not metric.info.paired:
                 values.append(MetricValues(info=of_other_prompt(metric.info), values=of_other[name]))
     return tuple(values)
 
@@ -239,7 +240,7 @@ def _prompts(unit: Unit) -> Sequence[str]:
 
 def _seeds(unit: Unit) -> list[int]:
     offset = unit.intervention.offset if isinstance(unit.intervention, Reseed) else 0
-    return [(condition.seed + offset) % 2**63 for condition in unit.conditions]
+    return [condition.reseeded(offset).seed for condition in unit.conditions]
 
 
 def _numpy(states: list[Tensor]) -> npt.NDArray[np.float32]:

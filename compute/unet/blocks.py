@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from store.actions import Kind
 from store.errors import SkipscopeError
-from store.records import Kind
 
 Role = Literal["down", "mid", "up"]
 

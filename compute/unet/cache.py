@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from compute.policy.liveness import Part
+from compute.policy.extrapolation import extrapolated
+from store.actions import CachedPart
 from store.errors import SkipscopeError
 
 
@@ -19,14 +20,14 @@ class Cache:
 
     def __init__(self, last_reads: Mapping[tuple[str, int], int]) -> None:
         self._last_reads = last_reads
-        self._slots: dict[tuple[str, Part, int, int], torch.Tensor] = {}
+        self._slots: dict[tuple[str, CachedPart, int, int], torch.Tensor] = {}
         self.peak_bytes = 0
 
-    def write(self, name: str, part: Part, step: int, call: int, value: torch.Tensor) -> None:
+    def write(self, name: str, part: CachedPart, step: int, call: int, value: torch.Tensor) -> None:
         """Keeps a tensor that a later step reads."""
         self._slots[name, part, step, call] = value
 
-    def read(self, name: str, part: Part, sources: Sequence[int], step: int, call: int) -> torch.Tensor:
+    def read(self, name: str, part: CachedPart, sources: Sequence[int], step: int, call: int) -> torch.Tensor:
         """What a component reuses at a step: the value of one source, or the line through two, latest first.
 
         The line runs over step indices, so that it is right also where the two sources and the step are not
@@ -35,10 +36,9 @@ class Cache:
         latest, *earlier = (self._slot(name, part, source, step, call) for source in sources)
         if not earlier:
             return latest
-        distance = (step - sources[0]) / (sources[0] - sources[1])
-        return latest + (latest - earlier[0]) * distance
+        return extrapolated(step, (sources[0], sources[1]), latest, earlier[0])
 
-    def _slot(self, name: str, part: Part, source: int, step: int, call: int) -> torch.Tensor:
+    def _slot(self, name: str, part: CachedPart, source: int, step: int, call: int) -> torch.Tensor:
         value = self._slots.get((name, part, source, call))
         if value is None:
             raise ActingError(

@@ -73,7 +73,7 @@ def _skips(layout: Layout, graph: ComponentGraph) -> tuple[str, ...]:
 def _is_idle(layout: Layout, plan: StepPlan) -> bool:
     """Whether nothing in a block runs: every layer is dead or repeats what it put out before."""
     return all(
-        layer.path in plan.dead or (layer.path in plan.actions and plan.actions[layer.path].name == "reuse")
+        layer.path in plan.dead or (layer.path in plan.actions and not plan.actions[layer.path].properties.needs_input)
         for layer in layout.layers
     )
 
@@ -98,11 +98,11 @@ def _layer(
         output: torch.Tensor = original(hidden_states, *args, **kwargs)
         _keep(acts, layer, hidden_states, output)
         return output
-    if action.name == "bypass":
-        return shortcut(layer, hidden_states)
-    if action.name == "reuse_delta":
-        return shortcut(layer, hidden_states) + acts.read(name, "delta")
-    return acts.read(name)
+    reads = action.properties.reads
+    if not action.properties.runs_shortcut:
+        return acts.read(name, "value")
+    around = shortcut(layer, hidden_states)
+    return around if reads is None else around + acts.read(name, reads)
 
 
 def _keep(acts: Acts, layer: Layer, hidden_states: torch.Tensor, output: torch.Tensor) -> None:
@@ -160,4 +160,4 @@ def _skip(acts: Acts, name: str, value: torch.Tensor) -> torch.Tensor:
         if name in plan.writes:
             acts.keep(name, "value", value)
         return value
-    return acts.read(name) if action.name == "reuse" else value.new_zeros(()).expand(value.shape)
+    return value.new_zeros(()).expand(value.shape) if action.properties.reads is None else acts.read(name, "value")

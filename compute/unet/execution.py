@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from compute.policy.liveness import Part, ResolvedSchedule, StepPlan
+from compute.policy.liveness import ResolvedSchedule, StepPlan
 from compute.unet.cache import ActingError, Cache
 from compute.unet.dispatch import dispatchers
 from compute.unet.override import Override
 from compute.unet.trace import Shape, output_shapes
+from store.actions import CachedPart
 from store.records import Action
 
 _acted_on: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -98,12 +99,12 @@ class Acts:
         shape = output_shapes(self._unet, self._sample_shape)[path]
         return torch.full((), torch.nan, dtype=like.dtype, device=like.device).expand(shape)
 
-    def read(self, name: str, part: Part = "value") -> torch.Tensor:
+    def read(self, name: str, part: CachedPart = "value") -> torch.Tensor:
         """What a component reuses at this step."""
         plan = self.plan
         return self._cache.read(name, part, plan.sources[name], plan.step, self._call)
 
-    def keep(self, name: str, part: Part, value: torch.Tensor) -> None:
+    def keep(self, name: str, part: CachedPart, value: torch.Tensor) -> None:
         """Keeps what a component computed at this step."""
         self._cache.write(name, part, self.plan.step, self._call, value)
 

@@ -11,11 +11,7 @@ from torch import nn
 from compute.policy.graph import SKIP_PREFIX, UNET, Component, ComponentGraph, Edge, Structure, StructureKind
 from compute.unet.blocks import Layer, Layout, UnsupportedUNet, read_blocks
 from compute.unet.trace import Trace, trace
-from store.records import ActionName, Kind
-
-SHORTCUT_ACTIONS: tuple[ActionName, ...] = ("compute", "bypass", "reuse", "reuse_delta")
-PLAIN_ACTIONS: tuple[ActionName, ...] = ("compute", "reuse")
-SKIP_ACTIONS: tuple[ActionName, ...] = ("compute", "zero", "reuse")
+from store.actions import Kind, admitted_actions
 
 EMBEDDING_MODULES = (
     "time_proj",
@@ -64,7 +60,7 @@ class _Builder:
     skips: list[str] = field(default_factory=list)
 
     def build(self, layouts: tuple[Layout, ...], shape: tuple[int, int, int], sequence_length: int) -> ComponentGraph:
-        self._component(UNET, "unet", PLAIN_ACTIONS, level=0, module=self.unet, flops=self.trace.total_flops)
+        self._component(UNET, "unet", level=0, module=self.unet, flops=self.trace.total_flops)
         self._structure("time_embedding", "embedding", EMBEDDING_MODULES)
         self._structure("conv_in", "convolution", ("conv_in",))
         previous = "conv_in"
@@ -88,9 +84,13 @@ class _Builder:
             self._structure(concat, "concat", level=level)
             self.edges += [(previous, concat), (self.skips.pop(), concat)]
             previous = concat
-        actions = SHORTCUT_ACTIONS if layer.has_shortcut else PLAIN_ACTIONS
         self._component(
-            layer.path, layer.kind, actions, level=level, module=layer.module, flops=self.trace.flops.get(layer.path, 0)
+            layer.path,
+            layer.kind,
+            level=level,
+            has_residual=layer.has_shortcut,
+            module=layer.module,
+            flops=self.trace.flops.get(layer.path, 0),
         )
         self.edges.append((previous, layer.path))
         if layer.gives_skip:
@@ -99,7 +99,7 @@ class _Builder:
 
     def _skip(self, source: str, level: int) -> None:
         name = skip_name(source)
-        self._component(name, "skip", SKIP_ACTIONS, level=level)
+        self._component(name, "skip", level=level)
         self.edges.append((source, name))
         self.skips.append(name)
 
@@ -107,9 +107,9 @@ class _Builder:
         self,
         name: str,
         kind: Kind,
-        actions: tuple[ActionName, ...],
         *,
         level: int,
+        has_residual: bool = False,
         module: nn.Module | None = None,
         flops: int = 0,
     ) -> None:
@@ -119,7 +119,7 @@ class _Builder:
             parameters=_parameters(module),
             flops=flops,
             bypass_flops=self.trace.flops.get(f"{name}.conv_shortcut", 0),
-            actions=actions,
+            actions=admitted_actions(kind, has_residual=has_residual),
             level=level,
             position=self._position(),
         )

@@ -1,4 +1,4 @@
-"""Which units show an ablation on which condition: the way from a cell of the map to its pictures."""
+"""Which units hold an ablation on which condition: from a cell of the map to its pictures."""
 
 from __future__ import annotations
 
@@ -6,26 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from store.records import Ablation, Condition, Reseed, Unit, Window
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Spot:
-    """An ablation, whatever it was tried on: components joined by " + ", the action's text, the window."""
-
-    component: str
-    action: str
-    start: int
-    stop: int
-
-    @property
-    def window(self) -> Window:
-        """The window of steps."""
-        return Window(start=self.start, stop=self.stop)
+from store.records import Ablation, Action, Components, Condition, Reseed, Unit, Window
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class AblationRun:
     """An ablation on one condition: units by key, the place of the condition in their batch, and its number."""
 
     key: str
@@ -35,33 +20,35 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trials:
-    """All finished ablations with what they were tried on; `reseeds` has the other seed's unit of a baseline."""
+class AblationRuns:
+    """All finished ablations with their runs; `reseeds` has for a baseline the unit of the reseed control."""
 
     conditions: tuple[Condition, ...]
-    of: Mapping[Spot, tuple[Trial, ...]]
+    of: Mapping[Ablation, tuple[AblationRun, ...]]
     reseeds: Mapping[str, str]
 
     @cached_property
-    def components(self) -> tuple[str, ...]:
+    def components(self) -> tuple[Components, ...]:
         """What was ablated, in the plan's order."""
-        return tuple(dict.fromkeys(spot.component for spot in self.of))
+        return tuple(dict.fromkeys(ablation.components for ablation in self.of))
 
-    def actions(self, component: str) -> list[str]:
-        """The actions that a component was tried with."""
-        return list(dict.fromkeys(spot.action for spot in self.of if spot.component == component))
+    def actions(self, components: Components) -> list[Action]:
+        """Return the actions that were tried on some components."""
+        return list(dict.fromkeys(ablation.action for ablation in self.of if ablation.components == components))
 
-    def windows(self, component: str, action: str) -> list[Window]:
-        """The windows of a component and an action, in order."""
-        found = {(s.start, s.stop) for s in self.of if s.component == component and s.action == action}
-        return [Window(start=start, stop=stop) for start, stop in sorted(found)]
+    def windows(self, components: Components, action: Action) -> list[Window]:
+        """Return the windows in which an action was tried on some components, in order."""
+        windows = {a.window for a in self.of if a.components == components and a.action == action}
+        return sorted(windows, key=lambda window: (window.start, window.stop))
 
 
-def trials_of(plan: Iterable[Unit], done: set[str]) -> Trials:
-    """The trials of a plan's finished units, in the plan's order; a condition has the number of its first appearance
-    among the baselines."""
+def ablation_runs(plan: Iterable[Unit], done: set[str]) -> AblationRuns:
+    """Return the runs of a plan's finished units, in the plan's order.
+
+    A condition has the number of its first appearance among the baselines.
+    """
     numbers: dict[Condition, int] = {}
-    found: dict[Spot, list[Trial]] = {}
+    runs: dict[Ablation, list[AblationRun]] = {}
     reseeds: dict[str, str] = {}
     for unit in plan:
         if unit.role == "baseline":
@@ -72,19 +59,12 @@ def trials_of(plan: Iterable[Unit], done: set[str]) -> Trials:
         if isinstance(unit.intervention, Reseed):
             reseeds[unit.baseline] = unit.key
         elif isinstance(unit.intervention, Ablation) and unit.intervention.components and unit.baseline in done:
-            found.setdefault(_spot(unit.intervention), []).extend(
-                Trial(key=unit.key, baseline=unit.baseline, index=i, condition=numbers.setdefault(c, len(numbers)))
+            runs.setdefault(unit.intervention, []).extend(
+                AblationRun(
+                    key=unit.key, baseline=unit.baseline, index=i, condition=numbers.setdefault(c, len(numbers))
+                )
                 for i, c in enumerate(unit.conditions)
             )
-    return Trials(
-        conditions=tuple(numbers), of={spot: tuple(trials) for spot, trials in found.items()}, reseeds=reseeds
-    )
-
-
-def _spot(ablation: Ablation) -> Spot:
-    return Spot(
-        component=" + ".join(ablation.components),
-        action=str(ablation.action),
-        start=ablation.window.start,
-        stop=ablation.window.stop,
+    return AblationRuns(
+        conditions=tuple(numbers), of={ablation: tuple(found) for ablation, found in runs.items()}, reseeds=reseeds
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.skip_policy import SkipPolicy
@@ -14,7 +12,6 @@ from store.errors import SkipscopeError, StoreError
 from store.folder.documents import document_names, read_document
 
 FILE_LIMIT = 500
-GRAPH = "graph.json"
 BUDGET_LIMIT = 100.0
 DEFAULT_BUDGET = 0.01
 _LINE_LIMIT = 400
@@ -67,16 +64,6 @@ def one_line(error: Exception) -> str:
     text = " ".join("".join(character if character.isprintable() else " " for character in first).split())
     text = f"{text} (and {len(others)} more)".strip() if others else text
     return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 1] + "…"
-
-
-def graph_of(root: Path) -> ComponentGraph | None:
-    """The component graph among the store's reports; None where it is missing. Raises StoreError for any other file."""
-    if GRAPH not in document_names(root, "reports", GRAPH):
-        return None
-    try:
-        return ComponentGraph.from_json(read_document(root, "reports", GRAPH))
-    except ValidationError as error:
-        raise StoreError(f"reports/{GRAPH}: is no component graph; run the sweep again to have it written") from error
 
 
 def resolved_on(graph: ComponentGraph, policy: SkipPolicy) -> ResolvedSchedule:

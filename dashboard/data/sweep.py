@@ -6,7 +6,6 @@ progress and nothing is read twice. Every function may raise SkipscopeError or O
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +17,18 @@ from compute.analysis.impact.group_curves import GroupCurve, by_kind, by_level
 from compute.analysis.phases.phase_evidence import Phases, phases_of
 from compute.analysis.report.findings import findings
 from compute.policy.graph import ComponentGraph
-from dashboard.data.ablation_runs import Trials, trials_of
+from compute.policy.graph_document import read_stored_graph
+from dashboard.data.ablation_runs import AblationRuns, ablation_runs
 from dashboard.data.fingerprint import Stamp, settled_stamp
-from dashboard.data.impact_cells import Cell, cells_of
-from dashboard.data.policy_files import PolicyFile, graph_of, policy_files
+from dashboard.data.impact_cells import Actions, Cell, cells_of
+from dashboard.data.policy_files import PolicyFile, policy_files
 from dashboard.data.progress import Progress, progress_of
 from dashboard.data.validation_pictures import Comparison, comparison_of
 from dashboard.words.labels import metric_name
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
 from store.index.table import SweepReader, Table, sweep_table
-from store.records import Ablation, Condition
+from store.records import Ablation, Components, Condition
 from store.sweep_store import SweepStore
 
 Curves = tuple[tuple[GroupCurve, ...], tuple[GroupCurve, ...]]
@@ -64,15 +64,15 @@ class Sweep:
         return steps_of(self.header)
 
     @property
-    def trials(self) -> Trials:
-        """The finished ablations, and the units that show them."""
-        return _trials(str(self.path), self.stamp)
+    def runs(self) -> AblationRuns:
+        """The finished ablations, and the units that hold them."""
+        return _runs(str(self.path), self.stamp)
 
-    def planned_components(self, actions: Collection[str]) -> tuple[str, ...]:
+    def planned_components(self, actions: Actions) -> tuple[Components, ...]:
         """What is ablated with any of some actions, finished or not, in the plan's order."""
         plan = (unit.intervention for unit in self.header.plan)
-        found = [" + ".join(i.components) for i in plan if isinstance(i, Ablation) and str(i.action) in actions]
-        return tuple(name for name in dict.fromkeys(found) if name)
+        planned = [i.components for i in plan if isinstance(i, Ablation) and i.action in actions]
+        return tuple(components for components in dict.fromkeys(planned) if components)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -93,9 +93,9 @@ class Sweep:
         """The impact's ablations as the map shows them, the most harmful first. Raises NoImpact."""
         return _cells(str(self.path), self.stamp, metric, None if condition is None else condition.model_dump_json())
 
-    def curves(self, metric: str, actions: tuple[str, ...], length: int) -> Curves:
+    def curves(self, metric: str, actions: Actions, length: int) -> Curves:
         """The means by kind and by level, of some actions in windows of one length. Raises NoImpact."""
-        return _curves(str(self.path), self.stamp, metric, actions, length)
+        return _curves(str(self.path), self.stamp, metric, actions, tuple(map(str, actions)), length)
 
     def findings(self, metric: str) -> tuple[str, ...]:
         """The headline findings in sentences, a caution last. Raises NoImpact."""
@@ -150,8 +150,8 @@ def _table(root: str, stamp: Stamp) -> Table:
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _trials(root: str, stamp: Stamp) -> Trials:
-    return trials_of(_reader(root, stamp).store.header.plan, set(_table(root, stamp)["key"].tolist()))
+def _runs(root: str, stamp: Stamp) -> AblationRuns:
+    return ablation_runs(_reader(root, stamp).store.header.plan, set(_table(root, stamp)["key"].tolist()))
 
 
 @st.cache_resource(max_entries=4 * _KEPT, show_spinner="Computing impact …")
@@ -167,10 +167,11 @@ def _cells(root: str, stamp: Stamp, metric: str, condition: str | None) -> list[
 
 
 @st.cache_resource(max_entries=8 * _KEPT, show_spinner=False)
-def _curves(root: str, stamp: Stamp, metric: str, actions: tuple[str, ...], length: int) -> Curves:
+def _curves(root: str, stamp: Stamp, metric: str, _actions: Actions, actions: tuple[str, ...], length: int) -> Curves:
+    """`actions` as text is what the cache compares."""
     impact = _impact(root, stamp, metric)
     windows = [window for window in impact.windows if window.stop - window.start == length]
-    narrowed = impact.only(actions=actions, windows=windows)
+    narrowed = impact.only(actions=_actions, windows=windows)
     return by_kind(narrowed), by_level(narrowed)
 
 
@@ -201,4 +202,4 @@ def _comparison(root: str, stamp: Stamp, stem: str) -> Comparison | None:
 
 @st.cache_resource(max_entries=_KEPT, show_spinner=False)
 def _graph(root: str, stamp: Stamp) -> ComponentGraph | None:
-    return graph_of(Path(root))
+    return read_stored_graph(Path(root))

@@ -1,4 +1,4 @@
-"""The pictures beside a policy's file: a grid of tiles in a PNG that says what it shows, read without trusting it."""
+"""Reads the pictures beside a policy's file: a PNG of tiles with a text that describes it; neither is trusted."""
 
 from __future__ import annotations
 
@@ -6,40 +6,19 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
+from compute.policy.picture_grid import PICTURE_TEXT_KEY, PictureGrid
+from compute.policy.quality import RunName
 from store.errors import StoreError
 from store.folder.documents import document_names, read_document
-from store.records import Record
 
 _PIXEL_LIMIT = 1 << 24
-_TEXT_KEY = "skipscope"
-RunName = Literal["full", "policy", "fewer_steps"]
 Pixels = npt.NDArray[np.uint8]
-
-
-class _TileCondition(Record):
-    prompt: Annotated[str, Field(max_length=10_000)]
-    seed: int
-
-
-class _TileSheet(Record):
-    """What the PNG's own text says of its tiles."""
-
-    tile: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
-    rows: Annotated[tuple[RunName, ...], Field(min_length=1, max_length=3)]
-    conditions: Annotated[tuple[_TileCondition, ...], Field(min_length=1, max_length=1000)]
-
-    @model_validator(mode="after")
-    def _rows_differ(self) -> _TileSheet:
-        if len(set(self.rows)) != len(self.rows):
-            raise ValueError("rows: each run stands once")
-        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +45,8 @@ def read_comparison(data: bytes, name: str) -> Comparison:
         if image.width * image.height > _PIXEL_LIMIT:
             raise StoreError(f"{name}: {image.width} x {image.height} pixels are more than the {_PIXEL_LIMIT} accepted")
         pixels = np.asarray(image.convert("RGB"))
-        text = getattr(image, "text", {}).get(_TEXT_KEY, "")
-        sheet = _TileSheet.model_validate_json(text)
+        text = getattr(image, "text", {}).get(PICTURE_TEXT_KEY, "")
+        sheet = PictureGrid.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"])) or "its text"
@@ -77,7 +56,7 @@ def read_comparison(data: bytes, name: str) -> Comparison:
     return _cut(pixels, sheet, name)
 
 
-def _cut(pixels: Pixels, sheet: _TileSheet, name: str) -> Comparison:
+def _cut(pixels: Pixels, sheet: PictureGrid, name: str) -> Comparison:
     height, width = sheet.tile
     rows, columns = len(sheet.rows), len(sheet.conditions)
     if pixels.shape[:2] != (rows * height, columns * width):

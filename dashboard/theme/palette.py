@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import altair as alt
 
 from dashboard.words.labels import KIND_LABELS
-from store.records import Kind
+from store.actions import Kind
 
 Theme = Literal["light", "dark"]
 Figure = alt.Chart | alt.LayerChart

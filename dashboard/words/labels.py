@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from compute.analysis.impact.ablation_impact import Impact, kind_of
+from compute.analysis.impact.ablation_impact import Impact
+from compute.analysis.impact.component_kinds import kind_of
+from compute.analysis.report.phase_sentences import evidence_name
+from store.actions import Kind
 from store.metric import MetricInfo
-from store.records import Condition, Kind, Window
+from store.records import Action, Components, Condition, Window, components_text
 
 Group = Literal["Encoder", "Middle", "Decoder", "Skip connections", "Whole network"]
 KIND_LABELS: Mapping[Kind, str] = {
@@ -22,9 +25,12 @@ KIND_LABELS: Mapping[Kind, str] = {
     "unet": "Whole network",
 }
 _PARTS = {"resnets": "residual", "attentions": "attention", "downsamplers": "downsampler", "upsamplers": "upsampler"}
+_SPACES = {"x0": "clean picture", "eps": "noise prediction"}
 _METRICS = {
     "mse": "Mean squared error",
     "rel_l2": "Relative L2 distance",
+    "ssim": "SSIM",
+    "haarpsi": "HaarPSI",
     "fidelity_all": "Whole prompt right",
     "fidelity_objects": "Objects right",
     "fidelity_relation": "Relation right",
@@ -53,11 +59,17 @@ class ComponentLabel:
         return KIND_LABELS[self.kind] if self.kind else "Several components"
 
 
+def ablated_label(components: Components) -> ComponentLabel:
+    """Return the label of what an ablation acts on: of its component, or of several together."""
+    if len(components) == 1:
+        return component_label(components[0])
+    text = components_text(components)
+    return ComponentLabel(path=text, kind=None, group="Whole network", short=text)
+
+
 @lru_cache(maxsize=4096)
 def component_label(name: str) -> ComponentLabel:
-    """The label of a component's name. Numbers are those of the module path; names of another form stay as they are."""
-    if " + " in name:
-        return ComponentLabel(path=name, kind=None, group="Whole network", short=name)
+    """Return the label of a component. Numbers are those of the module path; names of another form stay as they are."""
     kind = _kind(name)
     if name == "unet":
         return ComponentLabel(path=name, kind="unet", group="Whole network", short="Whole network")
@@ -69,8 +81,8 @@ def component_label(name: str) -> ComponentLabel:
 
 
 def _kind(name: str) -> Kind | None:
-    found = kind_of(name) if name == "unet" or "." in name or name.startswith("skip:") else ""
-    return next((kind for kind in KIND_LABELS if kind == found), None)
+    kind = kind_of((name,)) if name == "unet" or "." in name or name.startswith("skip:") else ""
+    return next((known for known in KIND_LABELS if known == kind), None)
 
 
 def _place(name: str) -> tuple[Group, str]:
@@ -99,19 +111,11 @@ def window_label(window: Window) -> str:
     return f"steps {window.start}–{window.stop - 1}"
 
 
-def action_label(action: str) -> str:
-    """An action's text, as `str(Action)` gives it, in words."""
-    name, _, details = action.partition(" (")
-    words = {
-        "bypass": "Bypass",
-        "zero": "Zero",
-        "reuse": "Reuse",
-        "reuse_delta": "Reuse residual",
-        "compute": "Compute",
-    }
-    parts = [part for part in details.rstrip(")").split(", ") if part]
-    spoken = {"x0": "clean picture", "eps": "noise prediction", "order 1": "extrapolated"}
-    return words.get(name, name) + (f" ({', '.join(spoken.get(part, part) for part in parts)})" if parts else "")
+def action_label(action: Action) -> str:
+    """Return an action in words: `Reuse (extrapolated, clean picture)`."""
+    details = ["extrapolated"] if action.order else []
+    details += [_SPACES[action.space]] if action.space else []
+    return action.properties.label + (f" ({', '.join(details)})" if details else "")
 
 
 def condition_label(condition: Condition) -> str:
@@ -136,14 +140,26 @@ def number(value: float | None) -> str:
     return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
 
 
-def action_token(action: str) -> str:
-    """An action's text for an address: without brackets, which the browser's SVG cannot bear in a page's address."""
-    return re.sub(r"[^a-z0-9_]+", "-", action).strip("-")
+def action_token(action: Action) -> str:
+    """Return an action for an address: without brackets, which the browser's SVG cannot bear in a page's address."""
+    return re.sub(r"[^a-z0-9_]+", "-", str(action)).strip("-")
+
+
+def evidence_label(evidence: str) -> str:
+    """Return what pictures were judged by, for a heading or a choice."""
+    name = evidence_name(evidence)
+    return name[:1].upper() + name[1:]
+
+
+def metric_words(metric: str) -> str:
+    """Return a metric's name within a sentence."""
+    return in_sentence(metric_name(metric))
 
 
 def in_sentence(name: str) -> str:
-    """A name within a sentence: small at its beginning, unless that is an abbreviation."""
-    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
+    """Return a name as it stands within a sentence: small at its beginning, unless that is an abbreviation."""
+    first = name.partition(" ")[0]
+    return name if any(letter.isupper() for letter in first[1:]) else name[:1].lower() + name[1:]
 
 
 def metric_label(info: MetricInfo) -> str:

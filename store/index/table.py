@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from store.index.catalogue import CatalogueRow
 from store.metric import MetricInfo
-from store.records import Ablation, PromptSwitch, Reseed, Unit
+from store.records import Ablation, PromptSwitch, Reseed, Unit, components_text
 from store.shard.reader import UnitReader
 from store.sweep_store import SweepStore
 
@@ -24,7 +24,8 @@ _UNIT_COLUMNS: dict[str, tuple[str, Callable[[CatalogueRow, Ablation | None], An
     "role": ("O", lambda row, ablation: row.unit.role),
     "baseline": ("O", lambda row, ablation: row.unit.baseline or ""),
     "intervention": ("O", lambda row, ablation: row.unit.intervention.type if row.unit.intervention else ""),
-    "components": ("O", lambda row, ablation: " + ".join(ablation.components) if ablation else ""),
+    "ablation": ("O", lambda row, ablation: ablation),
+    "components": ("O", lambda row, ablation: components_text(ablation.components) if ablation else ""),
     "component_count": ("int64", lambda row, ablation: len(ablation.components) if ablation else 0),
     "window_start": ("int64", lambda row, ablation: ablation.window.start if ablation else -1),
     "window_stop": ("int64", lambda row, ablation: ablation.window.stop if ablation else -1),
@@ -64,7 +65,8 @@ def _switch_prompts(unit: Unit) -> tuple[str, ...]:
 class Table(Mapping[str, Column]):
     """Columns of equal length by name: those of COLUMNS, then one a metric (float64, NaN where absent).
 
-    `components` are joined by " + "; text that does not apply is "", `window_start`, `window_stop`, `switch_step` are
+    `ablation` is the record of a row that is one, else None; the columns from `components` to `space` say the same as
+    text and numbers. Text that does not apply is "", `window_start`, `window_stop`, `switch_step` are
     then -1, the other numbers 0. `switch_prompt` is the prompt that the row's condition is switched to. `unit_seconds`
     and `unit_unet_evaluations` are of the whole unit and stand in each of its rows. `metrics` describes the metric
     columns; `absent` says of each metric why values are missing, if any are.

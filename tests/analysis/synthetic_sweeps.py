@@ -94,11 +94,9 @@ def impact_with(*means: tuple[str, Window, float], scale: str = "damage", told: 
     """An impact of chosen damages, the same for each of some conditions."""
     some = tuple(
         AblationImpact(
-            components=name,
+            ablation=Ablation(components=(name,), window=window, action=Action(name="bypass")),
             kind="resnet",
             level=0,
-            action="bypass",
-            window=window,
             damage=Estimate(mean=mean, low=mean - 0.01, high=mean + 0.01),
             conditions=count,
             values=(mean,) * count,

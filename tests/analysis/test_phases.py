@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from compute.analysis.phases.observed import LEAST_STEPS, change_estimate, change_point, split
 from compute.analysis.phases.phase_evidence import NoPhases, Phases, phases_of
 from compute.analysis.report.findings import findings
-from compute.analysis.report.sentences import phase_sentences
+from compute.analysis.report.phase_sentences import phase_sentences
 from compute.analysis.report.terminal import describe_phases
 from compute.cli.main import app
 from compute.statistics.estimate import Estimate
@@ -78,7 +78,7 @@ def test_conditions_that_turn_apart_make_an_interval(root: Path) -> None:
 def test_no_turn_in_the_steps_that_were_switched(root: Path) -> None:
     found = phases_of(made_sweep(root, turns=(9, 9), switched=(0, 4)))
     assert found.causal[0].boundary is None and found.boundary is None and found.evidence == ""
-    assert "show no turn" in describe_phases(found)
+    assert "No boundary between the phases is found" in describe_phases(found)
     assert "no turn in the steps switched" in describe_phases(found)
 
 
@@ -129,9 +129,9 @@ def test_the_command_prints_text_or_one_document(root: Path, whole: Phases) -> N
 
 def test_sentences_and_findings_have_the_numbers(whole: Phases) -> None:
     said = " ".join(phase_sentences(whole))
-    assert "low-pass part of the predicted picture changes its pace at step 2.0" in said
-    assert "Switched before step 6.5 [6.5, 6.5]" in said and "(whole prompt)" in said
-    assert "at 4 steps between 5 and 8" in said
+    assert "coarse shapes at step 2.0" in said
+    assert "Composition ends at step 6.5 [6.5, 6.5]" in said and "(judged by: whole prompt)" in said
+    assert "at 4 steps from 5 to 8" in said
     early, late = Window(start=0, stop=2), Window(start=2, stop=4)
     impact = impact_with(("a", early, 0.4), ("b", early, 0.2), ("a", late, 0.004), ("b", late, 0.1))
     found = findings(impact, whole)

@@ -45,17 +45,17 @@ def test_every_name_has_a_label(name: str) -> None:
 def test_windows_and_actions() -> None:
     assert window_label(Window(start=5, stop=10)) == "steps 5–9"
     assert window_label(Window(start=7, stop=8)) == "step 7"
-    assert action_label(str(Action(name="reuse", order=1, space="x0"))) == "Reuse (extrapolated, clean picture)"
-    assert action_label(str(Action(name="bypass"))) == "Bypass"
-    assert metric_name("haarpsi") == "Haarpsi"
+    assert action_label(Action(name="reuse", order=1, space="x0")) == "Reuse (extrapolated, clean picture)"
+    assert action_label(Action(name="bypass")) == "Bypass"
+    assert metric_name("haarpsi") == "HaarPSI"
     assert metric_name("mse", "anything") == "Mean squared error"
 
 
 def test_every_action_has_a_text_for_addresses() -> None:
     spaces: tuple[Literal["eps", "x0"] | None, ...] = (None, "eps", "x0")
     orders: tuple[Literal[0, 1], ...] = (0, 1)
-    actions = [str(Action(name="reuse", order=order, space=space)) for order in orders for space in spaces]
-    actions += [str(Action(name=name)) for name in ("compute", "bypass", "zero", "reuse_delta")]
+    actions = [Action(name="reuse", order=order, space=space) for order in orders for space in spaces]
+    actions += [Action(name=name) for name in ("compute", "bypass", "zero", "reuse_delta")]
     tokens = [action_token(action) for action in actions]
     assert len(set(tokens)) == len(actions)
     assert all(re.fullmatch(r"[a-z0-9_-]+", token) for token in tokens)

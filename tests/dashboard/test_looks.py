@@ -72,14 +72,16 @@ def test_the_map_has_a_tile_for_each_cell(sweep: SweepStore, palette: Palette) -
     impact = impact_of(sweep)
     cells = cells_of(impact)
     shades = Shades.of([cell.mean for cell in cells], impact.scale, True, palette)
-    order = in_network_order([name for name, _ in ABLATED])
+    order = in_network_order([(name,) for name, _ in ABLATED])
     described = themed(heat_map(cells, order, STEPS, shades, "Damage"), palette).to_dict()
     tiles = described["layer"][0]
     data = tiles.get("data", {}).get("values") or next(iter(described["datasets"].values()))
     assert {(row["path"], row["start"], row["stop"]) for row in data} == {
-        (cell.label.path, cell.window.start, cell.window.stop) for cell in cells
+        (cell.label.path, cell.ablation.window.start, cell.ablation.window.stop) for cell in cells
     }
-    assert [row for row in tiles["encoding"]["y"]["scale"]["domain"] if not row.startswith("§")] == order
+    assert [row for row in tiles["encoding"]["y"]["scale"]["domain"] if not row.startswith("§")] == [
+        name for (name,) in order
+    ]
     assert described["config"]["background"] == "transparent"
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from compute.analysis.phases.phase_evidence import ObservedCurve, Phases, SwitchCurve
+from compute.analysis.report.phase_sentences import interval_sentence, phase_sentences
 from compute.statistics.estimate import Estimate
 from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.evidence_tables import boundary_rows, frames, sentences, spread
+from dashboard.pages.phases.evidence_tables import boundary_rows, frames, spread
 from dashboard.theme.palette import DARK, LIGHT
 from store.sweep_store import SweepStore
 from tests.analysis.synthetic_sweeps import made_sweep
@@ -143,18 +144,18 @@ def test_frames_carry_their_steps() -> None:
 
 
 def test_sentences_carry_the_numbers() -> None:
-    said = " ".join(sentences(PHASES))
+    said = " ".join([*phase_sentences(PHASES), interval_sentence(PHASES)])
     assert "ends at step 4.0 [3.5, 4.5], after 33% of the 12 steps" in said and "whole prompt" in said
     assert "From step 9.0 [8.5, 9.5]" in said and "coarse shapes settle first" in said
     assert "over 6 conditions" in said
     mixed = replace(PHASES, causal=(replace(PHASES.causal[2], other=(near(0.1),) * STEPS),))
-    assert "Switched at 6 steps from 0 to 5, fewer than half" in " ".join(sentences(mixed))
+    assert "Switched at 6 steps from 0 to 5, fewer than half" in " ".join(phase_sentences(mixed))
     overlapping = replace(PHASES, observed=(observed("low-pass", 6.5), observed("high-pass", 7)))
-    assert "which comes first is not settled" in " ".join(sentences(overlapping))
+    assert "which comes first is not settled" in " ".join(phase_sentences(overlapping))
     open_ended = replace(PHASES, boundary=None, evidence="", settled=None)
-    assert "No boundary between the phases is found" in sentences(open_ended)[0]
-    assert "At no step that was tried" in " ".join(sentences(open_ended))
-    assert "prompt" not in " ".join(sentences(WITHOUT))
+    assert "No boundary between the phases is found" in phase_sentences(open_ended)[0]
+    assert "At no step that was tried" in " ".join(phase_sentences(open_ended))
+    assert "prompt" not in " ".join(phase_sentences(WITHOUT))
 
 
 def test_the_table_has_a_row_for_each_evidence() -> None:

@@ -16,11 +16,12 @@ from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import FILE_LIMIT, budgets, one_line, policy_files, read_policy, within
 from dashboard.data.validation_pictures import read_comparison
 from dashboard.pages.policies.frontier_chart import frontier_chart, frontier_rows
-from dashboard.pages.policies.policy_map import STATES, cost_share, map_of, network_order
+from dashboard.pages.policies.policy_map import DEAD, cost_share, map_of, network_order
 from dashboard.pages.policies.policy_map_chart import policy_map
 from dashboard.pages.policies.quality_axes import TIMES, Quality, qualities
 from dashboard.pages.policies.validation_report import policy_rows, run_rows, sentences
 from dashboard.theme.palette import DARK, LIGHT
+from store.actions import ACTIONS
 from store.errors import StoreError
 from store.folder.documents import DOCUMENT_LIMIT, document_path, write_document
 from tests.analysis.synthetic_sweeps import made_sweep
@@ -208,9 +209,9 @@ def test_the_map_says_what_runs() -> None:
     assert len(states) == 3 * STEPS
     dropped = range(STEPS // 2, STEPS, 2)
     for step in range(STEPS):
-        assert states["unet", step] == (STATES["reuse"] if step in dropped else STATES["compute"])
-        assert states["mid_block.resnets.0", step] == (STATES["dead"] if step in dropped else STATES["compute"])
-    assert states[COMPONENT, 2] == STATES["bypass"]
+        assert states["unet", step] == (ACTIONS["reuse"].state if step in dropped else ACTIONS["compute"].state)
+        assert states["mid_block.resnets.0", step] == (DEAD if step in dropped else ACTIONS["compute"].state)
+    assert states[COMPONENT, 2] == ACTIONS["bypass"].state
     assert cost_share(resolved) == pytest.approx(resolved.total_flops / (graph.total_flops * STEPS))
     spec = policy_map(found.spans, found.rows, STEPS, DARK).to_dict()
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["bar", "rule"]
@@ -219,7 +220,7 @@ def test_the_map_says_what_runs() -> None:
 def test_without_a_graph_only_rules_are_mapped() -> None:
     found = map_of(policy(), [], None)
     assert found.rows == ("unet", COMPONENT)
-    assert STATES["dead"] not in {span.state for span in found.spans}
+    assert DEAD not in {span.state for span in found.spans}
 
 
 # Words

@@ -70,7 +70,7 @@ def test_without_a_trunk_it_is_absent_and_says_why() -> None:
     assert TRUNK_FILE in found.absent["lpips"]
     assert "\n" not in found.absent["lpips"]
     assert set(found.compute(pictures(1), pictures(2), [""] * 3)) == {"mse"}
-    assert found.descriptors["lpips"].weights is None
+    assert found.descriptors["lpips"].info.weights is None
     assert found.descriptors["lpips"].info.name == "lpips"
 
 
@@ -85,9 +85,9 @@ def test_the_trunk_is_found_in_the_environment_or_in_the_hubs_cache(
     cached.write_bytes(trunk.read_bytes())
     from_cache = metrics(["lpips"])
     assert from_environment.absent == from_cache.absent == {}
-    weights = from_environment.descriptors["lpips"].weights
+    weights = from_environment.descriptors["lpips"].info.weights
     assert weights
-    assert weights == from_cache.descriptors["lpips"].weights
+    assert weights == from_cache.descriptors["lpips"].info.weights
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_more_noise_is_worse_in_the_direction_that_is_said(seed: int, small: flo
     little, much = (metrics(NAMES).compute((x + s * noise).clamp(-1, 1), x, [""] * 3) for s in (small, large))
     for metric in METRICS:
         worse = much[metric.name] - little[metric.name]
-        assert ((worse > 0) if metric.direction == "lower" else (worse < 0)).all(), metric.name
+        assert ((worse > 0) if metric.info.direction == "lower" else (worse < 0)).all(), metric.name
 
 
 @pytest.mark.parametrize("a", [-1.0, 0.0, 1.0])
@@ -76,7 +76,7 @@ def test_more_noise_is_worse_in_the_direction_that_is_said(seed: int, small: flo
 def test_flat_pictures_stay_in_range(a: float, b: float) -> None:
     flat, baseline = (torch.full((1, 3, 32, 32), value) for value in (a, b))
     for name, values in metrics(NAMES).compute(flat, baseline, [""]).items():
-        low, high = next(metric.range for metric in METRICS if metric.name == name)
+        low, high = next((metric.info.low, metric.info.high) for metric in METRICS if metric.name == name)
         assert math.isfinite(values[0]), name
         assert low <= values[0] <= (math.inf if high is None else high), name
         if a == b:

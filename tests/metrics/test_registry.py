@@ -71,8 +71,8 @@ def test_prompt_fidelity_is_what_the_judge_says_in_one_look() -> None:
     assert set(values) == set(names)
     assert judge.calls == 1
     assert np.isnan(values["fidelity_relation"]).all()
-    assert not ready.descriptors["fidelity_all"].paired
-    assert ready.descriptors["fidelity_all"].weights == "abc"
+    assert not ready.descriptors["fidelity_all"].info.paired
+    assert ready.descriptors["fidelity_all"].info.weights == "abc"
 
 
 def test_without_a_judge_fidelity_is_absent() -> None:
@@ -86,8 +86,7 @@ def test_the_store_takes_every_metric_with_values_or_a_reason() -> None:
     values = ready.compute(A, B, ["", ""])
     for name, metric in ready.descriptors.items():
         kept = MetricValues(info=metric.info, values=values[name])
-        assert kept.info.direction == metric.direction
-        assert (kept.info.low, kept.info.high) == metric.range
+        np.testing.assert_array_equal(kept.values, values[name])
     missing = metrics(["fidelity_all"])
     MetricValues(info=missing.descriptors["fidelity_all"].info, absent=missing.absent["fidelity_all"])
 

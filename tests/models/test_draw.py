@@ -12,15 +12,16 @@ from compute.models.draw import draw_pictures
 from compute.models.source import Model, ModelSource
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import SamplerConfig, make_scheduler
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
 from compute.unet import acting
 from store.records import Action, Condition
+from store.sampler import SamplerSettings
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 STEPS = 4
-SAMPLERS = [SamplerConfig(name="ddpm", steps=STEPS), SamplerConfig(name="ddim", steps=STEPS, eta=0.5)]
+SAMPLERS = [SamplerSettings(name="ddpm", steps=STEPS), SamplerSettings(name="ddim", steps=STEPS, eta=0.5)]
 CONDITIONS = [
     Condition(prompt="a cat on a blue background", seed=3, guidance=3.0),
     Condition(prompt="a key on a red background", seed=2**40, guidance=1.0),
@@ -39,7 +40,7 @@ def model(tiny_model: Path) -> Model:  # noqa: F811
     return ModelSource.find(str(tiny_model)).load()
 
 
-def by_hand(model: Model, sampler: SamplerConfig, resolved: ResolvedSchedule) -> Tensor:
+def by_hand(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) -> Tensor:
     """The sampling loop, told step by step what the network does."""
     seeds = [condition.seed for condition in CONDITIONS]
     text = model.encode(tuple(condition.prompt for condition in CONDITIONS))
@@ -53,7 +54,7 @@ def by_hand(model: Model, sampler: SamplerConfig, resolved: ResolvedSchedule) ->
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_is_carried_out(model: Model, sampler: SamplerConfig, name: str) -> None:
+def test_a_schedule_is_carried_out(model: Model, sampler: SamplerSettings, name: str) -> None:
     resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES[name]))
     drawn = draw_pictures(model, CONDITIONS, sampler, resolved)
     assert torch.equal(drawn, by_hand(model, sampler, resolved))
@@ -61,7 +62,7 @@ def test_a_schedule_is_carried_out(model: Model, sampler: SamplerConfig, name: s
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
-def test_the_empty_schedule_is_none_at_all(model: Model, sampler: SamplerConfig) -> None:
+def test_the_empty_schedule_is_none_at_all(model: Model, sampler: SamplerSettings) -> None:
     empty = resolve(model.graph, Schedule.empty(STEPS))
     drawn = draw_pictures(model, CONDITIONS, sampler)
     assert torch.equal(drawn, draw_pictures(model, CONDITIONS, sampler, empty))

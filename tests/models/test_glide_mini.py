@@ -81,15 +81,15 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
 def test_the_bundled_model_draws_what_its_prompts_say() -> None:
     """A smoke test of the shipped weights; docs/glide-mini.md has the figures on 1,000 prompts."""
     from compute.models.draw import draw_pictures
-    from compute.pipeline.schedulers import SamplerConfig
     from store.records import Condition
+    from store.sampler import SamplerSettings
 
     source = ModelSource.find(GLIDE_MINI)
     judge = judge_for(source)
     assert judge is not None
     prompts = captions("train", 12, 5)
     conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
-    pictures = draw_pictures(source.load(), conditions, SamplerConfig(name="ddpm", steps=25))
+    pictures = draw_pictures(source.load(), conditions, SamplerSettings(name="ddpm", steps=25))
     assert judge.fidelity(pictures, prompts)["background"].mean() >= 0.75
     assert judge.fidelity(pictures, prompts[::-1])["all"].mean() <= 0.25
 

@@ -16,18 +16,19 @@ from compute.models.draw import draw_pictures
 from compute.models.glide.pipeline import GlidePipeline, PipelineInputError
 from compute.models.glide.text_transformer import UnreadablePrompt
 from compute.models.source import GLIDE_MINI, Model, ModelSource
-from compute.pipeline import SamplerConfig, applied, initial_noise, make_scheduler, sample
+from compute.pipeline import applied, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
-from compute.policy.skip_policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
+from compute.policy.skip_policy import PolicyModel, SkipPolicy, rules_of
 from compute.unet import acting, parameter_digests
 from store.records import Action, Condition
+from store.sampler import SamplerSettings
 
 PROMPTS = ["a cat on a blue background", "a key on a red background"]
 SEEDS = [3, 2**40]
 STEPS = 5
-DDPM = SamplerConfig(name="ddpm", steps=STEPS)
-SAMPLERS = {"ddpm": DDPM, "ddim": SamplerConfig(name="ddim", steps=STEPS)}
+DDPM = SamplerSettings(name="ddpm", steps=STEPS)
+SAMPLERS = {"ddpm": DDPM, "ddim": SamplerSettings(name="ddim", steps=STEPS)}
 REUSE = Action(name="reuse")
 ROWS: dict[str, dict[str, Action]] = {
     **{
@@ -77,22 +78,22 @@ def test_it_draws_what_the_own_loop_draws(model: Model, pipe: GlidePipeline, gui
 @pytest.mark.parametrize("eta", [0.0, 0.7])
 def test_it_draws_what_the_own_loop_draws_with_ddim(model: Model, pipe: GlidePipeline, eta: float) -> None:
     """The scheduler takes no learned sigma, so the pipeline strips it."""
-    sampler = SamplerConfig(name="ddim", steps=STEPS, eta=eta)
+    sampler = SamplerSettings(name="ddim", steps=STEPS, eta=eta)
     pipe.scheduler = make_scheduler(pipe.scheduler.config, sampler)
     assert torch.equal(draw(pipe), (draw_pictures(model, conditions(), sampler) + 1) / 2 * 2 - 1)
 
 
-def policy_of(model: Model, schedule: Schedule, sampler: SamplerConfig) -> SkipPolicy:
+def policy_of(model: Model, schedule: Schedule, sampler: SamplerSettings) -> SkipPolicy:
     return SkipPolicy(
         name="tested",
         model=PolicyModel(name=GLIDE_MINI, weights=model.source.digest, unet=parameter_digests(model.pipe.unet)),
-        sampler=PolicySampler.model_validate(sampler.model_dump()),
+        sampler=sampler,
         guidance=3.0,
         rules=rules_of(schedule),
     )
 
 
-def own_loop(model: Model, schedule: Schedule, sampler: SamplerConfig) -> Tensor:
+def own_loop(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Tensor:
     scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
     x_t = initial_noise(SEEDS, model.picture_shape)
     with acting(model.pipe.unet, resolve(model.graph, schedule)) as acts:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from compute.pipeline import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample
+from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.unet import Acts, acting, read_graph
 from store.records import Action
+from store.sampler import SamplerSettings
 
 STEPS, SEEDS, SHAPE = 6, [1, 2], (3, 16, 16)
 BYPASSED = {3: {"mid_block.resnets.0": Action(name="bypass")}}
@@ -23,7 +24,7 @@ def run(unet: Any, acts: Acts | None, stop: int | None = None) -> list[Step]:
     text = TextEncoding(
         sequence=torch.randn(4, 5, 32, generator=generator), pooled=torch.randn(4, 128, generator=generator)
     )
-    scheduler = make_scheduler({}, SamplerConfig(name="ddpm", steps=STEPS))
+    scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=STEPS))
     x_t = initial_noise(SEEDS, SHAPE)
     return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, stop=stop, acts=acts))
 

@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from compute.pipeline import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
+from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
 from compute.pipeline.output_reuse import OutputMemory, ReuseError
 from store.records import Action
+from store.sampler import SamplerSettings
 
 SHAPE = (3, 4, 4)
 SEEDS = [1, 2]
 STEPS = 10
-DDPM, DDIM = SamplerConfig(name="ddpm", steps=STEPS), SamplerConfig(name="ddim", steps=STEPS)
+DDPM, DDIM = SamplerSettings(name="ddpm", steps=STEPS), SamplerSettings(name="ddim", steps=STEPS)
 each_sampler = pytest.mark.parametrize("config", [DDPM, DDIM], ids=["ddpm", "ddim"])
 
 
@@ -57,7 +58,7 @@ class Scripted:
         return SimpleNamespace(sample=self.script[int(t)])
 
 
-def scripted(config: SamplerConfig) -> Scripted:
+def scripted(config: SamplerSettings) -> Scripted:
     generator = torch.Generator().manual_seed(4)
     timesteps = make_scheduler({}, config).timesteps.tolist()
     eps = {t: torch.randn(4, 3, 4, 4, generator=generator) for t in timesteps}
@@ -66,7 +67,7 @@ def scripted(config: SamplerConfig) -> Scripted:
 
 
 def run(
-    unet: Scripted, config: SamplerConfig, acts: Acts | None, start: int = 0, x_t: Tensor | None = None
+    unet: Scripted, config: SamplerSettings, acts: Acts | None, start: int = 0, x_t: Tensor | None = None
 ) -> list[Step]:
     text = TextEncoding(sequence=torch.zeros(4, 2, 8), pooled=torch.zeros(4, 8))
     x_t = initial_noise(SEEDS, SHAPE) if x_t is None else x_t
@@ -81,7 +82,7 @@ def guided(output: Tensor) -> Tensor:
     return torch.cat([eps, conditional[:, 3:]], dim=1)
 
 
-def next_state(config: SamplerConfig, step: Step, output: Tensor) -> Tensor:
+def next_state(config: SamplerSettings, step: Step, output: Tensor) -> Tensor:
     """What the scheduler makes of `output` at a step."""
     scheduler = make_scheduler({}, config)
     output = output if config.name == "ddpm" else output[:, :3]
@@ -90,7 +91,7 @@ def next_state(config: SamplerConfig, step: Step, output: Tensor) -> Tensor:
     return x_next
 
 
-def alpha_bar(config: SamplerConfig, t: int) -> float:
+def alpha_bar(config: SamplerSettings, t: int) -> float:
     return float(make_scheduler({}, config).alphas_cumprod[t])
 
 
@@ -99,7 +100,7 @@ def reuse(order: int, space: str | None) -> Action:
 
 
 @each_sampler
-def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerConfig) -> None:
+def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerSettings) -> None:
     acts = Acts({3: Action(name="compute")})
     plain, acted = run(scripted(config), config, None), run(scripted(config), config, acts)
     assert acts.resets == 1
@@ -108,7 +109,7 @@ def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerConfig) ->
 
 
 @each_sampler
-def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerConfig) -> None:
+def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerSettings) -> None:
     unet, acts = scripted(config), Acts({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
     steps = run(unet, config, acts)
     assert unet.calls == [step.t for step in steps if step.index not in (4, 5, 8)]
@@ -117,7 +118,7 @@ def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(confi
 
 @each_sampler
 @pytest.mark.parametrize("space", ["eps", None])
-def test_eps_is_repeated_with_its_sigma(config: SamplerConfig, space: str | None) -> None:
+def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | None) -> None:
     unet = scripted(config)
     steps = run(unet, config, Acts({4: reuse(0, space), 5: reuse(0, space)}))
     for index in (4, 5):
@@ -126,7 +127,7 @@ def test_eps_is_repeated_with_its_sigma(config: SamplerConfig, space: str | None
 
 
 @each_sampler
-def test_eps_is_extrapolated_over_the_step_index(config: SamplerConfig) -> None:
+def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> None:
     unet = scripted(config)
     steps = run(unet, config, Acts({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
     two, four = guided(unet.script[steps[2].t]), guided(unet.script[steps[4].t])
@@ -137,7 +138,7 @@ def test_eps_is_extrapolated_over_the_step_index(config: SamplerConfig) -> None:
 
 
 @each_sampler
-def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerConfig) -> None:
+def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSettings) -> None:
     unet = scripted(config)
     steps = run(unet, config, Acts({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
     for index in (4, 5):
@@ -149,7 +150,7 @@ def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerCo
 
 
 @each_sampler
-def test_x0_is_extrapolated_and_clipped(config: SamplerConfig) -> None:
+def test_x0_is_extrapolated_and_clipped(config: SamplerSettings) -> None:
     steps = run(scripted(config), config, Acts({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
     for index in (5, 6):
         line = steps[3].pred_x0 + (index - 3) / (4 - 3) * (steps[4].pred_x0 - steps[3].pred_x0)
@@ -173,7 +174,7 @@ def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
 
 
 @each_sampler
-def test_a_run_may_start_at_the_step_that_supplies(config: SamplerConfig) -> None:
+def test_a_run_may_start_at_the_step_that_supplies(config: SamplerSettings) -> None:
     actions = {5: reuse(1, "x0"), 7: reuse(0, "eps")}
     through = run(scripted(config), config, Acts(actions))
     started = run(scripted(config), config, Acts(actions), start=3, x_t=through[3].x_t)

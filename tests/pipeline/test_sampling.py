@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.pipeline import SamplerConfig, Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
+from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
 from store.errors import SkipscopeError
+from store.sampler import SamplerSettings
 
 # diffusers leaves its schedulers untyped.
 PlainDDPM: Any = diffusers.DDPMScheduler
@@ -20,8 +21,8 @@ PlainDDIM: Any = diffusers.DDIMScheduler
 
 SHAPE = (3, 16, 16)
 SEEDS = [11, 12, 13]
-DDPM = SamplerConfig(name="ddpm", steps=8)
-SAMPLERS = [DDPM, SamplerConfig(name="ddim", steps=8), SamplerConfig(name="ddim", steps=8, eta=0.5)]
+DDPM = SamplerSettings(name="ddpm", steps=8)
+SAMPLERS = [DDPM, SamplerSettings(name="ddim", steps=8), SamplerSettings(name="ddim", steps=8, eta=0.5)]
 # At t = 999 pred_x0 is a difference divided by sqrt(alpha_bar) = 5e-5: what rounding does is not small there.
 AFTER_PURE_NOISE = 1
 each_sampler = pytest.mark.parametrize("config", SAMPLERS, ids=["ddpm", "ddim", "ddim-eta"])
@@ -41,7 +42,7 @@ def rows_of(text: TextEncoding, rows: slice) -> TextEncoding:
     return TextEncoding(sequence=sequence, pooled=pooled)
 
 
-def run(unet: Any, config: SamplerConfig = DDPM, guidance: float | Tensor = 3.0, **arguments: Any) -> list[Step]:
+def run(unet: Any, config: SamplerSettings = DDPM, guidance: float | Tensor = 3.0, **arguments: Any) -> list[Step]:
     given: dict[str, Any] = {
         "text": text_of(len(SEEDS)),
         "x_t": initial_noise(SEEDS, SHAPE),
@@ -68,7 +69,7 @@ class Recording:
 
 
 @torch.inference_mode()
-def plain_loop(unet: Any, config: SamplerConfig, guidance: float, start: int) -> list[tuple[Tensor, Tensor]]:
+def plain_loop(unet: Any, config: SamplerSettings, guidance: float, start: int) -> list[tuple[Tensor, Tensor]]:
     """What a diffusers user writes: (x_next, pred_x0) of every step."""
     if config.name == "ddpm":
         spacing = {"variance_type": "learned_range", "timestep_spacing": "linspace"}
@@ -92,7 +93,7 @@ def plain_loop(unet: Any, config: SamplerConfig, guidance: float, start: int) ->
 
 
 @each_sampler
-def test_it_is_the_plain_diffusers_loop(tiny_unet: Any, config: SamplerConfig) -> None:
+def test_it_is_the_plain_diffusers_loop(tiny_unet: Any, config: SamplerSettings) -> None:
     start, tolerance = (0, 0.0) if config.name == "ddpm" else (AFTER_PURE_NOISE, 1e-4)  # DDIM's coefficients are ours
     plain = plain_loop(tiny_unet, config, 3.0, start)
     for step, (x_next, pred_x0) in zip(run(tiny_unet, config, start=start), plain, strict=True):
@@ -101,7 +102,7 @@ def test_it_is_the_plain_diffusers_loop(tiny_unet: Any, config: SamplerConfig) -
 
 
 @each_sampler
-def test_steps_are_chained_and_end_in_the_clean_picture(tiny_unet: Any, config: SamplerConfig) -> None:
+def test_steps_are_chained_and_end_in_the_clean_picture(tiny_unet: Any, config: SamplerSettings) -> None:
     steps = run(tiny_unet, config)
     assert [step.index for step in steps] == list(range(config.steps))
     assert [step.t for step in steps] == make_scheduler({}, config).timesteps.tolist()
@@ -113,7 +114,7 @@ def test_steps_are_chained_and_end_in_the_clean_picture(tiny_unet: Any, config: 
 
 @each_sampler
 @pytest.mark.parametrize("start", [1, 3, 7])
-def test_starting_at_a_step_equals_running_through_it(tiny_unet: Any, config: SamplerConfig, start: int) -> None:
+def test_starting_at_a_step_equals_running_through_it(tiny_unet: Any, config: SamplerSettings, start: int) -> None:
     through = run(tiny_unet, config)
     started = run(tiny_unet, config, x_t=through[start].x_t.clone(), start=start)
     assert [step.index for step in started] == list(range(start, config.steps))
@@ -124,7 +125,7 @@ def test_starting_at_a_step_equals_running_through_it(tiny_unet: Any, config: Sa
 
 
 @each_sampler
-def test_a_batch_equals_its_samples_one_by_one(tiny_unet: Any, config: SamplerConfig) -> None:
+def test_a_batch_equals_its_samples_one_by_one(tiny_unet: Any, config: SamplerSettings) -> None:
     guidance = torch.tensor([1.5, 3.0, 4.0])
     together, text = run(tiny_unet, config, guidance, start=AFTER_PURE_NOISE), text_of(len(SEEDS))
     for row, seed in enumerate(SEEDS):
@@ -164,7 +165,7 @@ def test_the_unet_is_called_once_a_step(guidance: float | Tensor, rows: int) -> 
 
 
 @each_sampler
-def test_a_unet_without_learned_sigma_runs_where_the_scheduler_needs_none(config: SamplerConfig) -> None:
+def test_a_unet_without_learned_sigma_runs_where_the_scheduler_needs_none(config: SamplerSettings) -> None:
     scheduler = make_scheduler({"variance_type": "fixed_small"}, config)
     text, x_t = text_of(3), initial_noise(SEEDS, SHAPE)
     plain, learned = (

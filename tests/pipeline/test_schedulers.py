@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compute.pipeline.noise import step_generators
-from compute.pipeline.schedulers import SamplerConfig, SamplerError, Scheduler, make_scheduler
+from compute.pipeline.schedulers import SamplerError, Scheduler, make_scheduler
+from store.sampler import SamplerSettings
 
 # diffusers leaves its schedulers untyped.
 PlainDDPM: Any = diffusers.DDPMScheduler
@@ -114,28 +115,28 @@ def x_start() -> np.ndarray:
 
 @pytest.mark.parametrize("steps", [2, 7, 25, 100])
 def test_ddpm_is_glides(steps: int, x_start: np.ndarray) -> None:
-    scheduler = make_scheduler({}, SamplerConfig(name="ddpm", steps=steps))
+    scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=steps))
     assert scheduler.timesteps.tolist() == glide_timesteps(steps)
     expected = glide_ddpm(glide_timesteps(steps), x_start)
     np.testing.assert_allclose(by_scheduler(scheduler, x_start), expected, atol=1e-8)
 
 
 def test_ddpm_is_glides_at_uneven_timesteps(x_start: np.ndarray) -> None:
-    scheduler = make_scheduler({}, SamplerConfig(name="ddpm", steps=7))
+    scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=7))
     scheduler.set_timesteps(timesteps=UNEVEN)  # type: ignore[attr-defined]
     np.testing.assert_allclose(by_scheduler(scheduler, x_start), glide_ddpm(UNEVEN, x_start), atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim"])
 def test_the_noise_schedule_is_glides(name: str) -> None:
-    scheduler = make_scheduler({}, SamplerConfig(name=name, steps=10))  # type: ignore[arg-type]
+    scheduler = make_scheduler({}, SamplerSettings(name=name, steps=10))  # type: ignore[arg-type]
     np.testing.assert_allclose(scheduler.alphas_cumprod, glide_alpha_bar(), rtol=1e-4, atol=1e-6)
 
 
 @given(steps=st.integers(2, 300))
 @settings(max_examples=60, deadline=None)
 def test_ddpm_timesteps_are_glides_up_to_how_a_half_is_rounded(steps: int) -> None:
-    timesteps = make_scheduler({}, SamplerConfig(name="ddpm", steps=steps)).timesteps.tolist()
+    timesteps = make_scheduler({}, SamplerSettings(name="ddpm", steps=steps)).timesteps.tolist()
     assert max(abs(a - b) for a, b in zip(timesteps, glide_timesteps(steps), strict=True)) <= 1
     assert timesteps[0] == 999
     assert timesteps[-1] == 0
@@ -145,7 +146,7 @@ def test_ddpm_timesteps_are_glides_up_to_how_a_half_is_rounded(steps: int) -> No
 @pytest.mark.parametrize("steps", [1, 4, 7, 12, 25])
 @pytest.mark.parametrize("spacing", ["trailing", "leading"])
 def test_ddim_steps_to_the_next_of_its_timesteps(steps: int, eta: float, spacing: str, x_start: np.ndarray) -> None:
-    scheduler = make_scheduler({}, SamplerConfig(name="ddim", steps=steps, eta=eta, spacing=spacing))  # type: ignore[arg-type]
+    scheduler = make_scheduler({}, SamplerSettings(name="ddim", steps=steps, eta=eta, spacing=spacing))  # type: ignore[arg-type]
     timesteps = scheduler.timesteps.tolist()
     assert len(timesteps) == steps
     np.testing.assert_allclose(by_scheduler(scheduler, x_start), ddim(timesteps, x_start, eta), atol=1e-8)
@@ -154,7 +155,7 @@ def test_ddim_steps_to_the_next_of_its_timesteps(steps: int, eta: float, spacing
 @given(steps=st.integers(1, 1000))
 @settings(max_examples=200, deadline=None)
 def test_trailing_timesteps_start_at_pure_noise_and_are_even_up_to_rounding(steps: int) -> None:
-    timesteps = make_scheduler({}, SamplerConfig(name="ddim", steps=steps)).timesteps.tolist()
+    timesteps = make_scheduler({}, SamplerSettings(name="ddim", steps=steps)).timesteps.tolist()
     gaps = np.diff([*timesteps, -1])
     assert timesteps[0] == 999
     assert len(timesteps) == steps
@@ -165,7 +166,7 @@ def test_trailing_timesteps_start_at_pure_noise_and_are_even_up_to_rounding(step
 @pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("steps", [4, 8, 25])
 def test_ddim_is_diffusers_where_the_steps_divide_the_timesteps(steps: int, eta: float, x_start: np.ndarray) -> None:
-    ours = make_scheduler({}, SamplerConfig(name="ddim", steps=steps, eta=eta))
+    ours = make_scheduler({}, SamplerSettings(name="ddim", steps=steps, eta=eta))
     plain = PlainDDIM(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
     plain.set_timesteps(steps)
     assert ours.timesteps.tolist() == plain.timesteps.tolist()
@@ -182,17 +183,17 @@ def test_ddim_is_diffusers_where_the_steps_divide_the_timesteps(steps: int, eta:
 
 def test_the_model_folders_schedule_is_used() -> None:
     base = PlainDDPM(beta_schedule="linear", num_train_timesteps=100, variance_type="fixed_small").config
-    for config in (SamplerConfig(name="ddpm", steps=5), SamplerConfig(name="ddim", steps=5)):
+    for config in (SamplerSettings(name="ddpm", steps=5), SamplerSettings(name="ddim", steps=5)):
         scheduler = make_scheduler(base, config)
         assert scheduler.alphas_cumprod.shape == (100,)
         assert torch.equal(scheduler.alphas_cumprod, PlainDDPM(**base).alphas_cumprod)
-    assert make_scheduler(base, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "fixed_small"
-    assert make_scheduler({}, SamplerConfig(name="ddpm", steps=5)).config.variance_type == "learned_range"
+    assert make_scheduler(base, SamplerSettings(name="ddpm", steps=5)).config.variance_type == "fixed_small"
+    assert make_scheduler({}, SamplerSettings(name="ddpm", steps=5)).config.variance_type == "learned_range"
 
 
 def test_a_missing_spacing_is_the_samplers_own() -> None:
-    assert SamplerConfig(name="ddim", steps=9) == SamplerConfig(name="ddim", steps=9, spacing="trailing")
-    assert SamplerConfig(name="ddpm", steps=9).spacing == "linspace"
+    assert SamplerSettings(name="ddim", steps=9) == SamplerSettings(name="ddim", steps=9, spacing="trailing")
+    assert SamplerSettings(name="ddpm", steps=9).spacing == "linspace"
 
 
 @pytest.mark.parametrize(
@@ -209,11 +210,11 @@ def test_a_missing_spacing_is_the_samplers_own() -> None:
 )
 def test_fields_that_do_not_belong_are_refused(fields: dict[str, object], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
-        SamplerConfig(**fields)  # type: ignore[arg-type]
+        SamplerSettings(**fields)  # type: ignore[arg-type]
 
 
 def test_what_no_scheduler_can_do_is_one_line() -> None:
     with pytest.raises(SamplerError, match="steps is 1001; accepted is at most 1000"):
-        make_scheduler({}, SamplerConfig(name="ddim", steps=1001))
+        make_scheduler({}, SamplerSettings(name="ddim", steps=1001))
     with pytest.raises(SamplerError, match="prediction_type is 'v_prediction'"):
-        make_scheduler({"prediction_type": "v_prediction"}, SamplerConfig(name="ddim", steps=10))
+        make_scheduler({"prediction_type": "v_prediction"}, SamplerSettings(name="ddim", steps=10))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from compute.policy.graph import Component, ComponentGraph, Edge, Structure
 from compute.policy.schedule import Schedule
-from store.records import Action, ActionName
+from store.actions import ActionName
+from store.records import Action
 
 SHORTCUT: tuple[ActionName, ...] = ("compute", "bypass", "reuse", "reuse_delta")
 PLAIN: tuple[ActionName, ...] = ("compute", "reuse")

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from compute.policy.quality import Prediction, RunQuality, Validation
 from compute.policy.schedule import Schedule
-from compute.policy.skip_policy import PolicyModel, PolicySampler, SkipPolicy, rules_of
+from compute.policy.skip_policy import PolicyModel, SkipPolicy, rules_of
 from compute.statistics.estimate import Estimate
 from store.records import Action
+from store.sampler import SamplerSettings
 
 DIGEST = "0123456789abcdef" * 4
 DIGESTS = {"float32": DIGEST, "float16": DIGEST[::-1], "bfloat16": "a" * 64}
@@ -21,11 +22,13 @@ def policy_of(
     schedule: Schedule, *, unet: Mapping[str, str] = DIGESTS, sampler: str = "ddpm", **changes: Any
 ) -> SkipPolicy:
     """A policy that does what a schedule says, for weights of these digests."""
+    if schedule.steps == 1:  # DDPM has at least two
+        sampler = "ddim"
     spacing = "linspace" if sampler == "ddpm" else "trailing"
     fields: dict[str, Any] = {
         "name": "tested",
         "model": PolicyModel(name="tiny", weights=DIGEST, unet=dict(unet)),  # type: ignore[arg-type]
-        "sampler": PolicySampler(name=sampler, steps=schedule.steps, spacing=spacing),  # type: ignore[arg-type]
+        "sampler": SamplerSettings(name=sampler, steps=schedule.steps, spacing=spacing),  # type: ignore[arg-type]
         "guidance": 3.0,
         "rules": rules_of(schedule),
     }

@@ -251,7 +251,7 @@ def test_rules_say_what_the_schedule_says(schedule: Schedule) -> None:
 @settings(max_examples=60, deadline=None)
 @given(schedules(), st.integers(1, 40))
 def test_resampled_steps_do_what_their_old_step_did(schedule: Schedule, steps: int) -> None:
-    old = policy_of(schedule)
+    old = policy_of(schedule, sampler="ddim")
     new = old.resampled(steps)
     assert new.sampler.steps == new.schedule.steps == steps
     for step in range(steps):
@@ -265,6 +265,10 @@ def test_resampled_steps_do_what_their_old_step_did(schedule: Schedule, steps: i
 @settings(max_examples=20, deadline=None)
 @given(policies(), st.integers(1, 40))
 def test_resampling_forgets_what_was_measured(policy: SkipPolicy, steps: int) -> None:
+    if steps == 1 != policy.sampler.steps and policy.sampler.name == "ddpm":
+        with pytest.raises(PolicyError, match="steps of ddpm is at least 2"):
+            policy.resampled(steps)
+        return
     before, new = copy.deepcopy(policy), policy.resampled(steps)
     assert policy == before
     if steps == policy.sampler.steps:

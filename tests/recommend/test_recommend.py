@@ -16,20 +16,19 @@ from compute.analysis.phases.phase_evidence import phases_of
 from compute.metrics.registry import metrics
 from compute.models.draw import draw_pictures
 from compute.models.source import Model
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
-from compute.recommend.closed_loop import ClosedLoop, reseeded
+from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.recommender import Goal, NoRecommendation, Recommender, _prompts, composed_from, goals_of
-from compute.sweep.plan import RESEED_OFFSET
 from compute.unet import parameter_digests
 from store.index.table import SweepReader
-from store.records import Action, Condition
+from store.records import RESEED_OFFSET, Action, Condition
+from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
 from tests.recommend.conftest import PROMPTS, STEPS
 
-DDPM = SamplerConfig(name="ddpm", steps=STEPS)
+DDPM = SamplerSettings(name="ddpm", steps=STEPS)
 DROP = Schedule(steps=STEPS, actions={3: {"unet": Action(name="reuse", space="x0")}})
 
 
@@ -60,7 +59,7 @@ def test_the_damage_is_that_of_whole_runs_on_the_searchs_conditions(recommender:
     full = draw_pictures(model, conditions, DDPM)
     for name, drawn in (
         ("policy", draw_pictures(model, conditions, DDPM, resolve(model.graph, policy.schedule))),
-        ("reseed", draw_pictures(model, [reseeded(condition) for condition in conditions], DDPM)),
+        ("reseed", draw_pictures(model, [condition.reseeded() for condition in conditions], DDPM)),
     ):
         mse[name] = (drawn - full).double().square().mean((1, 2, 3))
     assert policy.prediction is not None
@@ -246,7 +245,7 @@ def test_another_seed_is_1_on_the_damage_scale(model: Model) -> None:
     drawn, full = draw_pictures(model, others, DDPM), draw_pictures(model, loop.conditions, DDPM)
     expected = (drawn - full).double().square().mean((1, 2, 3))
     assert np.allclose(loop.reseeds, expected.numpy(), rtol=1e-4)
-    assert reseeded(Condition(prompt="", seed=2**63 - 1, guidance=0)).seed == RESEED_OFFSET - 1
+    assert Condition(prompt="", seed=2**63 - 1, guidance=0).reseeded().seed == RESEED_OFFSET - 1
 
 
 def test_doing_nothing_does_no_damage(model: Model) -> None:

@@ -7,15 +7,15 @@ import torch
 
 from compute.models.draw import draw_pictures
 from compute.models.source import Model
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.cost import CostModel
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.recommend.timing import measure_cost, now
 from store.records import Action, Condition
+from store.sampler import SamplerSettings
 
 STEPS = 6
-DDPM = SamplerConfig(name="ddpm", steps=STEPS)
+DDPM = SamplerSettings(name="ddpm", steps=STEPS)
 CPU = torch.device("cpu")
 
 
@@ -62,8 +62,8 @@ def test_timing_leaves_the_model_as_it_was(cost: CostModel, model: Model) -> Non
     assert not any("forward" in vars(module) for module in modules)
 
 
-@pytest.mark.parametrize("sampler", [SamplerConfig(name="ddim", steps=1), SamplerConfig(name="ddpm", steps=2)])
-def test_the_shortest_runs_can_be_timed(model: Model, sampler: SamplerConfig) -> None:
+@pytest.mark.parametrize("sampler", [SamplerSettings(name="ddim", steps=1), SamplerSettings(name="ddpm", steps=2)])
+def test_the_shortest_runs_can_be_timed(model: Model, sampler: SamplerSettings) -> None:
     found = measure_cost(model, sampler, batch=1, guidance=1.0, repeats=2)
     assert found.seconds(resolve(model.graph, Schedule.empty(sampler.steps))) > 0
     assert sampler.steps == 1 or found.step > 0

@@ -19,23 +19,23 @@ from compute.images import image_of
 from compute.models.draw import draw_pictures
 from compute.models.mini.scenes.scene import UnreadableCaption, captions
 from compute.models.source import Model, judge_for
-from compute.pipeline.schedulers import SamplerConfig
 from compute.policy.liveness import resolve
+from compute.policy.picture_grid import PICTURE_TEXT_KEY
 from compute.policy.schedule import Schedule
-from compute.policy.skip_policy import PolicyError, PolicyModel, PolicySampler, Prediction, SkipPolicy, rules_of
-from compute.recommend.closed_loop import reseeded
+from compute.policy.skip_policy import PolicyError, PolicyModel, Prediction, SkipPolicy, rules_of
 from compute.recommend.evaluation_conditions import search_conditions, unseen_conditions
-from compute.recommend.picture_grid import COLUMNS, TEXT_KEY, picture_grid
-from compute.recommend.policy_model import check_same_run, load_for, sampler_of
+from compute.recommend.policy_model import check_same_run, load_for
 from compute.recommend.validation import Validated, as_json, summary_lines, validate
+from compute.recommend.validation_picture import COLUMNS, picture_grid
 from compute.statistics.estimate import Estimate
 from compute.unet import parameter_digests
 from store.errors import SkipscopeError
 from store.records import Action, Condition
+from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
 
 STEPS = 5
-DDPM = SamplerConfig(name="ddpm", steps=STEPS)
+DDPM = SamplerSettings(name="ddpm", steps=STEPS)
 DROP = Schedule(steps=STEPS, actions={2: {"unet": Action(name="reuse", space="x0")}, 4: {"unet": Action(name="reuse")}})
 
 
@@ -45,7 +45,7 @@ def policy_for(model: Model, schedule: Schedule, *, prompts: Sequence[str] = ())
         model=PolicyModel(
             name=str(model.source.folder), weights=model.source.digest, unet=parameter_digests(model.pipe.unet)
         ),
-        sampler=PolicySampler(name="ddpm", steps=STEPS, spacing="linspace"),
+        sampler=SamplerSettings(name="ddpm", steps=STEPS, spacing="linspace"),
         guidance=3.0,
         rules=rules_of(schedule),
         prediction=Prediction(
@@ -96,7 +96,7 @@ def test_damage_is_the_loss_over_that_of_another_seed(dropped: Validated, model:
     conditions = conditions_of(21)
     full = draw_pictures(model, conditions, DDPM)
     ours = draw_pictures(model, conditions, DDPM, resolve(model.graph, DROP))
-    other = draw_pictures(model, [reseeded(condition) for condition in conditions], DDPM)
+    other = draw_pictures(model, [condition.reseeded() for condition in conditions], DDPM)
     losses = [float((drawn - full).double().square().mean()) for drawn in (ours, other)]
     assert dropped.policy.validation is not None
     found = dropped.policy.validation.policy.damage
@@ -192,7 +192,9 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
     """A machine that slows down slows them all: each is the first in a third of the rounds."""
     order: list[str] = []
 
-    def noted(model: Model, conditions: Sequence[Condition], sampler: SamplerConfig, resolved: object = None) -> object:
+    def noted(
+        model: Model, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: object = None
+    ) -> object:
         name = "policy" if resolved else "full" if sampler.steps == STEPS else "fewer"
         order.append("other" if conditions[0].seed > 1000 else name)
         return torch.rand(len(conditions), 3, 16, 16)
@@ -210,7 +212,7 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_grid_holds_the_pictures_as_they_are(dropped: Validated) -> None:
     with Image.open(BytesIO(picture_grid(dropped.pictures, dropped.conditions))) as grid:
-        about = json.loads(grid.text[TEXT_KEY])  # type: ignore[attr-defined]
+        about = json.loads(grid.text[PICTURE_TEXT_KEY])  # type: ignore[attr-defined]
         pixels = np.asarray(grid.convert("RGB"))
     assert about["tile"] == [16, 16]
     assert about["rows"] == ["full", "policy", "fewer_steps"]
@@ -225,7 +227,7 @@ def test_the_grid_holds_the_pictures_as_they_are(dropped: Validated) -> None:
 def test_a_grid_of_few_pictures_is_as_wide_as_they_are(nothing: Validated) -> None:
     with Image.open(BytesIO(picture_grid(nothing.pictures, nothing.conditions))) as grid:
         assert grid.size == (5 * 16, 3 * 16)
-        assert len(json.loads(grid.text[TEXT_KEY])["conditions"]) == 5  # type: ignore[attr-defined]
+        assert len(json.loads(grid.text[PICTURE_TEXT_KEY])["conditions"]) == 5  # type: ignore[attr-defined]
 
 
 def test_a_model_with_other_weights_is_refused(model: Model) -> None:
@@ -249,16 +251,16 @@ def test_a_model_that_is_not_there_is_refused(model: Model) -> None:
 @pytest.mark.parametrize(
     "sampler",
     [
-        PolicySampler(name="ddpm", steps=5, spacing="trailing"),
-        PolicySampler(name="ddpm", steps=5, spacing="linspace", eta=0.5),
-        PolicySampler(name="ddpm", steps=1, spacing="linspace"),
-        PolicySampler(name="ddim", steps=5, spacing="linspace"),
+        {"name": "ddpm", "steps": 5, "spacing": "trailing"},
+        {"name": "ddpm", "steps": 5, "spacing": "linspace", "eta": 0.5},
+        {"name": "ddpm", "steps": 1, "spacing": "linspace"},
+        {"name": "ddim", "steps": 5, "spacing": "linspace"},
     ],
 )
-def test_a_sampler_that_there_is_none_of_is_one_line(model: Model, sampler: PolicySampler) -> None:
-    policy = policy_for(model, Schedule.empty(STEPS)).model_copy(update={"sampler": sampler})
-    with pytest.raises(PolicyError, match=r"^policy 'tested': sampler: ") as refusal:
-        sampler_of(policy)
+def test_a_sampler_that_there_is_none_of_is_one_line(model: Model, sampler: dict[str, object]) -> None:
+    document = json.loads(policy_for(model, Schedule.empty(STEPS)).dumps()) | {"sampler": sampler}
+    with pytest.raises(PolicyError, match=r"^policy: sampler: ") as refusal:
+        SkipPolicy.loads(json.dumps(document))
     assert "\n" not in str(refusal.value)
 
 

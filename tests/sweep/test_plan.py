@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from compute.config.schema import ConfigError, SweepConfig
 from compute.policy.graph import ComponentGraph, UnknownComponent
 from compute.policy.liveness import resolve
-from compute.sweep.plan import RESEED_OFFSET, Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
+from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.unet import read_graph
-from store.records import Ablation, Reseed, Window
+from store.records import RESEED_OFFSET, Ablation, Reseed, Window
 
 STEPS = 6
 

@@ -21,10 +21,10 @@ from compute.statistics.estimate import Estimate
 from compute.statistics.significance import conditions_needed, holm, sign_test
 from store.errors import SkipscopeError
 from store.index.table import Table, sweep_table
-from store.records import Condition, Window
+from store.records import Ablation, Action, Condition, Window, components_text
 from store.sweep_store import SweepStore
 
-__all__ = ["AblationImpact", "Impact", "NoImpact", "impact_of", "impact_of_table", "kind_of", "metrics_with_impact"]
+__all__ = ["AblationImpact", "Impact", "NoImpact", "impact_of", "impact_of_table", "metrics_with_impact"]
 
 
 class NoImpact(SkipscopeError):
@@ -39,11 +39,9 @@ class AblationImpact:
     the condition's own number (their mean is `damage.mean`), and the key of the unit that holds its pictures.
     """
 
-    components: str
+    ablation: Ablation
     kind: str
     level: int | None
-    action: str
-    window: Window
     damage: Estimate
     """Mean and interval on the impact's scale: damage, difference or value."""
     conditions: int
@@ -76,17 +74,18 @@ class Impact:
     @property
     def windows(self) -> tuple[Window, ...]:
         """The windows that were swept, in order."""
-        return tuple(sorted({a.window for a in self.ablations}, key=lambda window: (window.start, window.stop)))
+        windows = {a.ablation.window for a in self.ablations}
+        return tuple(sorted(windows, key=lambda window: (window.start, window.stop)))
 
     @property
-    def actions(self) -> tuple[str, ...]:
+    def actions(self) -> tuple[Action, ...]:
         """The actions that were swept, in the plan's order."""
-        return tuple(dict.fromkeys(a.action for a in self.ablations))
+        return tuple(dict.fromkeys(a.ablation.action for a in self.ablations))
 
     @property
     def main_windows(self) -> tuple[Window, ...]:
-        """The windows in which components were eliminated (bypass, zero), or all, where none was: without screening."""
-        eliminations = {a for a in self.actions if a in ("bypass", "zero")}
+        """The windows in which components were removed (bypass, zero), or all, where none was: without screening."""
+        eliminations = {action for action in self.actions if action.properties.removes}
         return self.only(actions=eliminations).windows if eliminations else self.windows
 
     @property
@@ -103,23 +102,38 @@ class Impact:
         """The ablations of a window, most harmful first."""
         return self.only(windows=(window,)).ranked()
 
-    def only(self, *, actions: Collection[str] | None = None, windows: Collection[Window] | None = None) -> Impact:
+    def only(self, *, actions: Collection[Action] | None = None, windows: Collection[Window] | None = None) -> Impact:
         """The same impact with fewer ablations; flags stay as they are, corrected for all of them."""
         places = None if windows is None else {(window.start, window.stop) for window in windows}
         kept = tuple(
             a
             for a in self.ablations
-            if (actions is None or a.action in actions)
-            and (places is None or (a.window.start, a.window.stop) in places)  # records compare slowly
+            if (actions is None or a.ablation.action in actions)
+            # records compare slowly
+            and (places is None or (a.ablation.window.start, a.ablation.window.stop) in places)
         )
         return replace(self, ablations=kept)
 
     def as_json(self) -> dict[str, Any]:
         """As `summary --json` prints it."""
         document: dict[str, Any] = _JSON.dump_python(self, mode="json")
-        for ablation in document["ablations"]:
-            ablation["window"] = [ablation["window"]["start"], ablation["window"]["stop"]]
+        document["ablations"] = [
+            _described(a.ablation, facts) for a, facts in zip(self.ablations, document["ablations"], strict=True)
+        ]
         return document
+
+
+def _described(ablation: Ablation, facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an ablation's impact with the ablation itself as text and numbers."""
+    rest = {name: value for name, value in facts.items() if name not in ("ablation", "kind", "level")}
+    return {
+        "components": components_text(ablation.components),
+        "kind": facts["kind"],
+        "level": facts["level"],
+        "action": str(ablation.action),
+        "window": [ablation.window.start, ablation.window.stop],
+        **rest,
+    }
 
 
 _JSON = TypeAdapter(Impact)
@@ -182,11 +196,9 @@ def _ablations(grid: Grid, scale: Scale, up_is_worse: bool, levels: Mapping[str,
     counts = np.isfinite(values).sum(1)
     return tuple(
         AblationImpact(
-            components=what.components,
-            kind=kind_of(what.components),
-            level=level_of(what.components, levels),
-            action=what.action,
-            window=what.window,
+            ablation=ablation,
+            kind=kind_of(ablation.components),
+            level=level_of(ablation.components, levels),
             damage=estimates[row],
             conditions=int(counts[row]),
             values=_numbers(values[row]),
@@ -194,7 +206,7 @@ def _ablations(grid: Grid, scale: Scale, up_is_worse: bool, levels: Mapping[str,
             p_value=float(p_values[row]),
             distinguishable=bool(flags[row]),
         )
-        for row, what in enumerate(grid.ablations)
+        for row, ablation in enumerate(grid.ablations)
     )
 
 

@@ -9,19 +9,9 @@ import numpy.typing as npt
 
 from compute.statistics.estimate import Estimate, means_of, ratios_of
 from store.index.table import Table
-from store.records import Action, Condition, Window
+from store.records import Ablation, Condition
 
 Floats = npt.NDArray[np.float64]
-_WHAT = ("components", "action", "order", "space", "window_start", "window_stop")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Swept:
-    """Which ablation a row of the grid is."""
-
-    components: str
-    action: str
-    window: Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +23,7 @@ class Grid:
     have a reseed are there.
     """
 
-    ablations: tuple[Swept, ...]
+    ablations: tuple[Ablation, ...]
     conditions: tuple[Condition, ...]
     raw: Floats
     keys: npt.NDArray[np.object_]
@@ -78,18 +68,15 @@ def grid_of(table: Table, effects: Floats, *, ratios: bool) -> Grid:
     reseeds[0, place[of_reseed]] = effects[of_reseed]
     if ratios:
         rows = rows[np.isfinite(reseeds[0, place[rows]])]
-    groups: dict[tuple[object, ...], int] = {}
-    columns = [table[name][rows].tolist() for name in _WHAT]
-    group = np.array([groups.setdefault(what, len(groups)) for what in zip(*columns, strict=True)], dtype=np.int64)
-    raw = _fill(len(groups), len(conditions), np.nan)
+    numbers, group = _numbered(table["ablation"][rows])
+    raw = _fill(len(numbers), len(conditions), np.nan)
     raw[group, place[rows]] = effects[rows]
     keys = np.full(raw.shape, None, dtype=object)
     keys[group, place[rows]] = table["key"][rows]
-    whats = list(groups)
-    real = np.array([bool(what[0]) for what in whats], dtype=np.bool_)
+    real = np.array([bool(ablation.components) for ablation in numbers], dtype=np.bool_)
     null = raw[~real][:1] if (~real).any() else _fill(1, len(conditions), np.nan)
     return Grid(
-        ablations=tuple(_swept(what) for what in whats if what[0]),
+        ablations=tuple(ablation for ablation in numbers if ablation.components),
         conditions=conditions,
         raw=raw[real],
         keys=keys[real],
@@ -97,6 +84,22 @@ def grid_of(table: Table, effects: Floats, *, ratios: bool) -> Grid:
         reseeds=reseeds[0],
         ratios=ratios,
     )
+
+
+def _numbered(ablations: npt.NDArray[np.object_]) -> tuple[list[Ablation], npt.NDArray[np.int64]]:
+    """Return the distinct ablations in order, and for each row the number of its own.
+
+    The rows of a unit share one record, so that most are told by identity, which is faster than their hash.
+    """
+    numbers: dict[Ablation, int] = {}
+    by_identity: dict[int, int] = {}
+    rows: list[int] = []
+    for ablation in ablations:
+        number = by_identity.get(id(ablation))
+        if number is None:
+            number = by_identity[id(ablation)] = numbers.setdefault(ablation, len(numbers))
+        rows.append(number)
+    return list(numbers), np.array(rows, dtype=np.int64)
 
 
 def _fill(rows: int, columns: int, value: float) -> Floats:
@@ -110,11 +113,3 @@ def _condition_places(table: Table) -> tuple[npt.NDArray[np.int64], tuple[Condit
     place = [places.setdefault(said, len(places)) for said in zip(*columns, strict=True)]
     conditions = (Condition(prompt=prompt, seed=seed, guidance=guidance) for prompt, seed, guidance in places)
     return np.array(place, dtype=np.int64), tuple(conditions)
-
-
-def _swept(what: tuple[object, ...]) -> Swept:
-    components, name, order, space, start, stop = what
-    action = Action.model_validate({"name": name, "order": order, "space": space or None})
-    return Swept(
-        components=str(components), action=str(action), window=Window.model_validate({"start": start, "stop": stop})
-    )

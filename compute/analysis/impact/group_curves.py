@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
 from compute.statistics.estimate import Estimate, mean_of, ratio_of
-from store.records import KINDS, Window
+from store.actions import KINDS
+from store.records import Window
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def _curves(
     groups: dict[str, dict[Window, list[AblationImpact]]] = {}
     for ablation in impact.ablations:
         if (group := group_of(ablation)) is not None:
-            groups.setdefault(group, {}).setdefault(ablation.window, []).append(ablation)
+            groups.setdefault(group, {}).setdefault(ablation.ablation.window, []).append(ablation)
     return tuple(_curve(impact, group, groups[group]) for group in in_order(groups))
 
 

@@ -46,10 +46,7 @@ def effects(table: Table, metric: str) -> Floats:
     scale = scale_of(info)
     if scale == "difference":
         return values - _of_baselines(table, values)
-    if scale == "damage" and info.direction == "higher":
-        assert info.high is not None
-        return np.maximum(info.high - values, 0)  # rounding may put a value above the top
-    return values
+    return info.loss(values) if scale == "damage" else values
 
 
 def _of_baselines(table: Table, values: Floats) -> Floats:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import by_kind, mean_change, mean_impact
 from compute.analysis.phases.phase_evidence import Phases
-from compute.analysis.report.sentences import caution, phase_sentences, steps_text
+from compute.analysis.report.phase_sentences import phase_sentences
+from compute.analysis.report.sentences import caution, steps_text
 
 _KINDS = {
     "resnet": "residual blocks",

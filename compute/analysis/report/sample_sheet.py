@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
 from compute.images import INK, PAPER, RULE, font, image_of, save_png, wrapped
+from store.records import Ablation, components_text
 from store.sweep_store import SweepStore
 
 _EACH = 3
@@ -48,13 +49,14 @@ def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
     """The most harmful ablations, one a component, and the least harmful ones, one a window."""
     ranked = impact.only(windows=impact.main_windows).ranked()
     place = {id(a): number for number, a in enumerate(ranked)}
-    worst = list({a.components: a for a in reversed(ranked)}.values())
+    worst = list({a.ablation.components: a for a in reversed(ranked)}.values())
     worst = sorted(worst, key=lambda a: place[id(a)])[:_EACH]
-    best = sorted({a.window: a for a in ranked}.values(), key=lambda a: -place[id(a)])[:_EACH]
-    return [
-        (f"{a.action} {a.components}, steps {a.window}", f"{impact.scale} {a.damage.mean:.3f}", a)
-        for a in [*worst, *best[::-1]]
-    ]
+    best = sorted({a.ablation.window: a for a in ranked}.values(), key=lambda a: -place[id(a)])[:_EACH]
+    return [(_title(a.ablation), f"{impact.scale} {a.damage.mean:.3f}", a) for a in [*worst, *best[::-1]]]
+
+
+def _title(ablation: Ablation) -> str:
+    return f"{ablation.action} {components_text(ablation.components)}, steps {ablation.window}"
 
 
 def _pictures(store: SweepStore, baseline: str, shown: AblationImpact | None) -> npt.NDArray[np.float32]:

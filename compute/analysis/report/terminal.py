@@ -6,10 +6,11 @@ import numpy as np
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
 from compute.analysis.impact.group_curves import mean_impact
-from compute.analysis.phases.phase_evidence import Phases
-from compute.analysis.report.sentences import EVIDENCE, caution, phase_sentences, reached_at, steps_text
+from compute.analysis.phases.phase_evidence import ObservedCurve, Phases
+from compute.analysis.report.phase_sentences import evidence_name, phase_sentences
+from compute.analysis.report.sentences import caution, steps_text
 from compute.statistics.estimate import CONFIDENCE
-from store.records import Window
+from store.records import Action, Window, components_text
 
 _SHOWN = 4
 _ROWS = 26
@@ -62,10 +63,11 @@ def _window(impact: Impact, window: Window, width: int) -> list[str]:
 def _screening(impact: Impact) -> list[str]:
     """A line for each action and length of the windows that are not among the main ones."""
     main = set(impact.main_windows)
-    groups: dict[tuple[str, int], set[Window]] = {}
+    groups: dict[tuple[Action, int], set[Window]] = {}
     for a in impact.ablations:
-        if a.window not in main:
-            groups.setdefault((a.action, a.window.stop - a.window.start), set()).add(a.window)
+        window = a.ablation.window
+        if window not in main:
+            groups.setdefault((a.ablation.action, window.stop - window.start), set()).add(window)
     lines = ["\nscreened in other windows"] if groups else []
     for (action, length), windows in groups.items():
         some = impact.only(actions=(action,), windows=windows)
@@ -74,7 +76,7 @@ def _screening(impact: Impact) -> list[str]:
         lines.append(
             f"  {action} for {steps}: {len(some.ablations)} ablations, "
             f"mean {_noun(impact)} {mean_impact(some).mean:.3f}, "
-            f"worst {worst.components} in {steps_text(worst.window)}: {worst.damage}"
+            f"worst {components_text(worst.ablation.components)} in {steps_text(worst.ablation.window)}: {worst.damage}"
         )
     return lines
 
@@ -84,7 +86,7 @@ def _noun(impact: Impact) -> str:
 
 
 def _name(ablation: AblationImpact) -> str:
-    return f"{ablation.components} ({ablation.action})"
+    return f"{components_text(ablation.ablation.components)} ({ablation.ablation.action})"
 
 
 def describe_phases(phases: Phases) -> str:
@@ -110,11 +112,16 @@ def _observed(phases: Phases) -> list[str]:
     return lines
 
 
+def reached_at(curve: ObservedCurve, step: float) -> float:
+    """Return how far an observed curve has come at a step, interpolated between its steps."""
+    return float(np.interp(step, curve.steps, [estimate.mean for estimate in curve.reached]))
+
+
 def _boundaries(phases: Phases) -> list[str]:
     lines = ["", "causal: switched at a step to another prompt, from which step on does the picture obey its own?"]
     for curve in phases.causal:
         turn = "no turn in the steps switched" if curve.boundary is None else f"step {curve.boundary.shown('.1f')}"
-        lines.append(f"  {EVIDENCE[curve.evidence]:<15} {turn}  ({curve.conditions} conditions)")
+        lines.append(f"  {evidence_name(curve.evidence):<15} {turn}  ({curve.conditions} conditions)")
     return lines
 
 
@@ -122,7 +129,7 @@ def _switches(phases: Phases) -> list[str]:
     """A row a switch: its damage, and the shares that obey their own and the other prompt."""
     damage = dict(phases.moved)
     curves = [curve for curve in phases.causal if curve.evidence in ("nearness", "all")]
-    names = "".join(f"{EVIDENCE[curve.evidence]:>21}" for curve in curves)
+    names = "".join(f"{evidence_name(curve.evidence):>21}" for curve in curves)
     lines = [
         "",
         f"  {'':<6}  {'':>24}{names}",

@@ -16,11 +16,11 @@ from compute.images import INK, PAPER, font, image_of, save_png, wrapped
 from compute.models.draw import draw_pictures
 from compute.models.mini.scenes.scene import Scene, Split, captions
 from compute.models.source import ModelSource, judge_for
-from compute.pipeline.schedulers import SamplerConfig
 from compute.progress import bar
 from compute.provenance import provenance
 from store.errors import SkipscopeError
 from store.records import Condition
+from store.sampler import SamplerSettings
 
 _BATCH = 50
 _FIRST_SEED = 1_000_000  # far from the seeds that sweeps and demos use
@@ -74,7 +74,7 @@ class FidelityReport:
 
 
 def evaluate_fidelity(
-    name: str, split: str, *, count: int, sampler: SamplerConfig, guidance: float, sheet: Path | None = None
+    name: str, split: str, *, count: int, sampler: SamplerSettings, guidance: float, sheet: Path | None = None
 ) -> FidelityReport:
     """Draw `count` captions of a split, one picture each with a seed of its own, and let the judge read them."""
     if split not in get_args(Split):

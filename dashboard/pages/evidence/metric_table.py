@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.data.ablation_runs import Trial
+from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.sweep import Sweep
 from dashboard.words.labels import metric_label
 from store.index.table import Table
 
 
-def metric_rows(sweep: Sweep, trial: Trial) -> list[dict[str, Any]]:
+def metric_rows(sweep: Sweep, run: AblationRun) -> list[dict[str, Any]]:
     """A row for each metric, None where there is no value; to itself, a baseline has the best that a metric gives."""
     table = sweep.table
-    own = _row(table, trial.key, trial.index)
-    baseline = _row(table, trial.baseline, trial.index)
-    reseed = _row(table, sweep.trials.reseeds.get(trial.baseline, ""), trial.index)
+    own = _row(table, run.key, run.index)
+    baseline = _row(table, run.baseline, run.index)
+    reseed = _row(table, sweep.runs.reseeds.get(run.baseline, ""), run.index)
     rows = []
     for name in sweep.metrics:
         info = table.metrics[name]

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
-from dashboard.data.ablation_runs import Spot, Trial
+from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.impact_cells import in_network_order, values_of
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import finals
@@ -18,9 +18,9 @@ from dashboard.widgets.images import distance_map, gain_for, heat_pixels, pixels
 from dashboard.widgets.page_frame import page
 from dashboard.widgets.picture_cards import Shot, card, cards
 from dashboard.words.labels import (
+    ablated_label,
     action_label,
     action_token,
-    component_label,
     in_sentence,
     metric_name,
     number,
@@ -28,22 +28,21 @@ from dashboard.words.labels import (
     window_label,
 )
 from store.errors import StoreError
-from store.records import Condition
+from store.records import Ablation, Condition, components_text
 
 _PAGE = 24
 
 
 def show(sweep: Sweep) -> None:
     """Choose an ablation, see all its pictures, then follow one of them."""
-    trials = sweep.trials
-    if not trials.of:
+    if not sweep.runs.of:
         content.panel("No evidence yet", "No ablation is finished so far; pictures appear here as units get done.")
         return
     impact = _impact(sweep)
-    spot = _chosen_spot(sweep, impact)
-    _what(sweep, impact, spot, len(trials.of[spot]))
-    _every_condition(sweep, impact, spot)
-    step_by_step(sweep, spot)
+    ablation = _chosen_ablation(sweep, impact)
+    _what(sweep, impact, ablation)
+    _every_condition(sweep, impact, ablation)
+    step_by_step(sweep, ablation)
 
 
 def _impact(sweep: Sweep) -> Impact | None:
@@ -57,86 +56,90 @@ def _impact(sweep: Sweep) -> Impact | None:
         return None
 
 
-def _chosen_spot(sweep: Sweep, impact: Impact | None) -> Spot:
-    trials = sweep.trials
-    first = sweep.cells(impact.metric)[0].spot if impact else next(iter(trials.of))
+def _chosen_ablation(sweep: Sweep, impact: Impact | None) -> Ablation:
+    """The ablation that is chosen: the most harmful one until somebody chooses another."""
+    runs = sweep.runs
+    first = sweep.cells(impact.metric)[0].ablation if impact else next(iter(runs.of))
     left, middle, right, last = st.columns([4, 3, 2, 3])
     with left:
-        component = choices.select(
+        components = choices.select(
             "component",
             "Component",
-            in_network_order(trials.components),
-            show=lambda name: component_label(name).full,
-            default=first.component,
+            in_network_order(runs.components),
+            token=components_text,
+            show=lambda components: ablated_label(components).full,
+            default=first.components,
         )
-    actions = trials.actions(component)
+    actions = runs.actions(components)
     with middle:
-        default = first.action if component == first.component else actions[0]
+        default = first.action if components == first.components else actions[0]
         action = choices.select("action", "Action", actions, token=action_token, show=action_label, default=default)
-    windows = trials.windows(component, action)
+    windows = runs.windows(components, action)
     with right:
-        harmful = first.window if first in trials.of and component == first.component else windows[0]
+        harmful = first.window if first in runs.of and components == first.components else windows[0]
         window = choices.select(
             "window", "Window", windows, show=window_label, default=harmful if harmful in windows else windows[0]
         )
     if impact:
         with last:
             choices.select("metric", "Metric", sweep.metrics, show=sweep.metric_label)
-    return Spot(component=component, action=action, start=window.start, stop=window.stop)
+    return Ablation(components=components, action=action, window=window)
 
 
-def _what(sweep: Sweep, impact: Impact | None, spot: Spot, conditions: int) -> None:
-    label = component_label(spot.component)
-    content.section(f"{label.full} · {action_label(spot.action).lower()} · {window_label(spot.window)}")
-    cell = next((cell for cell in sweep.cells(impact.metric) if cell.spot == spot), None) if impact else None
-    said = f"Tried on {conditions} conditions."
+def _what(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
+    """Which ablation it is, and what it did."""
+    label = ablated_label(ablation.components)
+    content.section(f"{label.full} · {action_label(ablation.action).lower()} · {window_label(ablation.window)}")
+    cells = sweep.cells(impact.metric) if impact else []
+    cell = next((cell for cell in cells if cell.ablation == ablation), None)
+    sentence = f"Tried on {len(sweep.runs.of[ablation])} conditions."
     if impact and cell:
-        said = (
+        sentence = (
             f"{scale_label(impact)} {number(cell.mean)} (95% interval {number(cell.low)} to {number(cell.high)}) by "
             f"{in_sentence(metric_name(impact.metric, impact.label))} over {cell.conditions} conditions, "
             f"number {cell.rank} of {len(impact.ablations)} ablations from the most harmful."
         )
     st.html(
-        f'<p class="sk-note">{content.escaped(said)} {content.escaped(label.kind_label)}, '
+        f'<p class="sk-note">{content.escaped(sentence)} {content.escaped(label.kind_label)}, '
         f"module path <code>{content.escaped(label.path)}</code>.</p>"
     )
 
 
-def _every_condition(sweep: Sweep, impact: Impact | None, spot: Spot) -> None:
+def _every_condition(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
     content.section(
         "Every condition",
         help="Left the baseline, with everything computed; in the middle the same prompt, seed and noise with the "
         "ablation; right where the two differ, brighter or darker than the background the more they do.",
     )
-    shown = _paged(sweep.trials.of[spot])
-    pairs: list[tuple[Trial, Any]] = [(trial, _finals(sweep, trial)) for trial in shown]
+    shown = _paged(sweep.runs.of[ablation])
+    pairs: list[tuple[AblationRun, Any]] = [(run, _finals(sweep, run)) for run in shown]
     maps = [distance_map(pair[1], pair[0]) for _, pair in pairs if not isinstance(pair, str)]
     gain = gain_for(maps)
-    values = values_of(impact, spot) if impact else {}
+    values = values_of(impact, ablation) if impact else {}
     name = scale_label(impact) if impact else ""
-    st.html(cards([_card(sweep, trial, pair, gain, name, values) for trial, pair in pairs]))
+    st.html(cards([_card(sweep, run, pair, gain, name, values) for run, pair in pairs]))
 
 
-def _paged(trials: Sequence[Trial]) -> Sequence[Trial]:
-    if len(trials) <= _PAGE:
-        return trials
-    starts = list(range(0, len(trials), _PAGE))
+def _paged(runs: Sequence[AblationRun]) -> Sequence[AblationRun]:
+    if len(runs) <= _PAGE:
+        return runs
+    starts = list(range(0, len(runs), _PAGE))
     start = choices.select(
-        "shown", "Conditions shown", starts, show=lambda i: f"{i + 1} to {min(i + _PAGE, len(trials))} of {len(trials)}"
+        "shown", "Conditions shown", starts, show=lambda i: f"{i + 1} to {min(i + _PAGE, len(runs))} of {len(runs)}"
     )
-    return trials[start : start + _PAGE]
+    return runs[start : start + _PAGE]
 
 
-def _finals(sweep: Sweep, trial: Trial) -> Any:
-    """(baseline, ablated) pictures of a trial, or why they cannot be shown."""
+def _finals(sweep: Sweep, run: AblationRun) -> Any:
+    """(baseline, ablated) pictures of a run, or why they cannot be shown."""
     try:
-        return finals(sweep, trial.baseline)[trial.index], finals(sweep, trial.key)[trial.index]
+        return finals(sweep, run.baseline)[run.index], finals(sweep, run.key)[run.index]
     except (StoreError, OSError) as error:
         return str(error)
 
 
-def _card(sweep: Sweep, trial: Trial, pair: Any, gain: int, name: str, values: Mapping[Condition, float]) -> str:
-    condition = sweep.trials.conditions[trial.condition]
+def _card(sweep: Sweep, run: AblationRun, pair: Any, gain: int, name: str, values: Mapping[Condition, float]) -> str:
+    condition = sweep.runs.conditions[run.condition]
     details = f"Seed {condition.seed}, guidance {condition.guidance:g}"
     if condition in values:
         details += f" · {in_sentence(name)} {number(values[condition])}"

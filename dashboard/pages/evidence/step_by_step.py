@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.data.ablation_runs import Spot, Trial
+from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import Followed, Trajectory, distances, trajectory
 from dashboard.pages.evidence.distance_chart import distance_curve
@@ -20,6 +20,7 @@ from dashboard.widgets.images import distance_map, gain_for, heat_pixels, pixels
 from dashboard.widgets.page_frame import errors_in_a_panel
 from dashboard.widgets.picture_cards import Shot, card, strip
 from dashboard.words.labels import condition_label
+from store.records import Ablation
 from store.shard.payload import DistanceName
 
 _COLUMNS = 26
@@ -30,53 +31,55 @@ _CURVES: dict[Followed, tuple[tuple[DistanceName, str], ...]] = {
 }
 
 
-def step_by_step(sweep: Sweep, spot: Spot) -> None:
+def step_by_step(sweep: Sweep, ablation: Ablation) -> None:
     """Choose a condition and follow its two runs."""
     content.section(
         "One condition, step by step",
         help="The predicted picture is what the network expects the end to look like; the noisy state is what the "
         "step starts from. Both runs share every random number, so that all that differs comes from the ablation.",
     )
-    trials = sweep.trials.of[spot]
+    runs = sweep.runs.of[ablation]
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     with left:
-        trial = choices.select(
+        run = choices.select(
             "condition",
             "Condition",
-            trials,
-            token=lambda trial: str(trial.condition),
-            show=lambda trial: condition_label(sweep.trials.conditions[trial.condition]),
+            runs,
+            token=lambda run: str(run.condition),
+            show=lambda run: condition_label(sweep.runs.conditions[run.condition]),
         )
     with right:
         followed = choices.segments("follow", "Follow", list(_FOLLOWED), show=lambda name: _FOLLOWED[name])
-    _follow(sweep, spot, trial, followed)
+    _follow(sweep, ablation, run, followed)
 
 
 @st.fragment
-def _follow(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
+def _follow(sweep: Sweep, ablation: Ablation, run: AblationRun, followed: Followed) -> None:
     with errors_in_a_panel():
-        _both_runs(sweep, spot, trial, followed)
+        _both_runs(sweep, ablation, run, followed)
 
 
-def _both_runs(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed) -> None:
-    baseline = trajectory(sweep, trial.baseline, trial.index, followed)
-    ablated = trajectory(sweep, trial.key, trial.index, followed)
+def _both_runs(sweep: Sweep, ablation: Ablation, run: AblationRun, followed: Followed) -> None:
+    baseline = trajectory(sweep, run.baseline, run.index, followed)
+    ablated = trajectory(sweep, run.key, run.index, followed)
     columns = sweep.steps + (followed == "x_t")
     if not baseline.steps or not ablated.steps:
         content.note(
             "This sweep kept final pictures only, so there are no states to follow; "
             "its configuration says under keep what is kept."
         )
-        at = choices.slider("step", "Step", list(range(columns)), default=min(spot.stop, columns) - 1)
+        at = choices.slider("step", "Step", list(range(columns)), default=min(ablation.window.stop, columns) - 1)
     else:
-        at = choices.slider("step", "Step", list(baseline.steps), default=_near(baseline.steps, spot.stop - 1))
+        at = choices.slider(
+            "step", "Step", list(baseline.steps), default=_near(baseline.steps, ablation.window.stop - 1)
+        )
         left, right = st.columns([5, 4], gap="medium")
         with left:
             _large(baseline, ablated, at)
         with right:
-            content.table(metric_rows(sweep, trial), name="metrics", height=276)
-        _strips(baseline, ablated, spot, at)
-    _curves(sweep, spot, trial, followed, columns, at)
+            content.table(metric_rows(sweep, run), name="metrics", height=276)
+        _strips(baseline, ablated, ablation, at)
+    _curves(sweep, ablation, run, followed, columns, at)
 
 
 def _near(steps: Sequence[int], step: int) -> int:
@@ -112,7 +115,7 @@ def _large(baseline: Trajectory, ablated: Trajectory, at: int) -> None:
     st.html(card(shots, f"Step {at}", text))
 
 
-def _strips(baseline: Trajectory, ablated: Trajectory, spot: Spot, at: int) -> None:
+def _strips(baseline: Trajectory, ablated: Trajectory, ablation: Ablation, at: int) -> None:
     every = max(1, -(-len(baseline.steps) // _COLUMNS))
     steps = [step for place, step in enumerate(baseline.steps) if place % every == 0 or step == at]
     gain, palette = _gain(baseline, ablated), content.palette()
@@ -130,11 +133,11 @@ def _strips(baseline: Trajectory, ablated: Trajectory, spot: Spot, at: int) -> N
             Shot(source=source_of(pixels_of(own), thumbnail=True), alt=f"Ablated, step {step}", faint=same)
         )
         rows[f"Difference ×{gain}"].append(Shot(source=source_of(heat, thumbnail=True), alt=f"Difference, step {step}"))
-    st.html(strip(rows, steps, window=spot.window, at=at))
+    st.html(strip(rows, steps, window=ablation.window, at=at))
 
 
-def _curves(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed, columns: int, at: int) -> None:
-    start, found = distances(sweep, trial.key, trial.index)
+def _curves(sweep: Sweep, ablation: Ablation, run: AblationRun, followed: Followed, columns: int, at: int) -> None:
+    start, found = distances(sweep, run.key, run.index)
     shown = [(name, title) for name, title in _CURVES[followed] if name in found]
     if not shown:
         content.note("This unit holds no distances by step.")
@@ -150,12 +153,12 @@ def _curves(sweep: Sweep, spot: Spot, trial: Trial, followed: Followed, columns:
                 values,
                 title,
                 columns,
-                spot.window,
+                ablation.window,
                 at,
                 last=place == len(shown) - 1,
             ),
             sweep,
-            trial.key,
-            str(trial.index),
+            run.key,
+            str(run.index),
             str(at),
         )

@@ -14,7 +14,8 @@ from dashboard.charts.axes import Row, framed, inline, layered, step_axis
 from dashboard.data.impact_cells import Cell
 from dashboard.theme.color_scale import Shades
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
-from dashboard.words.labels import KIND_LABELS, action_label, component_label, number, window_label
+from dashboard.words.labels import KIND_LABELS, ablated_label, action_label, action_token, number, window_label
+from store.records import Components
 
 PICKED = "picked"
 _ROW = 16
@@ -25,7 +26,9 @@ _LETTER = 6.3  # pixels of a letter of axis labels, a little too many
 _NUMBERS_UP_TO = 26  # windows: with more, there is no room for numbers in the cells
 
 
-def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Shades, title: str) -> alt.LayerChart:
+def heat_map(
+    cells: Sequence[Cell], order: Sequence[Components], steps: int, shades: Shades, title: str
+) -> alt.LayerChart:
     """Components in network order against windows to scale; a click picks a cell.
 
     `order` names every component to show; one without a cell keeps an empty row.
@@ -48,7 +51,7 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
             labelOverlap=False,
         ),
     )
-    numbered = len({(cell.window.start, cell.window.stop) for cell in cells}) <= _NUMBERS_UP_TO
+    numbered = len({cell.ablation.window for cell in cells}) <= _NUMBERS_UP_TO
     data = framed([_row(cell, shades if numbered else None) for cell in cells])
     pick = alt.selection_point(name=PICKED, fields=["path", "action", "start", "stop"], on="click", empty=False)
     tiles = (
@@ -84,17 +87,17 @@ def heat_map(cells: Sequence[Cell], order: Sequence[str], steps: int, shades: Sh
     return figure
 
 
-def _rows(order: Sequence[str]) -> tuple[list[str], dict[str, str], int]:
+def _rows(order: Sequence[Components]) -> tuple[list[str], dict[str, str], int]:
     """The rows with a heading before each group, their texts, and the width of these in pixels."""
     rows: list[str] = []
     labels: dict[str, str] = {}
-    for group, names in groupby(order, key=lambda name: component_label(name).group):
+    for group, members in groupby(map(ablated_label, order), key=lambda label: label.group):
         heading = _HEADING + group
         rows.append(heading)
         labels[heading] = group
-        for name in names:
-            rows.append(name)
-            labels[name] = component_label(name).short
+        for label in members:
+            rows.append(label.path)
+            labels[label.path] = label.short
     longest = max((len(text) for text in labels.values()), default=1)
     return rows, labels, int(longest * _LETTER) + 26
 
@@ -109,11 +112,11 @@ def _row(cell: Cell, shades: Shades | None) -> Row:
         "path": cell.label.path,
         "component": cell.label.full,
         "kind": cell.label.kind_label,
-        "action": cell.action,
-        "what": action_label(cell.action),
-        "window": window_label(cell.window),
-        "start": cell.window.start,
-        "stop": cell.window.stop,
+        "action": action_token(cell.ablation.action),
+        "what": action_label(cell.ablation.action),
+        "window": window_label(cell.ablation.window),
+        "start": cell.ablation.window.start,
+        "stop": cell.ablation.window.stop,
         "mean": cell.mean,
         "interval": interval(cell),
         "text": number(cell.mean),
@@ -135,8 +138,8 @@ def _tooltip(title: str) -> list[alt.Tooltip]:
     ]
 
 
-def _kind_marks(order: Sequence[str], y: alt.Y, palette: Palette) -> alt.Chart:
-    found = [component_label(name) for name in order]
+def _kind_marks(order: Sequence[Components], y: alt.Y, palette: Palette) -> alt.Chart:
+    found = [ablated_label(components) for components in order]
     rows = [{"path": label.path, "kind": label.kind_label} for label in found]
     present = [text for text in KIND_LABELS.values() if any(row["kind"] == text for row in rows)]
     legend = alt.Legend(  # beside the legend of colours, whose place it would otherwise touch

@@ -10,7 +10,15 @@ from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
 from compute.analysis.report.sentences import caution
 from dashboard.charts.group_curves import group_curves
-from dashboard.data.impact_cells import Cell, action_choices, actions_in, choice_label, in_network_order, lengths
+from dashboard.data.impact_cells import (
+    Actions,
+    Cell,
+    action_choices,
+    choice_label,
+    choice_token,
+    in_network_order,
+    lengths,
+)
 from dashboard.data.sweep import Curves, Sweep
 from dashboard.navigation import go
 from dashboard.pages.impact.heat_map import PICKED, heat_map
@@ -21,7 +29,7 @@ from dashboard.widgets import choices, content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.page_frame import page
 from dashboard.words.labels import (
-    action_token,
+    action_label,
     condition_label,
     in_sentence,
     kind_name,
@@ -39,15 +47,15 @@ _ALL = "all"
 
 def show(sweep: Sweep) -> None:
     """Choices, controls, the map, the curves, the ranking."""
-    if not sweep.trials.of:
+    if not sweep.runs.of:
         content.panel("No impact yet", "No ablation is finished so far; the map fills as units get done.")
         return
-    impact, condition, action, length = _chosen(sweep)
+    impact, condition, actions, length = _chosen(sweep)
     everything = sweep.cells(impact.metric, condition)
-    cells = [c for c in everything if c.action in actions_in(action) and c.window.stop - c.window.start == length]
+    cells = [c for c in everything if c.ablation.action in actions and c.length == length]
     if not cells:
         raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
-    view = (impact.metric, action, str(length), "" if condition is None else condition.model_dump_json())
+    view = (impact.metric, choice_token(actions), str(length), "" if condition is None else condition.model_dump_json())
     _controls(impact, condition)
     content.section(
         "Components by windows",
@@ -58,7 +66,7 @@ def show(sweep: Sweep) -> None:
 
     def map_of(palette: Palette) -> Figure:
         shades = Shades.of([c.mean for c in everything], impact.scale, impact.higher_is_worse, palette)
-        order = in_network_order(sweep.planned_components(actions_in(action)))
+        order = in_network_order(sweep.planned_components(actions))
         return heat_map(cells, order, sweep.steps, shades, scale_label(impact))
 
     picked = drawn(
@@ -71,11 +79,11 @@ def show(sweep: Sweep) -> None:
     )
     _open_evidence(picked)
     if condition is None:
-        _curves(sweep, impact, sweep.curves(impact.metric, actions_in(action), length), view)
+        _curves(sweep, impact, sweep.curves(impact.metric, actions, length), view)
     _ranked(sweep, impact, cells, view)
 
 
-def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
+def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]:
     one, two, three, four = st.columns([3, 3, 2, 4])
     with one:
         metric = choices.select(
@@ -89,27 +97,27 @@ def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, str, int]:
     impact = sweep.impact(metric)
     cells = sweep.cells(metric)
     with two:
-        action = choices.select(
+        actions = choices.select(
             "shown_action",
             "Action",
             action_choices(cells),
-            token=action_token,
+            token=choice_token,
             show=choice_label,
             help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
             "computed.",
         )
     with three:
-        found = lengths([cell for cell in cells if cell.action in actions_in(action)])
+        found = lengths([cell for cell in cells if cell.ablation.action in actions])
         length = choices.select("length", "Window", found, show=lambda n: "1 step" if n == 1 else f"{n} steps")
     with four:
-        conditions = {_ALL: None} | {str(i): c for i, c in enumerate(sweep.trials.conditions) if c in impact.conditions}
+        conditions = {_ALL: None} | {str(i): c for i, c in enumerate(sweep.runs.conditions) if c in impact.conditions}
         token = choices.select(
             "condition",
             "Condition",
             list(conditions),
             show=lambda token: _condition_text(conditions[token], len(impact.conditions)),
         )
-    return impact, conditions[token], action, length
+    return impact, conditions[token], actions, length
 
 
 def _condition_text(condition: Condition | None, count: int) -> str:
@@ -133,9 +141,9 @@ def _controls(impact: Impact, condition: Condition | None) -> None:
 def _open_evidence(picked: Any) -> None:
     found = picked.selection.get(PICKED) if picked is not None else None
     if found:
-        spot = found[0]
-        window = Window(start=int(spot["start"]), stop=int(spot["stop"]))
-        go("evidence", {"component": spot["path"], "action": action_token(spot["action"]), "window": str(window)})
+        cell = found[0]
+        window = Window(start=int(cell["start"]), stop=int(cell["stop"]))
+        go("evidence", {"component": cell["path"], "action": cell["action"], "window": str(window)})
 
 
 def _curves(sweep: Sweep, impact: Impact, curves: Curves, view: tuple[str, ...]) -> None:
@@ -181,14 +189,14 @@ def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
     row: dict[str, Any] = {
         "Rank": cell.rank,
         "Component": cell.label.full,
-        "Window": window_label(cell.window),
+        "Window": window_label(cell.ablation.window),
         scale_label(impact): cell.mean,
     }
     if cell.low is not None:  # of a single condition there is no interval
-        row |= {"Low": cell.low, "High": cell.high, "Told from nothing": "yes" if cell.told else "no"}
+        row |= {"Low": cell.low, "High": cell.high, "Told from nothing": "yes" if cell.distinguishable else "no"}
     return row | {
         "Kind": cell.label.kind_label,
-        "Action": choice_label(cell.action),
+        "Action": action_label(cell.ablation.action),
         "Conditions": cell.conditions,
         "Module path": cell.label.path,
     }

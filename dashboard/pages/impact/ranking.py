@@ -20,14 +20,14 @@ def ranking(cells: Sequence[Cell], title: str, palette: Palette, *, one: float |
     """The cells given as dots with their intervals, in their order; `one` draws another seed's rule."""
     rows: list[Row] = [
         {
-            "name": f"{cell.label.full}, {window_label(cell.window)}",
+            "name": f"{cell.label.full}, {window_label(cell.ablation.window)}",
             "kind": cell.label.kind_label,
             "mean": cell.mean,
             "low": cell.mean if cell.low is None else cell.low,
             "high": cell.mean if cell.high is None else cell.high,
             "text": number(cell.mean),
             "interval": interval(cell),
-            "what": action_label(cell.action),
+            "what": action_label(cell.ablation.action),
         }
         for cell in cells
     ]

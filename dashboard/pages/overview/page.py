@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from compute.analysis.impact.ablation_impact import AblationImpact, Impact, NoImpact
+from compute.analysis.impact.ablation_impact import Impact, NoImpact
 from compute.analysis.impact.group_curves import by_kind, mean_impact
 from dashboard.charts.group_curves import group_curves
 from dashboard.data.sweep import Sweep
@@ -71,14 +70,11 @@ def _findings(sweep: Sweep) -> None:
 def _by_window(sweep: Sweep, impact: Impact) -> None:
     def bars(palette: Palette) -> Figure:
         main = impact.only(windows=impact.main_windows)
-        inside: dict[tuple[int, int], list[AblationImpact]] = {}
-        for ablation in main.ablations:
-            inside.setdefault((ablation.window.start, ablation.window.stop), []).append(ablation)
-        groups = [tuple(inside[place]) for place in sorted(inside)]
+        parts = [main.only(windows=(window,)) for window in main.windows]
         return mean_by_window(
-            [group[0].window for group in groups],
-            [mean_impact(replace(main, ablations=group)) for group in groups],
-            [len(group) for group in groups],
+            main.windows,
+            [mean_impact(part) for part in parts],
+            [len(part.ablations) for part in parts],
             sweep.steps,
             scale_label(impact),
             palette,

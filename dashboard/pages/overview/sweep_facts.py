@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from dashboard.data.sweep import Sweep
-from dashboard.words.labels import KIND_LABELS, action_label, component_label
+from dashboard.words.labels import KIND_LABELS, ablated_label, action_label
 from store.folder.header import SweepHeader
-from store.records import Ablation, PromptSwitch
+from store.records import Ablation, Components, PromptSwitch
 
 _SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM"}
 _PLURALS = {"attention": "attention blocks", "resnet": "residual blocks", "unet": "whole network"}
@@ -20,19 +20,19 @@ def facts_of(sweep: Sweep) -> list[tuple[str, str]]:
     header = sweep.header
     config, settings, provenance = header.config, header.settings, header.provenance
     sampler = _part(settings, "sampler")
-    conditions = sweep.trials.conditions
+    conditions = sweep.runs.conditions
     ablations = [unit.intervention for unit in header.plan if isinstance(unit.intervention, Ablation)]
     switches = {unit.intervention.step for unit in header.plan if isinstance(unit.intervention, PromptSwitch)}
-    names = dict.fromkeys(" + ".join(a.components) for a in ablations if a.components)
+    ablated = dict.fromkeys(a.components for a in ablations if a.components)
     facts = [
         ("Model", f"{_said(config.get('model'))}, {_said(settings.get('stage'))} stage"),
         ("Weights", _digest(settings.get("model"))),
         ("Sampler", f"{_sampler(sampler)}, {sweep.steps} steps"),
         ("Guidance", ", ".join(f"{scale:g}" for scale in sorted({c.guidance for c in conditions})) or "–"),
         ("Conditions", _counted(header)),
-        ("Components", _kinds(names)),
+        ("Components", _kinds(ablated)),
         ("Windows", _windows(ablations)),
-        ("Actions", ", ".join(dict.fromkeys(action_label(str(a.action)).lower() for a in ablations if a.components))),
+        ("Actions", ", ".join(dict.fromkeys(action_label(a.action).lower() for a in ablations if a.components))),
         ("Prompt switches", f"at {len(switches)} steps" if switches else "none"),
         ("Kept", _kept(_part(config, "keep"))),
         ("Precision", _said(settings.get("dtype"))),
@@ -69,8 +69,8 @@ def _several(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def _kinds(names: Iterable[str]) -> str:
-    counts = Counter(component_label(name).kind for name in names)
+def _kinds(ablated: Iterable[Components]) -> str:
+    counts = Counter(ablated_label(components).kind for components in ablated)
     parts = []
     for kind, label in KIND_LABELS.items():
         if counts[kind]:

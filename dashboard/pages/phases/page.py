@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from compute.analysis.phases.phase_evidence import Phases, SwitchCurve
+from compute.analysis.report.phase_sentences import by_importance, interval_sentence, phase_sentences
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import trajectory
 from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.evidence_tables import boundary_rows, evidence_label, frames, in_order, sentences
+from dashboard.pages.phases.evidence_tables import boundary_rows, frames
 from dashboard.widgets import choices, content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.page_frame import page
-from dashboard.words.labels import condition_label
+from dashboard.words.labels import condition_label, evidence_label
 from store.errors import SkipscopeError
 from store.records import Condition
 
@@ -31,7 +32,7 @@ _CAUSAL_HELP = (
 def show(sweep: Sweep) -> None:
     """The page."""
     phases = sweep.phases()
-    content.findings(sentences(phases))
+    content.findings([*phase_sentences(phases), interval_sentence(phases)])
     curve, (key, index) = _choices(sweep, phases)
     content.section(
         "One axis, two kinds of evidence", help="The dashed line is the boundary, the band its 95% interval."
@@ -60,7 +61,7 @@ def _choices(sweep: Sweep, phases: Phases) -> tuple[SwitchCurve | None, tuple[st
     curve = None
     with left:
         if phases.causal:
-            known = in_order([curve.evidence for curve in phases.causal])
+            known = by_importance(curve.evidence for curve in phases.causal)
             default = phases.evidence if phases.evidence in known else known[0]
             evidence = choices.segments(
                 "evidence", "The prompt is obeyed, judged by", known, show=evidence_label, default=default

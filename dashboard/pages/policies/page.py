@@ -10,11 +10,12 @@ from dashboard.data.policy_files import DEFAULT_BUDGET, FILE_LIMIT, Choice, Poli
 from dashboard.data.sweep import Sweep
 from dashboard.pages.policies import details as policy_details
 from dashboard.pages.policies.frontier_chart import PICKED, frontier_chart
-from dashboard.pages.policies.quality_axes import TIMES, Quality, Time, damage_metrics, metric_words, qualities
+from dashboard.pages.policies.quality_axes import TIMES, Quality, Time, damage_metrics, qualities
 from dashboard.pages.policies.validation_report import policy_rows
 from dashboard.widgets import choices, content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.page_frame import page
+from dashboard.words.labels import metric_words
 
 _RECOMMENDED = ""
 _DAMAGE_HELP = (

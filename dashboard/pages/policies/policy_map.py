@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compute.policy.graph import UNET
@@ -12,15 +12,8 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.words.labels import action_label
 from store.records import Ablation, Action, Unit
 
-STATES: Mapping[str, str] = {
-    "compute": "Is computed",
-    "bypass": "Bypassed",
-    "zero": "Zero instead",
-    "reuse": "Reused",
-    "reuse_delta": "Residual reused",
-    "dead": "Does not run: nobody reads it",
-}
-"""In the order of a legend, by action; `dead` is what liveness adds."""
+DEAD = "Does not run: nobody reads it"
+"""What liveness adds to the states that actions put a component into."""
 _ROW_LIMIT = 400
 
 
@@ -67,8 +60,8 @@ def _spans(schedule: Schedule, name: str, resolved: ResolvedSchedule | None) -> 
 
 def _state(action: Action, name: str, step: int, resolved: ResolvedSchedule | None) -> tuple[str, str]:
     if resolved is not None and name in resolved.steps[step].dead:
-        return STATES["dead"], ""
-    return STATES[action.name], action_label(str(action)) if action.reads_cache else ""
+        return DEAD, ""
+    return action.properties.state, action_label(action) if action.reads_cache else ""
 
 
 def cost_share(resolved: ResolvedSchedule) -> float:

@@ -8,21 +8,19 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 
 from dashboard.charts.axes import Row, inline, layered, step_axis
-from dashboard.pages.policies.policy_map import STATES, Span
+from dashboard.pages.policies.policy_map import DEAD, Span
 from dashboard.theme.palette import Palette, Theme
 from dashboard.words.labels import component_label
+from store.actions import ACTIONS
 
 _ROW = 16
-_COLOURS: Mapping[Theme, tuple[str, ...]] = {
-    "light": ("#A9C0E0", "#00875F", "#B8588F", "#D97F00", "#F0BE62", "#7C8490"),
-    "dark": ("#45658F", "#2DBE90", "#DE8DBA", "#F0A33A", "#A67426", "#8A93A1"),
-}
+_DEAD_COLORS: Mapping[Theme, str] = {"light": "#7C8490", "dark": "#8A93A1"}
 
 
 def policy_map(spans: Sequence[Span], rows: Sequence[str], steps: int, palette: Palette) -> alt.LayerChart:
     """What each component does at each step: blocks for what runs or stands in, thin lines for what does not run."""
-    shown = [state for state in STATES.values() if any(span.state == state for span in spans)]
-    colours = dict(zip(STATES.values(), _COLOURS[palette.theme], strict=True))
+    colours = _colours(palette.theme)
+    shown = [state for state in colours if any(span.state == state for span in spans)]
     colour = alt.Color(
         "state:N",
         scale=alt.Scale(domain=shown, range=[colours[state] for state in shown]),
@@ -51,14 +49,20 @@ def policy_map(spans: Sequence[Span], rows: Sequence[str], steps: int, palette: 
         alt.Tooltip("state:N", title="It"),
         alt.Tooltip("details:N", title="How"),
     ]
-    blocks = [_span_row(span) for span in spans if span.state != STATES["dead"]]
-    lines = [_span_row(span) for span in spans if span.state == STATES["dead"]]
+    blocks = [_span_row(span) for span in spans if span.state != DEAD]
+    lines = [_span_row(span) for span in spans if span.state == DEAD]
     bars = alt.Chart(inline(blocks)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
     layers: list[alt.Chart] = [bars.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips)]
     if lines:
         rules = alt.Chart(inline(lines)).mark_rule(strokeWidth=2, opacity=0.55)
         layers.append(rules.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips))
     return layered(*layers, height=_ROW * len(rows))
+
+
+def _colours(theme: Theme) -> dict[str, str]:
+    """The colour of each state, in the order of a legend."""
+    place = ("light", "dark").index(theme)
+    return {action.state: action.colors[place] for action in ACTIONS.values()} | {DEAD: _DEAD_COLORS[theme]}
 
 
 def _span_row(span: Span) -> Row:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
-from dashboard.pages.phases.evidence_tables import evidence_label, in_order
+from dashboard.words.labels import metric_words
 
 RUNS: Mapping[str, str] = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Full compute, fewer steps"}
-_METRICS = {"mse": "mean squared error", "rel_l2": "relative L2 distance", "ssim": "SSIM", "haarpsi": "HaarPSI"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Quality:
     def label(self) -> str:
         """Its name."""
         if self.sort == "fidelity":
-            return f"Prompt fidelity: {evidence_label(self.name).lower()}"
+            return f"Prompt fidelity: {evidence_name(self.name)}"
         return f"Damage by {metric_words(self.name)}" if self.sort == "damage" else "KID"
 
     @property
@@ -89,15 +89,10 @@ class Quality:
         return (run.fidelity if self.sort == "fidelity" else run.damage).get(self.name)
 
 
-def metric_words(metric: str) -> str:
-    """A metric in words, within a sentence."""
-    return _METRICS.get(metric, metric.replace("_", " "))
-
-
 def qualities(files: Sequence[PolicyFile]) -> list[Quality]:
     """What the policies of some validated files were measured by: fidelity first, then damage and KID."""
     runs = [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
-    aspects = in_order(sorted({name for run in runs for name in run.fidelity}))
+    aspects = by_importance(sorted({name for run in runs for name in run.fidelity}))
     found = [Quality(sort="fidelity", name=name) for name in aspects]
     found += [Quality(sort="damage", name=name) for name in damage_metrics(files)]
     return found + ([Quality(sort="kid")] if any(run.kid for run in runs) else [])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality, Validation
 from compute.policy.skip_policy import SkipPolicy
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
-from dashboard.pages.phases.evidence_tables import evidence_label, in_order
-from dashboard.pages.policies.quality_axes import RUNS, Quality, metric_words
+from dashboard.pages.policies.quality_axes import RUNS, Quality
+from dashboard.words.labels import metric_words
 
 
 def sentences(policy: SkipPolicy) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def _damage(run: RunQuality) -> list[str]:
 
 def _fidelity(validation: Validation) -> list[str]:
     found = []
-    for aspect in in_order(sorted(validation.fidelity_difference)):
+    for aspect in by_importance(sorted(validation.fidelity_difference)):
         difference = validation.fidelity_difference[aspect]
         if difference.low > 0:
             verdict = "better beyond doubt"
@@ -50,7 +51,7 @@ def _fidelity(validation: Validation) -> list[str]:
         else:
             verdict = "no difference can be told"
         found.append(
-            f"Prompt fidelity ({evidence_label(aspect).lower()}) against full compute, picture by picture: "
+            f"Prompt fidelity ({evidence_name(aspect)}) against full compute, picture by picture: "
             f"{points(difference)}; {verdict}."
         )
     return found
@@ -61,7 +62,7 @@ def _fewer(validation: Validation) -> list[str]:
     if fewer is None:
         return ["Fewer steps of full compute were not measured beside it."]
     text = f"Full compute with {fewer.steps} steps instead has {fewer.speedup.shown('.2f')} times the speed"
-    both = in_order(sorted(policy.fidelity.keys() & fewer.fidelity.keys()))
+    both = by_importance(sorted(policy.fidelity.keys() & fewer.fidelity.keys()))
     if not both:
         return [f"{text}; which of the two is better was not measured."]
     ours, theirs = policy.fidelity[both[0]], fewer.fidelity[both[0]]
@@ -70,7 +71,7 @@ def _fewer(validation: Validation) -> list[str]:
     else:
         verdict = "their intervals overlap"
     return [
-        f"{text}: {evidence_label(both[0]).lower()} right in {theirs.shown('.1%')} of its pictures, "
+        f"{text}: {evidence_name(both[0])} right in {theirs.shown('.1%')} of its pictures, "
         f"in {ours.shown('.1%')} of the policy's; {verdict}."
     ]
 
@@ -118,7 +119,7 @@ def run_rows(validation: Validation) -> list[dict[str, Any]]:
 
 
 def _qualities(runs: tuple[RunQuality, ...]) -> list[Quality]:
-    aspects = in_order(sorted({name for run in runs for name in run.fidelity}))
+    aspects = by_importance(sorted({name for run in runs for name in run.fidelity}))
     metrics = sorted({name for run in runs for name in run.damage})
     found = [Quality(sort="fidelity", name=name) for name in aspects]
     found += [Quality(sort="kid")] if any(run.kid for run in runs) else []

@@ -16,10 +16,10 @@ from compute.models.mini.judge.scene_judge import Judge
 from compute.models.mini.scenes.scene import captions
 from compute.models.mini.training.trainer import PIPELINE_FOLDER, Recipe, checkpoint_iteration, train
 from compute.models.source import ModelSource
-from compute.pipeline.schedulers import SamplerConfig
 from compute.progress import bar
 from store.errors import SkipscopeError
 from store.records import Condition
+from store.sampler import SamplerSettings
 
 _LOG_EVERY = 50
 _SHEET_SECONDS = 1800
@@ -58,7 +58,7 @@ def draw_sheet(pipeline: Path, path: Path) -> None:
     prompts = captions("held-out", 24, seed=0)
     conditions = [Condition(prompt=p, seed=i, guidance=3.0) for i, p in enumerate(prompts)]
     model = ModelSource.find(str(pipeline)).load()
-    write_captioned(draw_pictures(model, conditions, SamplerConfig(name="ddpm", steps=25)), prompts, path)
+    write_captioned(draw_pictures(model, conditions, SamplerSettings(name="ddpm", steps=25)), prompts, path)
 
 
 def train_the_judge(path: Path, *, iterations: int | None) -> None:

@@ -11,25 +11,24 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from compute.recommend.validation import RunName
+from compute.policy.picture_grid import PICTURE_TEXT_KEY, PROMPT_LIMIT, PictureGrid, TileCondition
+from compute.policy.quality import RunName
 from store.records import Condition
 
 COLUMNS = 16
-TEXT_KEY = "skipscope"
-"""The PNG's text entry: JSON with `tile` [height, width], `rows` (names of runs) and `conditions` (prompt, seed)."""
 
 
 def picture_grid(pictures: Mapping[RunName, Tensor], conditions: Sequence[Condition]) -> bytes:
     """The first COLUMNS conditions' pictures, (N, 3, H, W) in [-1, 1] for each run, as PNG bytes in native size."""
-    shown = [condition.model_dump(mode="json", include={"prompt", "seed"}) for condition in conditions[:COLUMNS]]
+    shown = tuple(TileCondition(prompt=c.prompt[:PROMPT_LIMIT], seed=c.seed) for c in conditions[:COLUMNS])
     rows = []
     for tensors in pictures.values():
         pixels = ((tensors[:COLUMNS].float() + 1) * 127.5).round().clamp(0, 255).byte().numpy()
         rows.append(np.concatenate([*pixels.transpose(0, 2, 3, 1)], axis=1))  # (H, columns * W, 3)
     _, _, height, width = next(iter(pictures.values())).shape
     text = PngInfo()
-    about = {"tile": [height, width], "rows": list(pictures), "conditions": shown}
-    text.add_itxt(TEXT_KEY, json.dumps(about))
+    grid = PictureGrid(tile=(height, width), rows=tuple(pictures), conditions=shown)
+    text.add_itxt(PICTURE_TEXT_KEY, json.dumps(grid.model_dump(mode="json")))
     file = BytesIO()
     Image.fromarray(np.concatenate(rows)).save(file, "PNG", pnginfo=text)
     return file.getvalue()

@@ -1,0 +1,37 @@
+"""The component graph among a store's reports, for those who read it without the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from compute.policy.graph import ComponentGraph
+from store.errors import StoreError
+from store.folder.documents import document_names, read_document, write_document
+
+GRAPH_DOCUMENT = "graph.json"
+
+
+def has_graph(root: Path) -> bool:
+    """Return whether the store at `root` holds a graph."""
+    return GRAPH_DOCUMENT in document_names(root, "reports", GRAPH_DOCUMENT)
+
+
+def read_stored_graph(root: Path) -> ComponentGraph | None:
+    """Return the component graph of a store, or None where it has none. Raises StoreError for any other file."""
+    if not has_graph(root):
+        return None
+    try:
+        return ComponentGraph.from_json(read_document(root, "reports", GRAPH_DOCUMENT))
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise StoreError(
+            f"reports/{GRAPH_DOCUMENT}: is no component graph: {problem}; remove it and run the sweep again, which "
+            "writes it"
+        ) from error
+
+
+def write_graph(root: Path, graph: ComponentGraph) -> None:
+    """Write the component graph into a store. Raises StoreError, StoreFull."""
+    write_document(root, "reports", GRAPH_DOCUMENT, graph.to_json().encode())
