@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from compute.models.draw import draw_pictures
-from compute.models.source import Model, ModelSource
+from compute.models.model import Model, load_model
 from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
@@ -60,7 +59,7 @@ def _row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypasse
 def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed: int = 0) -> dict[str, Any]:
     """Predicted and measured seconds a picture of every policy, and the errors' median."""
     torch.set_num_threads(threads)
-    model = ModelSource.find("glide-mini").load()
+    model = load_model("glide-mini")
     sampler = SamplerSettings(name="ddpm", steps=steps)
     rng = np.random.default_rng(seed)
     drawn = [random_schedule(model.graph, steps, rng) for _ in range(policies)]
@@ -98,12 +97,12 @@ def _alternated(
     model: Model, sampler: SamplerSettings, conditions: Sequence[Condition], resolved: ResolvedSchedule
 ) -> tuple[float, float]:
     """Seconds of full compute and of the policy: medians over rounds in turn."""
-    device = model.pipe.unet.device
+    device = model.device
     took: tuple[list[float], list[float]] = ([], [])
     for _ in range(_ROUNDS):
         for seconds, plan in zip(took, (None, resolved), strict=True):
             began = now(device)
-            draw_pictures(model, conditions, sampler, plan)
+            model.pictures(conditions, sampler, plan)
             seconds.append(now(device) - began)
     return float(np.median(took[0])), float(np.median(took[1]))
 

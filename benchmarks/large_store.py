@@ -24,6 +24,7 @@ from compute.config.schema import SweepConfig
 from compute.metrics.registry import metrics
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene
+from compute.models.model import load_model
 from compute.models.source import ModelSource
 from compute.policy.graph import Component, ComponentGraph
 from compute.policy.graph_document import write_graph
@@ -75,7 +76,7 @@ def make_large_store(folder: Path, units: int) -> SweepStore:
     if units < _LEAST_UNITS:
         raise SkipscopeError(f"--units: {units} units do not hold this plan; {_LEAST_UNITS} or more are accepted")
     source = ModelSource.find("glide-mini")
-    config, model = _config(-(-units // _OF_ONE_BATCH)), source.load()
+    config, model = _config(-(-units // _OF_ONE_BATCH)), load_model(source)
     settings = settings_of(config, source.digest, dict(model.pipe.scheduler.config))
     plan = make_plan(config, settings, model.graph, Path())
     store = SweepStore.create(

@@ -15,7 +15,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
@@ -24,8 +24,7 @@ from typing import Any
 import torch
 
 from compute.config.schema import SweepConfig
-from compute.models.source import Model
-from compute.pipeline.noise import initial_noise
+from compute.models.model import Model
 from compute.provenance import provenance
 from compute.sweep import start
 from compute.sweep.executors.executor import Done, Executor, SerialExecutor
@@ -165,12 +164,11 @@ def _execute(store: SweepStore, executor: Executor, units: Sequence[Unit]) -> in
 @torch.inference_mode()
 def _raw(model: Model, batch: int, repeats: int = 20) -> float:
     """Seconds an evaluation of forward passes that follow each other and do nothing else."""
-    x_t = initial_noise(range(2 * batch), model.picture_shape)
-    text = model.encode(("",) * batch)
-    forward: Callable[..., Any] = model.pipe.unet
+    x_t = model.noise(range(2 * batch))
+    text = model.encode([""] * batch)
     began = time.perf_counter()
     for t in range(repeats):
-        forward(x_t, torch.tensor(t), encoder_hidden_states=text.sequence, class_labels=text.pooled)
+        model.call_unet(x_t, t, text)
     return (time.perf_counter() - began) / repeats / batch
 
 

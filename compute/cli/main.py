@@ -182,15 +182,14 @@ def sample(
 ) -> None:
     """Draw one picture, at full compute or by a skip policy."""
     from compute.images import image_of, save_png
-    from compute.models.draw import draw_pictures
-    from compute.models.source import ModelSource
+    from compute.models.model import load_model
     from compute.policy.liveness import resolve
     from store.records import Condition
 
     if policy is None:
-        loaded = ModelSource.find(model or "glide-mini").load()
+        loaded = load_model(model or "glide-mini")
         condition = Condition(prompt=prompt, seed=seed, guidance=3.0 if guidance is None else guidance)
-        pictures = draw_pictures(loaded, [condition], _sampler(sampler or "ddpm", steps or 25))
+        pictures = loaded.pictures([condition], _sampler(sampler or "ddpm", steps or 25))
     else:
         from compute.policy.skip_policy import SkipPolicy
         from compute.recommend.policy_model import check_same_run, load_for
@@ -199,7 +198,7 @@ def sample(
         check_same_run(skip, steps=steps, guidance=guidance, sampler=sampler)
         loaded = load_for(skip, model=model)
         condition = Condition(prompt=prompt, seed=seed, guidance=skip.guidance)
-        pictures = draw_pictures(loaded, [condition], skip.sampler, resolve(loaded.graph, skip.schedule))
+        pictures = loaded.pictures([condition], skip.sampler, resolve(loaded.graph, skip.schedule))
     save_png(image_of(pictures[0].cpu().numpy()), output)
     print(output)
 

@@ -1,22 +1,11 @@
-"""Models by name or folder, with a digest of everything in them that can change a number."""
+"""Models by name or folder, with a digest of everything in them that can change a number; none is loaded here."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import torch
-from diffusers.utils.logging import disable_progress_bar
-
-from compute.models.glide.pipeline import GlidePipeline
-from compute.models.mini.glide_mini import vocabulary
-from compute.models.mini.judge.scene_judge import JUDGE_FILE, Judge
-from compute.pipeline.sampling import TextEncoding
-from compute.policy.graph import ComponentGraph
-from compute.unet import read_graph
 from store.errors import SkipscopeError
 
 GLIDE_MINI = "glide-mini"
@@ -50,52 +39,12 @@ class ModelSource:
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 
-    def load(self, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Model:
-        """The model, ready to sample. Raises ModelNotFound where the folder is damaged or no longer the same."""
-        if (found := _digest(self.folder)) != self.digest:
+    def check_unchanged(self) -> None:
+        """Raise ModelNotFound where the folder no longer holds what it held when it was found."""
+        if (digest := _digest(self.folder)) != self.digest:
             raise ModelNotFound(
-                f"model: {self.folder} holds other weights ({found[:12]}) than expected ({self.digest[:12]})"
+                f"model: {self.folder} holds other weights ({digest[:12]}) than expected ({self.digest[:12]})"
             )
-        loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
-        disable_progress_bar()
-        try:
-            pipe = GlidePipeline.from_pretrained(self.folder, **loading)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelNotFound(f"model: {self.folder} cannot be loaded: {str(error).splitlines()[0][:200]}") from error
-        for part in (pipe.unet, pipe.text_encoder):
-            part.to(device).eval().requires_grad_(False)
-        return Model(source=self, pipe=pipe)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A loaded pipeline with what the sampling loop needs of it."""
-
-    source: ModelSource
-    pipe: GlidePipeline
-
-    @cached_property
-    def graph(self) -> ComponentGraph:
-        """The UNet's components."""
-        return read_graph(self.pipe.unet, sequence_length=self.pipe.text_encoder.config.length)
-
-    @property
-    def picture_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of what it draws."""
-        size = int(self.pipe.unet.config.sample_size)
-        return int(self.pipe.unet.config.in_channels), size, size
-
-    @torch.inference_mode()
-    def encode(self, prompts: tuple[str, ...]) -> TextEncoding:
-        """The prompts' encoding with that of the empty prompt, as guidance needs them."""
-        sequence, pooled = self.pipe.encode([*prompts, *[""] * len(prompts)])
-        return TextEncoding(sequence=sequence, pooled=pooled)
-
-
-def judge_for(source: ModelSource) -> Judge | None:
-    """The scene judge where the model draws the scenes that it reads: for glide-mini, by its vocabulary."""
-    config = json.loads((source.folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
-    return Judge.load() if config.get("vocabulary") == vocabulary() and JUDGE_FILE.is_file() else None
 
 
 def _digest(folder: Path) -> str:

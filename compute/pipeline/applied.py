@@ -20,8 +20,9 @@ from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.unet.blocks import UnsupportedUNet
-from compute.unet.execution import Acts, acting
+from compute.unet.execution import Execution
 from compute.unet.graph_reader import read_graph
+from compute.unet.hooks import executing
 from compute.unet.override import Override
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest
 
@@ -29,23 +30,23 @@ _graphs: weakref.WeakKeyDictionary[nn.Module, ComponentGraph] = weakref.WeakKeyD
 
 
 @contextmanager
-def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Acts]:
+def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     """Makes a diffusers pipeline (`pipe.unet`, `pipe.scheduler`) follow a skip policy while the context lasts.
 
     Every call of the pipeline inside is a run of its own. Raises PolicyError, here or when a run begins, where the
     policy is for other weights, another scheduler or another number of steps; UnsupportedUNet for a UNet that can't be
-    read; ActingError where the UNet is acted on already. Afterwards UNet and scheduler are exactly as before.
+    read; ExecutionError where the UNet is acted on already. Afterwards UNet and scheduler are exactly as before.
     """
     unet, scheduler = _parts(pipe)
     _check_weights(policy, unet)
-    with acting(unet, _resolved(policy, unet)) as acts:
-        run = PipelineRun(policy, pipe, acts)
+    with executing(unet, _resolved(policy, unet)) as execution:
+        run = PipelineRun(policy, pipe, execution)
         installed: list[Override] = []
         try:
             installed.append(Override(unet, "forward", UNetForward(run, unet)))
             for name in ("set_timesteps", "step"):
                 installed.append(Override(scheduler, name, SchedulerMethod(run, scheduler, name)))
-            yield acts
+            yield execution
         finally:
             run.active = False
             for override in reversed(installed):

@@ -12,7 +12,7 @@ from torch import Tensor
 from compute.pipeline.output_reuse import OutputMemory
 from compute.pipeline.schedulers import SamplerError, make_scheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
-from compute.unet.execution import Acts
+from compute.unet.execution import Execution
 
 _CLASSES: dict[str, Any] = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
 
@@ -23,10 +23,10 @@ class PipelineRun:
     The scheduler's mathematics of such a step are done in float32, as in the project's own loop.
     """
 
-    def __init__(self, policy: SkipPolicy, pipe: Any, acts: Acts) -> None:
+    def __init__(self, policy: SkipPolicy, pipe: Any, execution: Execution) -> None:
         self.active = True
-        self._policy, self._pipe, self._acts = policy, pipe, acts
-        self._drops = any(plan.unet is not None for plan in acts.resolved.steps)
+        self._policy, self._pipe, self._acts = policy, pipe, execution
+        self._drops = any(plan.unet is not None for plan in execution.resolved.steps)
         self._step: int | None = None
         self._timesteps: list[int] = []
         self._memory = OutputMemory(math.inf)

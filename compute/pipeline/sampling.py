@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,8 +13,8 @@ from torch import Tensor
 from compute.pipeline.noise import step_generators
 from compute.pipeline.output_reuse import OutputMemory
 from compute.pipeline.schedulers import Scheduler
+from compute.unet.execution import Execution
 from store.errors import SkipscopeError
-from store.records import Action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +44,6 @@ class Step:
     """The input of the next step; of the last step: the final picture."""
 
 
-class Acts(Protocol):
-    """What carries out a schedule of actions on a UNet, told by the loop when a run and when a step begins."""
-
-    def reset(self) -> None: ...
-
-    def begin_step(self, step: int) -> None: ...
-
-    def unet_action(self, step: int) -> Action | None: ...
-
-
 def sample(
     unet: Any,
     scheduler: Scheduler,
@@ -64,7 +54,7 @@ def sample(
     guidance: float | Float[Tensor, " B"],
     start: int = 0,
     stop: int | None = None,
-    acts: Acts | None = None,
+    execution: Execution | None = None,
 ) -> Iterator[Step]:
     """Run steps `start` … `stop`−1 from `x_t`, the input of step `start`, and yield each; the consumer may leave early.
 
@@ -87,29 +77,34 @@ def sample(
     if len(scales) not in (1, batch):
         raise SkipscopeError(f"sample: guidance has {len(scales)} values; give one, or one a sample ({batch})")
     predict = Guided(unet, text, scales.expand(batch))
-    return _steps(predict, scheduler, x_t.float(), tuple(seeds), range(start, stop), acts)
+    return _steps(predict, scheduler, x_t.float(), tuple(seeds), range(start, stop), execution)
 
 
 @torch.inference_mode()
 def _steps(
-    predict: Guided, scheduler: Scheduler, x_t: Tensor, seeds: tuple[int, ...], indices: range, acts: Acts | None
+    predict: Guided,
+    scheduler: Scheduler,
+    x_t: Tensor,
+    seeds: tuple[int, ...],
+    indices: range,
+    execution: Execution | None,
 ) -> Iterator[Step]:
     timesteps = scheduler.timesteps.tolist()
     memory = OutputMemory(scheduler.config.clip_sample_range)
-    if acts is not None:
-        acts.reset()
+    if execution is not None:
+        execution.reset()
     for index in indices:
         t = timesteps[index]
         alpha_bar = float(scheduler.alphas_cumprod[t])
         action = None
-        if acts is not None:
-            acts.begin_step(index)
-            action = acts.unet_action(index)
+        if execution is not None:
+            execution.begin_step(index)
+            action = execution.unet_action(index)
         if action is not None and action.name == "reuse":
             output = memory.reuse(action, index, x_t, alpha_bar)
         else:
             output = predict(x_t, t)
-            if acts is not None:
+            if execution is not None:
                 memory.write(index, x_t, output, alpha_bar)
         x_next, pred_x0 = scheduler.step(
             for_scheduler(output, x_t, scheduler), t, x_t, generator=step_generators(seeds, index), return_dict=False

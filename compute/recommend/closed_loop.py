@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from compute.metrics.registry import MetricSet
-from compute.models.draw import draw_pictures
-from compute.models.source import Model
+from compute.models.model import Model
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
 from compute.statistics.estimate import Estimate, ratio_of
@@ -67,4 +66,4 @@ class ClosedLoop:
         return self._metric.descriptors[name].info.loss(values)
 
     def _draw(self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None) -> Tensor:
-        return draw_pictures(self._model, conditions, self._sampler, resolved)
+        return self._model.pictures(conditions, self._sampler, resolved)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from compute.config.schema import ConfigError, PromptFile, parse_seeds, read_prompts
+from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Split, captions
-from compute.models.source import ModelSource, judge_for
+from compute.models.source import ModelSource
 from compute.policy.skip_policy import SkipPolicy
 from store.records import Condition
 from store.sweep_store import SweepStore

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from compute.models.source import Model, ModelSource
+from compute.models.model import Model, load_model
+from compute.models.source import ModelSource
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 
 
@@ -17,7 +18,7 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
             f"{source.name!r} here has {source.digest[:12]}: give --model the folder with those weights, or sweep this "
             "model and ask for a recommendation"
         )
-    return source.load(device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return load_model(source, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:

@@ -17,7 +17,8 @@ from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.registry import MetricSet
-from compute.models.source import Model, ModelSource
+from compute.models.model import Model, load_model
+from compute.models.source import ModelSource
 from compute.policy.quality import PROMPT_LIMIT, Text
 from compute.policy.search import Candidate, Evidence, Search
 from compute.policy.skip_policy import PolicyModel, Prediction, SkipPolicy, rules_of
@@ -115,7 +116,7 @@ class Recommender:
         wanted = _with_damage(metrics_for(source, [metric], None, device))
         conditions = _tuning_conditions(store) if conditions is None else conditions
         self.prompts = _prompts(store, conditions)
-        self.model: Model = source.load(device=device, dtype=getattr(torch, str(settings["dtype"])))
+        self.model: Model = load_model(source, device=device, dtype=getattr(torch, str(settings["dtype"])))
         self.sampler = SamplerSettings.model_validate(settings["sampler"])
         self.metric, self._tell = metric, tell
         self.guidance = conditions[0].guidance
@@ -222,10 +223,10 @@ class Recommender:
 
     def _policy(self, best: Tried, goal: Goal) -> SkipPolicy:
         source = self.model.source
-        exact = self.model if self.model.pipe.unet.dtype == torch.float32 else source.load()
+        exact = self.model if self.model.dtype == torch.float32 else load_model(source)
         return SkipPolicy(
             name=goal.name,
-            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.pipe.unet)),
+            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.unet)),
             sampler=self.sampler,
             guidance=self.guidance,
             rules=rules_of(best.candidate.schedule),

@@ -11,19 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from compute.models.source import Model
-from compute.pipeline.noise import initial_noise
-from compute.pipeline.sampling import TextEncoding, sample
-from compute.pipeline.schedulers import make_scheduler
+from compute.models.model import Model
+from compute.pipeline.sampling import TextEncoding
 from compute.policy.cost import CostModel
 from compute.policy.graph import UNET
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
-from compute.unet import acting
+from compute.unet import executing
 from compute.unet.blocks import Layer, Layout, read_blocks
 from compute.unet.graph_reader import concat_name
 from compute.unet.shortcut import shortcut
-from store.records import Action
+from store.records import Action, Condition
 from store.sampler import SamplerSettings
 
 Times = dict[str, list[float]]
@@ -43,14 +41,14 @@ def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance
     Two whole steps, one that calls the UNet and one that drops it, are timed in the sampling loop; what the components
     leave of their difference is the network's own share.
     """
-    layouts = tuple(read_blocks(model.pipe.unet))
+    layouts = tuple(read_blocks(model.unet))
     runs: list[float] = []
     text = _encoded(model, batch, runs, repeats)
     times: Times = {}
-    with _timed(_parts(model.pipe.unet, layouts), times, model.pipe.unet.device):
+    with _timed(_parts(model.unet, layouts), times, model.device):
         full = _loop(model, sampler, text, batch, guidance, Schedule.empty(sampler.steps), repeats)
     bypassed: Times = {}
-    with _shortcuts_timed(layouts, bypassed, model.pipe.unet.device):
+    with _shortcuts_timed(layouts, bypassed, model.device):
         _loop(model, sampler, text, batch, guidance, Schedule.empty(sampler.steps), repeats)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
@@ -68,11 +66,11 @@ def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance
 
 
 def _encoded(model: Model, batch: int, runs: list[float], repeats: int) -> TextEncoding:
-    device = model.pipe.unet.device
+    device = model.device
     for _ in range(repeats):
         began = now(device)
-        text = model.encode(("",) * batch)
-        initial_noise(range(batch), model.picture_shape, device=device)
+        text = model.encode([""] * batch)
+        model.noise(range(batch))
         runs.append(now(device) - began)
     return text
 
@@ -87,15 +85,14 @@ def _loop(
     repeats: int,
 ) -> list[float]:
     """Seconds of the first steps of a run, after one to get warm."""
-    unet, seeds = model.pipe.unet, range(batch)
-    scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
-    x_t = initial_noise(seeds, model.picture_shape, device=unet.device)
+    conditions = [Condition(prompt="", seed=seed, guidance=guidance) for seed in range(batch)]
+    scheduler, x_t = model.scheduler(sampler), model.noise(range(batch))
     stop = min(sampler.steps, repeats + 1)
-    took, began = [], now(unet.device)
-    with acting(unet, resolve(model.graph, plan)) as acts:
-        for _ in sample(unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, stop=stop, acts=acts):
-            took.append(now(unet.device) - began)
-            began = now(unet.device)
+    took, began = [], now(model.device)
+    with executing(model.unet, resolve(model.graph, plan)) as execution:
+        for _ in model.steps(conditions, scheduler, text, x_t, stop=stop, execution=execution):
+            took.append(now(model.device) - began)
+            began = now(model.device)
     return took[1:] if len(took) > 1 else took
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from compute.metrics.population import kid_blocks
 from compute.metrics.registry import Sources, metrics
-from compute.models.draw import draw_pictures
+from compute.models.judges import judge_for
 from compute.models.mini.judge.scene_judge import Judge
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene
-from compute.models.source import Model, judge_for
+from compute.models.model import Model
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.quality import RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -98,8 +98,8 @@ def validate(
         conditions=len(conditions),
         batch=batch,
         rounds=len(batches),
-        dtype=str(model.pipe.unet.dtype).removeprefix("torch."),
-        device=_device_name(model.pipe.unet.device),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=_device_name(model.device),
         threads=torch.get_num_threads(),
         runs=tuple(qualities),
         fidelity_difference=_difference(drawn, conditions, judge),
@@ -121,9 +121,9 @@ def _check_unseen(policy: SkipPolicy, conditions: Sequence[Condition]) -> None:
 
 
 def _draw(model: Model, run: Run, conditions: Sequence[Condition], into: Drawn) -> None:
-    began = now(model.pipe.unet.device)
-    pictures = draw_pictures(model, conditions, run.sampler, run.resolved)
-    into.seconds.append((now(model.pipe.unet.device) - began) / len(conditions))
+    began = now(model.device)
+    pictures = model.pictures(conditions, run.sampler, run.resolved)
+    into.seconds.append((now(model.device) - began) / len(conditions))
     into.pictures.append(pictures.cpu())
 
 

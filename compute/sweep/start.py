@@ -14,9 +14,8 @@ import numpy.typing as npt
 import torch
 
 from compute.config.schema import SweepConfig
-from compute.models.source import Model, ModelSource
-from compute.pipeline.noise import initial_noise
-from compute.pipeline.schedulers import make_scheduler
+from compute.models.model import Model, load_model
+from compute.models.source import ModelSource
 from compute.policy.graph_document import has_graph, write_graph
 from compute.policy.liveness import resolve
 from compute.progress import Bar
@@ -70,8 +69,8 @@ def check_place(config: SweepConfig, address: str) -> None:
 def prepare(config: SweepConfig, folder: Path) -> Prepared:
     """Everything that can be wrong with a configuration shows here, before anything is written."""
     source = ModelSource.find(config.model)
-    model = source.load()
-    scheduler = make_scheduler(model.pipe.scheduler.config, config.sampler)
+    model = load_model(source)
+    scheduler = model.scheduler(config.sampler)
     settings = settings_of(config, source.digest, dict(scheduler.config))
     metrics_for(source, config.metrics, None, "cpu")
     return Prepared(config=config, source=source, model=model, plan=make_plan(config, settings, model.graph, folder))
@@ -160,7 +159,7 @@ def default_workers(config: SweepConfig) -> int:
 def cost(prepared: Prepared) -> Cost:
     """Units, UNet evaluations, disk and time of a plan."""
     steps, graph = prepared.config.sampler.steps, prepared.model.graph
-    channels, height, width = prepared.model.picture_shape
+    channels, height, width = prepared.model.state_shape
     picture = channels * height * width
     evaluations = naive = size = 0
     for unit in prepared.plan.units:
@@ -192,12 +191,12 @@ def _kept_bytes(config: SweepConfig, unit: Unit, states: int, picture: int) -> i
 def seconds_per_evaluation(prepared: Prepared, repeats: int = 3) -> float:
     """Seconds of a forward pass for one condition at the config's batch, timed here and now: the median."""
     batch = prepared.config.conditions_per_unit
-    x_t = initial_noise(range(2 * batch), prepared.model.picture_shape)
-    text = prepared.model.encode(("",) * batch)
+    x_t = prepared.model.noise(range(2 * batch))
+    text = prepared.model.encode([""] * batch)
     took = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
-        prepared.model.pipe.unet(x_t, torch.tensor(500), encoder_hidden_states=text.sequence, class_labels=text.pooled)
+        prepared.model.call_unet(x_t, 500, text)
         took.append(time.perf_counter() - began)
     return sorted(took[1:])[repeats // 2] / batch
 

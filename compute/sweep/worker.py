@@ -18,14 +18,14 @@ from compute.config.schema import Kept
 from compute.metrics.distance import trajectory_distances
 from compute.metrics.registry import MetricSet, Sources, metrics
 from compute.metrics.semantic import of_other_prompt
-from compute.models.source import ModelSource, judge_for
-from compute.pipeline.noise import initial_noise
-from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import make_scheduler
+from compute.models.judges import judge_for
+from compute.models.model import load_model
+from compute.models.source import ModelSource
+from compute.pipeline.sampling import TextEncoding
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.provenance import provenance
 from compute.sweep.plan import first_step, schedule_of, unet_evaluations
-from compute.unet import acting
+from compute.unet import executing
 from store.errors import SkipscopeError
 from store.metric import MetricValues
 from store.records import Condition, PromptSwitch, Reseed, Unit
@@ -34,6 +34,7 @@ from store.shard.payload import ShardReceipt, UnitPayload
 from store.sweep_store import SweepStore
 
 _BASELINES_KEPT = 4
+_ENCODINGS_KEPT = 8
 
 
 class WorkerRefused(SkipscopeError):
@@ -79,8 +80,8 @@ class Worker:
         if spec.threads:
             torch.set_num_threads(spec.threads)
         self.device = torch.device(spec.device)
-        self.model = spec.source.load(device=self.device, dtype=getattr(torch, spec.dtype))
-        self.scheduler = make_scheduler(self.model.pipe.scheduler.config, spec.sampler)
+        self.model = load_model(spec.source, device=self.device, dtype=getattr(torch, spec.dtype))
+        self.scheduler = self.model.scheduler(spec.sampler)
         self._metrics = metrics_for(spec.source, spec.metrics, spec.lpips_trunk, spec.device)
         self._provenance = {
             **provenance(),
@@ -89,6 +90,7 @@ class Worker:
             "weights": spec.source.digest,
         }
         self._baselines: OrderedDict[str, Trajectory] = OrderedDict()
+        self._encodings: OrderedDict[tuple[str, ...], TextEncoding] = OrderedDict()
 
     def run(self, unit: Unit) -> ShardReceipt:
         """Execute a unit and write its shard. Raises what went wrong; then nothing of the unit is visible."""
@@ -101,7 +103,7 @@ class Worker:
         resolved = resolve(self.model.graph, schedule_of(unit.intervention, steps))
         start = first_step(unit.intervention, resolved)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        own = self._run(_prompts(unit), unit.conditions, _seeds(unit), resolved, start, baseline)
+        own = self._run(_conditions_run(unit), resolved, start, baseline)
         if baseline is None:
             distances: Mapping[Any, Any] = {}
         else:
@@ -110,7 +112,8 @@ class Worker:
             )
         keep = Kept(x_t="all", pred_x0="all", precision="float32") if unit.role == "baseline" else self.spec.keep
         dtype = "float32" if keep.precision == "float32" else "float16"
-        final = own.x_t[-1].clip(-1, 1)
+        final = self._decoded(own.x_t[-1])
+        against = None if baseline is None else self._decoded(baseline.x_t[-1])
         kept_final, pictures = final, own.pred_x0
         if keep.precision == "8-bit":
             kept_final, pictures = eight_bit(final).astype(dtype), eight_bit(own.pred_x0)
@@ -125,7 +128,7 @@ class Worker:
             pred_x0=pred_x0,
             pred_x0_steps=pred_x0_steps,
             distances=distances,
-            metrics=measured(self._metrics, final, None if baseline is None else baseline.x_t[-1], unit, self.device),
+            metrics=measured(self._metrics, final, against, unit, self.device),
             seconds=time.perf_counter() - began,
             unet_evaluations=unet_evaluations(resolved, start),
             provenance=self._provenance,
@@ -133,17 +136,15 @@ class Worker:
 
     def _run(
         self,
-        prompts: Sequence[str],
         conditions: Sequence[Condition],
-        seeds: Sequence[int],
         resolved: ResolvedSchedule,
         start: int,
         baseline: Trajectory | None,
         rows: slice = slice(None),
     ) -> Trajectory:
-        """The trajectory of a unit's conditions; where memory does not suffice, of each half after the other."""
+        """Return the trajectory of conditions; where memory does not suffice, of each half after the other."""
         try:
-            return self._trajectory(prompts[rows], conditions[rows], seeds[rows], resolved, start, baseline, rows)
+            return self._trajectory(conditions[rows], resolved, start, baseline, rows)
         except torch.OutOfMemoryError:
             first, last, _ = rows.indices(len(conditions))
             if last - first == 1:
@@ -151,7 +152,7 @@ class Worker:
             middle = (first + last) // 2
         torch.cuda.empty_cache()
         halves = [
-            self._run(prompts, conditions, seeds, resolved, start, baseline, part)
+            self._run(conditions, resolved, start, baseline, part)
             for part in (slice(first, middle), slice(middle, last))
         ]
         return Trajectory(
@@ -162,9 +163,7 @@ class Worker:
 
     def _trajectory(
         self,
-        prompts: Sequence[str],
         conditions: Sequence[Condition],
-        seeds: Sequence[int],
         resolved: ResolvedSchedule,
         start: int,
         baseline: Trajectory | None,
@@ -173,16 +172,27 @@ class Worker:
         if start and baseline is not None:
             x_t = torch.from_numpy(baseline.x_t[start, rows]).to(self.device)
         else:
-            x_t = initial_noise(seeds, self.model.picture_shape, device=self.device)
-        text = self.model.encode(tuple(prompts))
-        guidance = torch.tensor([condition.guidance for condition in conditions])
+            x_t = self.model.noise([condition.seed for condition in conditions])
+        text = self._encoded(tuple(condition.prompt for condition in conditions))
         states, predictions = [x_t], []
-        unet = self.model.pipe.unet
-        with acting(unet, resolved) as acts:
-            for step in sample(unet, self.scheduler, text, x_t, seeds=seeds, guidance=guidance, start=start, acts=acts):
+        with executing(self.model.unet, resolved) as execution:
+            for step in self.model.steps(conditions, self.scheduler, text, x_t, start=start, execution=execution):
                 states.append(step.x_next)
                 predictions.append(step.pred_x0)
         return Trajectory(start=start, x_t=_numpy(states), pred_x0=_numpy(predictions))
+
+    def _encoded(self, prompts: tuple[str, ...]) -> TextEncoding:
+        """Return the encoding of a batch of prompts; the last few stay in memory, since units share their batches."""
+        if prompts not in self._encodings:
+            self._encodings[prompts] = self.model.encode(prompts)
+        self._encodings.move_to_end(prompts)
+        while len(self._encodings) > _ENCODINGS_KEPT:
+            self._encodings.popitem(last=False)
+        return self._encodings[prompts]
+
+    def _decoded(self, x_t: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        pictures: npt.NDArray[np.float32] = self.model.decode(torch.from_numpy(x_t).to(self.device)).cpu().numpy()
+        return pictures
 
     def _baseline(self, key: str) -> Trajectory:
         """The stored trajectory of a baseline; the last few stay in memory."""
@@ -232,15 +242,15 @@ def measured(
     return tuple(values)
 
 
-def _prompts(unit: Unit) -> Sequence[str]:
-    if isinstance(unit.intervention, PromptSwitch):
-        return unit.intervention.prompts
-    return [condition.prompt for condition in unit.conditions]
-
-
-def _seeds(unit: Unit) -> list[int]:
-    offset = unit.intervention.offset if isinstance(unit.intervention, Reseed) else 0
-    return [condition.reseeded(offset).seed for condition in unit.conditions]
+def _conditions_run(unit: Unit) -> list[Condition]:
+    """Return what a unit really samples: its conditions with the other seed or the other prompt of its intervention."""
+    what = unit.intervention
+    if isinstance(what, Reseed):
+        return [condition.reseeded(what.offset) for condition in unit.conditions]
+    if isinstance(what, PromptSwitch):
+        pairs = zip(unit.conditions, what.prompts, strict=True)
+        return [condition.model_copy(update={"prompt": prompt}) for condition, prompt in pairs]
+    return list(unit.conditions)
 
 
 def _numpy(states: list[Tensor]) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ from store.actions import CachedPart
 from store.errors import SkipscopeError
 
 
-class ActingError(SkipscopeError):
+class ExecutionError(SkipscopeError):
     """Actions that can't be carried out as called; the text says what the sampling loop should do instead."""
 
 
@@ -31,7 +31,7 @@ class Cache:
         """What a component reuses at a step: the value of one source, or the line through two, latest first.
 
         The line runs over step indices, so that it is right also where the two sources and the step are not
-        evenly spaced. Raises ActingError where a source was not computed in this run.
+        evenly spaced. Raises ExecutionError where a source was not computed in this run.
         """
         latest, *earlier = (self._slot(name, part, source, step, call) for source in sources)
         if not earlier:
@@ -41,7 +41,7 @@ class Cache:
     def _slot(self, name: str, part: CachedPart, source: int, step: int, call: int) -> torch.Tensor:
         value = self._slots.get((name, part, source, call))
         if value is None:
-            raise ActingError(
+            raise ExecutionError(
                 f"{name} reuses step {source} at step {step}, call {call}, but this run has not computed it: "
                 "start at ResolvedSchedule.earliest_source and call the UNet equally often at every step"
             )

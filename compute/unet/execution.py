@@ -1,33 +1,19 @@
-"""Carries a resolved schedule out on a UNet: one dispatcher a module, installed by a context manager.
-
-A dispatcher is an instance attribute `forward` that shadows the class's. diffusers' own forwards stay as they are:
-a dispatcher calls the original, or something cheaper instead.
-"""
+"""A run under a schedule: the step, the call within it, and what is kept for later steps."""
 
 from __future__ import annotations
-
-import functools
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 
 from compute.policy.liveness import ResolvedSchedule, StepPlan
-from compute.unet.cache import ActingError, Cache
-from compute.unet.dispatch import dispatchers
-from compute.unet.override import Override
+from compute.unet.cache import Cache, ExecutionError
 from compute.unet.trace import Shape, output_shapes
 from store.actions import CachedPart
 from store.records import Action
 
-_acted_on: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
-
-class Acts:
-    """The state of a run under `acting`: the step, the call within it, and what is kept for later steps.
+class Execution:
+    """The state of a run under `executing`: the step, the call within it, and what is kept for later steps.
 
     The sampling loop calls `begin_step(i)` before it calls the UNet and `reset()` before a new run.
     """
@@ -45,9 +31,11 @@ class Acts:
     def begin_step(self, step: int) -> None:
         """Says which step the next calls of the UNet belong to; steps only go forwards within a run."""
         if not 0 <= step < len(self.resolved.steps):
-            raise ActingError(f"step {step} lies outside the schedule: steps 0 to {len(self.resolved.steps) - 1} exist")
+            raise ExecutionError(
+                f"step {step} lies outside the schedule: steps 0 to {len(self.resolved.steps) - 1} exist"
+            )
         if self._step is not None and step <= self._step:
-            raise ActingError(f"step {step} after step {self._step}: call reset() before a new run")
+            raise ExecutionError(f"step {step} after step {self._step}: call reset() before a new run")
         self._step, self._call = step, -1
         self._cache.free(step)
 
@@ -68,28 +56,30 @@ class Acts:
 
     @property
     def peak_cache_bytes(self) -> int:
-        """The most bytes kept at once since `acting` began."""
+        """The most bytes kept at once since `executing` began."""
         return max(self._cache.peak_bytes, self._cache.bytes)
 
     @property
     def plan(self) -> StepPlan:
-        """The plan of the step that is being run; raises ActingError before `begin_step`."""
+        """The plan of the step that is being run; raises ExecutionError before `begin_step`."""
         if self._step is None:
-            raise ActingError("the UNet was called before begin_step(i): the sampling loop must say which step it is")
+            raise ExecutionError(
+                "the UNet was called before begin_step(i): the sampling loop must say which step it is"
+            )
         return self.resolved.steps[self._step]
 
     def begin_call(self, sample: torch.Tensor) -> None:
         """Numbers a call of the UNet within its step."""
         plan = self.plan
         if plan.unet is not None:
-            raise ActingError(
+            raise ExecutionError(
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
                 "ask unet_action(i) first and do not call it"
             )
         shape = tuple(sample.shape)
         known = self._run_shapes.setdefault(self._call + 1, shape)
         if plan.sources and known != shape:
-            raise ActingError(
+            raise ExecutionError(
                 f"samples have shape {shape} at step {plan.step} and had {known} before: call reset() before a new run"
             )
         self._call, self._sample_shape = self._call + 1, shape
@@ -107,38 +97,3 @@ class Acts:
     def keep(self, name: str, part: CachedPart, value: torch.Tensor) -> None:
         """Keeps what a component computed at this step."""
         self._cache.write(name, part, self.plan.step, self._call, value)
-
-
-@contextmanager
-def acting(unet: nn.Module, resolved: ResolvedSchedule) -> Iterator[Acts]:
-    """Makes a UNet carry out a resolved schedule while the context lasts, and leaves it exactly as it was.
-
-    Raises ActingError when the UNet is already acted on, UnsupportedUNet when it can't be read.
-    """
-    if unet in _acted_on:
-        raise ActingError("this UNet already carries out a schedule: leave that context before entering another")
-    acts = Acts(unet, resolved)
-    installed: list[Override] = []
-    _acted_on.add(unet)
-    try:
-        for module, act in dispatchers(unet, acts):
-            installed.append(Override(module, "forward", _dispatcher(module, act, acts)))
-        yield acts
-    finally:
-        acts.active = False
-        acts.reset()
-        for override in reversed(installed):
-            override.remove()
-        _acted_on.discard(unet)
-
-
-def _dispatcher(module: nn.Module, act: Callable[..., Any], acts: Acts) -> Callable[..., Any]:
-    original = module.forward
-
-    @functools.wraps(original)
-    def dispatcher(*args: Any, **kwargs: Any) -> Any:
-        if not acts.active:
-            return original(*args, **kwargs)
-        return act(original, *args, **kwargs)
-
-    return dispatcher

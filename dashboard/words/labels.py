@@ -60,7 +60,7 @@ class ComponentLabel:
 
 
 def ablated_label(components: Components) -> ComponentLabel:
-    """Return the label of what an ablation acts on: of its component, or of several together."""
+    """Return the label of what an ablation execution on: of its component, or of several together."""
     if len(components) == 1:
         return component_label(components[0])
     text = components_text(components)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks.cost_model import random_schedule, report
-from compute.models.source import ModelSource
+from compute.models.model import load_model
 from compute.policy.graph import ComponentGraph
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 
 @pytest.fixture(scope="module")
 def graph(tiny_model: Path) -> ComponentGraph:  # noqa: F811
-    return ModelSource.find(str(tiny_model)).load().graph
+    return load_model(str(tiny_model)).graph
 
 
 def test_the_same_seed_draws_the_same_policies(graph: ComponentGraph) -> None:

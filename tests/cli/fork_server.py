@@ -158,7 +158,7 @@ def _serve() -> None:
 
     torch.set_num_threads(1)
     import compute.analysis.report.sample_sheet
-    import compute.models.draw
+    import compute.models.model
     import compute.sweep.start
     import compute.sweep.status  # noqa: F401
 

@@ -13,11 +13,9 @@ import torch
 from PIL import Image
 
 from compute.images import image_of
-from compute.models.draw import draw_pictures
-from compute.models.source import ModelSource
+from compute.models.model import load_model
 from compute.policy.liveness import resolve
 from compute.policy.skip_policy import SkipPolicy
-from compute.recommend.policy_model import sampler_of
 from store.records import Condition
 from tests.cli.fork_server import Ended, Zygote
 from tests.cli.test_bad_input import nothing_written, refused
@@ -276,9 +274,9 @@ def test_a_sample_by_a_policy_is_the_loop_under_its_schedule(
     assert (ended.status, ended.stdout, ended.stderr) == (0, f"{picture}\n", "")
     torch.set_num_threads(1)
     skip = SkipPolicy.load(path)
-    model = ModelSource.find(skip.model.name).load()
+    model = load_model(skip.model.name)
     condition = Condition(prompt=CAPTION, seed=5, guidance=skip.guidance)
-    (expected,) = draw_pictures(model, [condition], sampler_of(skip), resolve(model.graph, skip.schedule))
+    (expected,) = model.pictures([condition], skip.sampler, resolve(model.graph, skip.schedule))
     with Image.open(picture) as drawn:
         by_policy = drawn.tobytes()
         assert np.array_equal(np.asarray(drawn), np.asarray(image_of(expected.numpy())))

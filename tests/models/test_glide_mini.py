@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from compute.models.glide.pipeline import GlidePipeline
 from compute.models.glide.text_transformer import UnreadablePrompt
+from compute.models.judges import judge_for
 from compute.models.mini.glide_mini import build_pipeline, vocabulary
 from compute.models.mini.judge.agreement import agreement
 from compute.models.mini.judge.judge_training import accuracy
 from compute.models.mini.judge.scene_judge import JUDGE_FILE, Judge, Reading, fidelity
 from compute.models.mini.scenes.scene import Scene, captions
-from compute.models.source import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource, judge_for
+from compute.models.model import load_model
+from compute.models.source import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource
 
 MEGABYTE = 10**6
 
@@ -70,7 +73,7 @@ def test_other_weights_are_refused(mini: GlidePipeline, tmp_path: Path) -> None:
     source = ModelSource.find(str(tmp_path / "mini"))
     (tmp_path / "mini" / "unet" / "config.json").write_text("{}")
     with pytest.raises(ModelNotFound, match="holds other weights"):
-        source.load()
+        load_model(source)
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
@@ -80,7 +83,6 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
 
 def test_the_bundled_model_draws_what_its_prompts_say() -> None:
     """A smoke test of the shipped weights; docs/glide-mini.md has the figures on 1,000 prompts."""
-    from compute.models.draw import draw_pictures
     from store.records import Condition
     from store.sampler import SamplerSettings
 
@@ -89,7 +91,7 @@ def test_the_bundled_model_draws_what_its_prompts_say() -> None:
     assert judge is not None
     prompts = captions("train", 12, 5)
     conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
-    pictures = draw_pictures(source.load(), conditions, SamplerSettings(name="ddpm", steps=25))
+    pictures = load_model(source).pictures(conditions, SamplerSettings(name="ddpm", steps=25))
     assert judge.fidelity(pictures, prompts)["background"].mean() >= 0.75
     assert judge.fidelity(pictures, prompts[::-1])["all"].mean() <= 0.25
 
@@ -155,3 +157,13 @@ def test_the_judge_mostly_agrees_with_labels_made_by_eye() -> None:
     assert found.all.count == 100
     assert found.objects.mean >= 0.85
     assert found.clear.mean >= 0.8
+
+
+def test_a_folder_of_an_earlier_release_loads(tmp_path: Path) -> None:
+    """Its index names the module in which the text transformer was then."""
+    folder = tmp_path / "earlier"
+    shutil.copytree(BUNDLED[GLIDE_MINI], folder)
+    index = folder / "model_index.json"
+    index.write_text(index.read_text().replace("compute.models.glide.text_transformer", "compute.models.text"))
+    assert load_model(str(folder)).source.digest == ModelSource.find(GLIDE_MINI).digest
+    assert GlidePipeline.from_pretrained(folder, low_cpu_mem_usage=False)("a cat on a blue background").images

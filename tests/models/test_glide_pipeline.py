@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from compute.images import image_of
-from compute.models.draw import draw_pictures
 from compute.models.glide.pipeline import GlidePipeline, PipelineInputError
 from compute.models.glide.text_transformer import UnreadablePrompt
-from compute.models.source import GLIDE_MINI, Model, ModelSource
+from compute.models.model import Model, load_model
+from compute.models.source import GLIDE_MINI
 from compute.pipeline import applied, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyModel, SkipPolicy, rules_of
-from compute.unet import acting, parameter_digests
+from compute.unet import executing, parameter_digests
 from store.records import Action, Condition
 from store.sampler import SamplerSettings
 
@@ -43,7 +43,7 @@ ROWS: dict[str, dict[str, Action]] = {
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    model = ModelSource.find(GLIDE_MINI).load()
+    model = load_model(GLIDE_MINI)
     model.pipe.set_progress_bar_config(disable=True)
     return model
 
@@ -69,7 +69,7 @@ def conditions(guidance: float = 3.0, seeds: Sequence[int] = SEEDS) -> list[Cond
 
 @pytest.mark.parametrize("guidance", [3.0, 1.0, 0])
 def test_it_draws_what_the_own_loop_draws(model: Model, pipe: GlidePipeline, guidance: float) -> None:
-    expected = (draw_pictures(model, conditions(guidance), DDPM) + 1) / 2
+    expected = (model.pictures(conditions(guidance), DDPM) + 1) / 2
     found = pipe(PROMPTS, num_inference_steps=STEPS, guidance_scale=guidance, seed=SEEDS, output_type="pt").images
     assert torch.equal(found, expected)
     assert pipe.guidance_scale == guidance
@@ -80,13 +80,13 @@ def test_it_draws_what_the_own_loop_draws_with_ddim(model: Model, pipe: GlidePip
     """The scheduler takes no learned sigma, so the pipeline strips it."""
     sampler = SamplerSettings(name="ddim", steps=STEPS, eta=eta)
     pipe.scheduler = make_scheduler(pipe.scheduler.config, sampler)
-    assert torch.equal(draw(pipe), (draw_pictures(model, conditions(), sampler) + 1) / 2 * 2 - 1)
+    assert torch.equal(draw(pipe), (model.pictures(conditions(), sampler) + 1) / 2 * 2 - 1)
 
 
 def policy_of(model: Model, schedule: Schedule, sampler: SamplerSettings) -> SkipPolicy:
     return SkipPolicy(
         name="tested",
-        model=PolicyModel(name=GLIDE_MINI, weights=model.source.digest, unet=parameter_digests(model.pipe.unet)),
+        model=PolicyModel(name=GLIDE_MINI, weights=model.source.digest, unet=parameter_digests(model.unet)),
         sampler=sampler,
         guidance=3.0,
         rules=rules_of(schedule),
@@ -94,11 +94,11 @@ def policy_of(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Ski
 
 
 def own_loop(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Tensor:
-    scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
-    x_t = initial_noise(SEEDS, model.picture_shape)
-    with acting(model.pipe.unet, resolve(model.graph, schedule)) as acts:
+    scheduler = model.scheduler(sampler)
+    x_t = initial_noise(SEEDS, model.state_shape)
+    with executing(model.unet, resolve(model.graph, schedule)) as execution:
         text = model.encode(tuple(PROMPTS))
-        for step in sample(model.pipe.unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, acts=acts):
+        for step in sample(model.unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, execution=execution):
             x_t = step.x_next
     return (x_t.clamp(-1, 1) + 1) / 2 * 2 - 1
 
@@ -118,13 +118,13 @@ def test_a_policy_gives_what_the_own_loop_gives(model: Model, pipe: GlidePipelin
 def test_the_documented_policy_is_for_this_model(pipe: GlidePipeline) -> None:
     document = (Path(__file__).parents[2] / "docs" / "policy-format.md").read_text()
     policy = SkipPolicy.loads(document.split("```json\n")[1].split("```")[0])
-    with applied(policy, pipe) as acts:
-        assert acts.resolved.schedule == policy.schedule
+    with applied(policy, pipe) as execution:
+        assert execution.resolved.schedule == policy.schedule
 
 
 def test_half_precision(model: Model) -> None:
     """The same policy serves the pipeline in bfloat16, and gives about the same pictures."""
-    half = ModelSource.find(GLIDE_MINI).load(dtype=torch.bfloat16)
+    half = load_model(GLIDE_MINI, dtype=torch.bfloat16)
     half.pipe.set_progress_bar_config(disable=True)
     schedule = Schedule(steps=STEPS, actions=dict.fromkeys((2, 4), ROWS["unet x0 order 0"]))
     with applied(policy_of(model, schedule, DDPM), half.pipe):
@@ -152,7 +152,7 @@ def test_output_types_are_the_same_picture(pipe: GlidePipeline) -> None:
 
 def test_one_prompt_and_one_seed(model: Model, pipe: GlidePipeline) -> None:
     alone = pipe(PROMPTS[0], num_inference_steps=STEPS, seed=3, output_type="pt").images
-    assert torch.equal(alone, (draw_pictures(model, conditions()[:1], DDPM) + 1) / 2)
+    assert torch.equal(alone, (model.pictures(conditions()[:1], DDPM) + 1) / 2)
     assert torch.equal(draw(pipe, seed=3), draw(pipe, seed=[3, 3]))
     assert not torch.equal(draw(pipe, seed=3), draw(pipe, seed=4))
 

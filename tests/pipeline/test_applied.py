@@ -25,7 +25,7 @@ from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule, ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
-from compute.unet import ActingError, UnsupportedUNet, acting, parameter_digests
+from compute.unet import ExecutionError, UnsupportedUNet, executing, parameter_digests
 from store.records import Action
 from store.sampler import SamplerSettings
 from tests.pipeline.pipelines import SEEDS, ForeignPipeline, ddim, ddpm
@@ -101,8 +101,8 @@ def own_loop(unet: Any, graph: ComponentGraph, policy: SkipPolicy, sampler: str 
     text = TextEncoding(sequence=embeddings()["encoder_hidden_states"], pooled=embeddings()["class_labels"])
     scheduler = make_scheduler({}, SamplerSettings.model_validate({"name": sampler, "steps": STEPS}))
     x_t = initial_noise(SEEDS, SHAPE)
-    with acting(unet, resolve(graph, policy.schedule)) as acts:
-        for step in sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, acts=acts):
+    with executing(unet, resolve(graph, policy.schedule)) as execution:
+        for step in sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, execution=execution):
             x_t = step.x_next
     return x_t
 
@@ -222,13 +222,13 @@ def test_nothing_is_left_behind(pipe: ForeignPipeline, policy: Policies, where: 
 
     for _ in range(2):
         try:
-            with applied(policy(), pipe) as acts:
+            with applied(policy(), pipe) as execution:
                 draw(
                     pipe,
                     at_step=stop if where == "run" else None,
                     num_inference_steps=9 if where == "refusal" else STEPS,
                 )
-                assert acts.peak_cache_bytes >= acts.cache_bytes == 0
+                assert execution.peak_cache_bytes >= execution.cache_bytes == 0
                 if where == "body":
                     raise Stop
         except (Stop, PolicyError):
@@ -296,14 +296,14 @@ def test_a_copied_scheduler_is_its_own_and_outlives_the_context(pipe: ForeignPip
 def test_nesting_is_refused(unet: Any, pipe: ForeignPipeline, policy: Policies) -> None:
     other = ForeignPipeline(make_unet(), pipe.scheduler)
     with applied(policy(), pipe):
-        with pytest.raises((PolicyError, ActingError), match="leave that context"), applied(policy(), pipe):
+        with pytest.raises((PolicyError, ExecutionError), match="leave that context"), applied(policy(), pipe):
             pass
         with pytest.raises(PolicyError, match="its scheduler already follows a policy"), applied(policy(), other):
             pass
-        with pytest.raises(ActingError, match="this UNet already"), applied(policy(), ForeignPipeline(unet, ddpm())):
+        with pytest.raises(ExecutionError, match="this UNet already"), applied(policy(), ForeignPipeline(unet, ddpm())):
             pass
-        with applied(policy(), ForeignPipeline(make_unet(), ddpm())) as acts:
-            assert acts.resolved.schedule == SCHEDULES[DROPPED]
+        with applied(policy(), ForeignPipeline(make_unet(), ddpm())) as execution:
+            assert execution.resolved.schedule == SCHEDULES[DROPPED]
     with applied(policy(), other):
         pass
 

@@ -1,4 +1,4 @@
-"""The loop together with the real thing that acts on a UNet."""
+"""The loop together with the real thing that execution on a UNet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
-from compute.unet import Acts, acting, read_graph
+from compute.unet import Execution, executing, read_graph
 from store.records import Action
 from store.sampler import SamplerSettings
 
@@ -19,14 +19,14 @@ BYPASSED = {3: {"mid_block.resnets.0": Action(name="bypass")}}
 DROPPED = {4: {"unet": Action(name="reuse", space="x0")}}
 
 
-def run(unet: Any, acts: Acts | None, stop: int | None = None) -> list[Step]:
+def run(unet: Any, execution: Execution | None, stop: int | None = None) -> list[Step]:
     generator = torch.Generator().manual_seed(3)
     text = TextEncoding(
         sequence=torch.randn(4, 5, 32, generator=generator), pooled=torch.randn(4, 128, generator=generator)
     )
     scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=STEPS))
     x_t = initial_noise(SEEDS, SHAPE)
-    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, stop=stop, acts=acts))
+    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, stop=stop, execution=execution))
 
 
 def equal(runs: tuple[list[Step], list[Step]]) -> list[bool]:
@@ -39,22 +39,22 @@ def schedule(unet: Any, actions: dict[int, dict[str, Action]]) -> Any:
 
 def test_an_empty_schedule_is_bit_identical_to_none(tiny_unet: Any) -> None:
     plain = run(tiny_unet, None)
-    with acting(tiny_unet, schedule(tiny_unet, {})) as acts:
-        assert all(equal((run(tiny_unet, acts), plain)))
+    with executing(tiny_unet, schedule(tiny_unet, {})) as execution:
+        assert all(equal((run(tiny_unet, execution), plain)))
     assert all(equal((run(tiny_unet, None), plain)))
 
 
 @pytest.mark.parametrize(("actions", "first_changed"), [(BYPASSED, 3), (DROPPED, 4)], ids=["bypass", "unet"])
 def test_an_action_changes_its_step_and_what_follows(tiny_unet: Any, actions: Any, first_changed: int) -> None:
     plain = run(tiny_unet, None)
-    with acting(tiny_unet, schedule(tiny_unet, actions)) as acts:
-        acted = run(tiny_unet, acts)
+    with executing(tiny_unet, schedule(tiny_unet, actions)) as execution:
+        acted = run(tiny_unet, execution)
     assert equal((acted, plain)) == [index < first_changed for index in range(STEPS)]
     assert all(step.x_next.isfinite().all() for step in acted)
 
 
 def test_a_new_run_forgets_the_one_that_was_left(tiny_unet: Any) -> None:
-    with acting(tiny_unet, schedule(tiny_unet, BYPASSED | DROPPED)) as acts:
-        first = run(tiny_unet, acts)
-        run(tiny_unet, acts, stop=2)
-        assert all(equal((run(tiny_unet, acts), first)))
+    with executing(tiny_unet, schedule(tiny_unet, BYPASSED | DROPPED)) as execution:
+        first = run(tiny_unet, execution)
+        run(tiny_unet, execution, stop=2)
+        assert all(equal((run(tiny_unet, execution), first)))

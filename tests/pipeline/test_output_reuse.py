@@ -25,7 +25,7 @@ DDPM, DDIM = SamplerSettings(name="ddpm", steps=STEPS), SamplerSettings(name="dd
 each_sampler = pytest.mark.parametrize("config", [DDPM, DDIM], ids=["ddpm", "ddim"])
 
 
-class Acts:
+class Execution:
     """A schedule for `unet` alone, and the steps it was told of."""
 
     def __init__(self, actions: Mapping[int, Action]) -> None:
@@ -67,12 +67,12 @@ def scripted(config: SamplerSettings) -> Scripted:
 
 
 def run(
-    unet: Scripted, config: SamplerSettings, acts: Acts | None, start: int = 0, x_t: Tensor | None = None
+    unet: Scripted, config: SamplerSettings, execution: Execution | None, start: int = 0, x_t: Tensor | None = None
 ) -> list[Step]:
     text = TextEncoding(sequence=torch.zeros(4, 2, 8), pooled=torch.zeros(4, 8))
     x_t = initial_noise(SEEDS, SHAPE) if x_t is None else x_t
     scheduler = make_scheduler({}, config)
-    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, start=start, acts=acts))
+    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, start=start, execution=execution))
 
 
 def guided(output: Tensor) -> Tensor:
@@ -101,26 +101,26 @@ def reuse(order: int, space: str | None) -> Action:
 
 @each_sampler
 def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerSettings) -> None:
-    acts = Acts({3: Action(name="compute")})
-    plain, acted = run(scripted(config), config, None), run(scripted(config), config, acts)
-    assert acts.resets == 1
-    assert acts.begun == list(range(STEPS))
+    execution = Execution({3: Action(name="compute")})
+    plain, acted = run(scripted(config), config, None), run(scripted(config), config, execution)
+    assert execution.resets == 1
+    assert execution.begun == list(range(STEPS))
     assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, acted, strict=True))
 
 
 @each_sampler
 def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerSettings) -> None:
-    unet, acts = scripted(config), Acts({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
-    steps = run(unet, config, acts)
+    unet, execution = scripted(config), Execution({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
+    steps = run(unet, config, execution)
     assert unet.calls == [step.t for step in steps if step.index not in (4, 5, 8)]
-    assert acts.begun == list(range(STEPS))
+    assert execution.begun == list(range(STEPS))
 
 
 @each_sampler
 @pytest.mark.parametrize("space", ["eps", None])
 def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | None) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Acts({4: reuse(0, space), 5: reuse(0, space)}))
+    steps = run(unet, config, Execution({4: reuse(0, space), 5: reuse(0, space)}))
     for index in (4, 5):
         expected = next_state(config, steps[index], guided(unet.script[steps[3].t]))
         torch.testing.assert_close(steps[index].x_next, expected)
@@ -129,7 +129,7 @@ def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | No
 @each_sampler
 def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Acts({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
+    steps = run(unet, config, Execution({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
     two, four = guided(unet.script[steps[2].t]), guided(unet.script[steps[4].t])
     for index in (5, 6):
         eps = two[:, :3] + (index - 2) / (4 - 2) * (four[:, :3] - two[:, :3])  # a line through steps 2 and 4
@@ -140,7 +140,7 @@ def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> Non
 @each_sampler
 def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSettings) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Acts({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
+    steps = run(unet, config, Execution({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
     for index in (4, 5):
         torch.testing.assert_close(steps[index].pred_x0, steps[3].pred_x0, atol=1e-4, rtol=1e-4)
         kept = alpha_bar(config, steps[index].t)
@@ -151,7 +151,7 @@ def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSe
 
 @each_sampler
 def test_x0_is_extrapolated_and_clipped(config: SamplerSettings) -> None:
-    steps = run(scripted(config), config, Acts({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
+    steps = run(scripted(config), config, Execution({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
     for index in (5, 6):
         line = steps[3].pred_x0 + (index - 3) / (4 - 3) * (steps[4].pred_x0 - steps[3].pred_x0)
         assert line.abs().max() > 1
@@ -169,15 +169,15 @@ def test_the_eps_that_a_reused_picture_gives_is_that_of_the_clipped_one() -> Non
 def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
     """A deterministic step leaves a state that eps and x0 both explain; fresh noise breaks that."""
     for config, same in ((DDIM, True), (DDPM, False)):
-        eps, x0 = (run(scripted(config), config, Acts({4: reuse(0, space)})) for space in ("eps", "x0"))
+        eps, x0 = (run(scripted(config), config, Execution({4: reuse(0, space)})) for space in ("eps", "x0"))
         assert torch.allclose(eps[4].x_next, x0[4].x_next, atol=1e-3) == same
 
 
 @each_sampler
 def test_a_run_may_start_at_the_step_that_supplies(config: SamplerSettings) -> None:
     actions = {5: reuse(1, "x0"), 7: reuse(0, "eps")}
-    through = run(scripted(config), config, Acts(actions))
-    started = run(scripted(config), config, Acts(actions), start=3, x_t=through[3].x_t)
+    through = run(scripted(config), config, Execution(actions))
+    started = run(scripted(config), config, Execution(actions), start=3, x_t=through[3].x_t)
     assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(through[3:], started, strict=True))
 
 
@@ -190,7 +190,7 @@ def test_a_run_may_start_at_the_step_that_supplies(config: SamplerSettings) -> N
 )
 def test_reuse_of_what_was_never_computed_is_refused(order: int, reused_at: int, says: str) -> None:
     with pytest.raises(ReuseError, match=says):
-        run(scripted(DDPM), DDPM, Acts({reused_at: reuse(order, "eps")}))
+        run(scripted(DDPM), DDPM, Execution({reused_at: reuse(order, "eps")}))
 
 
 @given(
@@ -215,6 +215,6 @@ def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, s
 
     full = run(Constant(unet.script), DDIM, None)
     constant = Constant(unet.script)
-    skipped = run(constant, DDIM, Acts({index: reuse(order, space) for index in reused}))
+    skipped = run(constant, DDIM, Execution({index: reuse(order, space) for index in reused}))
     assert len(constant.calls) == STEPS - len(reused)
     torch.testing.assert_close(skipped[-1].x_next, full[-1].x_next, atol=1e-3, rtol=1e-3)

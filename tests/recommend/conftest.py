@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from compute.models.source import Model, ModelSource
+from compute.models.model import Model, load_model
 from compute.recommend.recommender import Recommender
 from store.sweep_store import SweepStore
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
@@ -52,4 +52,4 @@ def recommender(swept: SweepStore) -> Recommender:
 
 @pytest.fixture(scope="session")
 def model(tiny_model: Path) -> Model:  # noqa: F811
-    return ModelSource.find(str(tiny_model)).load()
+    return load_model(str(tiny_model))

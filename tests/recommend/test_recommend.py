@@ -14,8 +14,7 @@ import torch
 from compute.analysis.impact.ablation_impact import NoImpact
 from compute.analysis.phases.phase_evidence import phases_of
 from compute.metrics.registry import metrics
-from compute.models.draw import draw_pictures
-from compute.models.source import Model
+from compute.models.model import Model
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
@@ -56,10 +55,10 @@ def test_the_damage_is_that_of_whole_runs_on_the_searchs_conditions(recommender:
     policy = recommender.recommend(Goal(max_damage=budget_for(recommender)))
     model, conditions = recommender.model, recommender.loop.conditions
     mse = {}
-    full = draw_pictures(model, conditions, DDPM)
+    full = model.pictures(conditions, DDPM)
     for name, drawn in (
-        ("policy", draw_pictures(model, conditions, DDPM, resolve(model.graph, policy.schedule))),
-        ("reseed", draw_pictures(model, [condition.reseeded() for condition in conditions], DDPM)),
+        ("policy", model.pictures(conditions, DDPM, resolve(model.graph, policy.schedule))),
+        ("reseed", model.pictures([condition.reseeded() for condition in conditions], DDPM)),
     ):
         mse[name] = (drawn - full).double().square().mean((1, 2, 3))
     assert policy.prediction is not None
@@ -85,7 +84,7 @@ def test_a_sweep_in_half_precision_gives_a_policy_with_the_digests_of_exact_weig
     settings = {**swept.header.settings, "dtype": "bfloat16"}
     store = SweepStore(swept.root, swept.header.model_copy(update={"settings": settings}))
     policy = Recommender(store, metric="mse", tell=lambda _: None, device="cpu").recommend(Goal(min_speedup=1.2))
-    assert dict(policy.model.unet) == parameter_digests(recommender.model.pipe.unet)
+    assert dict(policy.model.unet) == parameter_digests(recommender.model.unet)
 
 
 def test_of_two_budgets_the_larger_gives_the_faster_policy(recommender: Recommender) -> None:
@@ -242,7 +241,7 @@ def loop_of(model: Model, count: int, batch: int) -> ClosedLoop:
 def test_another_seed_is_1_on_the_damage_scale(model: Model) -> None:
     loop = loop_of(model, 3, 2)
     others = [condition.model_copy(update={"seed": condition.seed + RESEED_OFFSET}) for condition in loop.conditions]
-    drawn, full = draw_pictures(model, others, DDPM), draw_pictures(model, loop.conditions, DDPM)
+    drawn, full = model.pictures(others, DDPM), model.pictures(loop.conditions, DDPM)
     expected = (drawn - full).double().square().mean((1, 2, 3))
     assert np.allclose(loop.reseeds, expected.numpy(), rtol=1e-4)
     assert Condition(prompt="", seed=2**63 - 1, guidance=0).reseeded().seed == RESEED_OFFSET - 1
@@ -257,12 +256,13 @@ def test_a_run_is_left_as_soon_as_it_exceeds_the_budget_and_taken_up_again(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[int] = []
+    pictures = Model.pictures
 
     def counted(*arguments: Any, **more: Any) -> torch.Tensor:
         drawn.append(len(arguments[1]))
-        return draw_pictures(*arguments, **more)
+        return pictures(*arguments, **more)
 
-    monkeypatch.setattr("compute.recommend.closed_loop.draw_pictures", counted)
+    monkeypatch.setattr(Model, "pictures", counted)
     loop = loop_of(model, 6, 2)
     whole = loop_of(model, 6, 2).damage(DROP)
     assert whole is not None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compute.models.draw import draw_pictures
-from compute.models.source import Model
+from compute.models.model import Model
 from compute.policy.cost import CostModel
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
@@ -44,7 +43,7 @@ def test_full_compute_takes_a_time_of_that_size(cost: CostModel, model: Model) -
     took = []
     for _ in range(5):
         began = now(CPU)
-        draw_pictures(model, conditions, DDPM)
+        model.pictures(conditions, DDPM)
         took.append(now(CPU) - began)
     predicted = cost.seconds(resolve(model.graph, Schedule.empty(STEPS)))
     assert min(took) / 5 < predicted < 5 * max(took)
@@ -57,7 +56,7 @@ def test_a_dropped_step_is_cheaper_than_one_that_calls_the_network(cost: CostMod
 
 
 def test_timing_leaves_the_model_as_it_was(cost: CostModel, model: Model) -> None:
-    modules = list(model.pipe.unet.modules())
+    modules = list(model.unet.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
     assert not any("forward" in vars(module) for module in modules)
 

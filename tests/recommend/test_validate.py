@@ -16,9 +16,9 @@ from PIL import Image
 from compute import progress
 from compute.config.schema import ConfigError
 from compute.images import image_of
-from compute.models.draw import draw_pictures
+from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import UnreadableCaption, captions
-from compute.models.source import Model, judge_for
+from compute.models.model import Model
 from compute.policy.liveness import resolve
 from compute.policy.picture_grid import PICTURE_TEXT_KEY
 from compute.policy.schedule import Schedule
@@ -43,7 +43,7 @@ def policy_for(model: Model, schedule: Schedule, *, prompts: Sequence[str] = ())
     return SkipPolicy(
         name="tested",
         model=PolicyModel(
-            name=str(model.source.folder), weights=model.source.digest, unet=parameter_digests(model.pipe.unet)
+            name=str(model.source.folder), weights=model.source.digest, unet=parameter_digests(model.unet)
         ),
         sampler=SamplerSettings(name="ddpm", steps=STEPS, spacing="linspace"),
         guidance=3.0,
@@ -94,9 +94,9 @@ def test_a_policy_that_changes_nothing_has_no_damage_and_the_same_pictures(nothi
 
 def test_damage_is_the_loss_over_that_of_another_seed(dropped: Validated, model: Model) -> None:
     conditions = conditions_of(21)
-    full = draw_pictures(model, conditions, DDPM)
-    ours = draw_pictures(model, conditions, DDPM, resolve(model.graph, DROP))
-    other = draw_pictures(model, [condition.reseeded() for condition in conditions], DDPM)
+    full = model.pictures(conditions, DDPM)
+    ours = model.pictures(conditions, DDPM, resolve(model.graph, DROP))
+    other = model.pictures([condition.reseeded() for condition in conditions], DDPM)
     losses = [float((drawn - full).double().square().mean()) for drawn in (ours, other)]
     assert dropped.policy.validation is not None
     found = dropped.policy.validation.policy.damage
@@ -107,7 +107,7 @@ def test_damage_is_the_loss_over_that_of_another_seed(dropped: Validated, model:
 def test_pictures_are_those_of_whole_runs_in_the_order_of_the_conditions(dropped: Validated, model: Model) -> None:
     assert dropped.conditions == tuple(conditions_of(21))
     for name, resolved in (("full", None), ("policy", resolve(model.graph, DROP))):
-        expected = draw_pictures(model, dropped.conditions, DDPM, resolved)
+        expected = model.pictures(dropped.conditions, DDPM, resolved)
         assert torch.allclose(dropped.pictures[name], expected, atol=1e-4)  # type: ignore[index]
 
 
@@ -171,7 +171,7 @@ def test_prompts_that_took_part_in_the_search_are_refused(model: Model) -> None:
 def test_prompts_that_the_judge_cannot_read_are_refused_before_anything_is_drawn(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("compute.recommend.validation.draw_pictures", lambda *_: pytest.fail("it was drawn"))
+    monkeypatch.setattr("compute.models.model.Model.pictures", lambda *_: pytest.fail("it was drawn"))
     conditions = [*conditions_of(2), Condition(prompt="cat blue", seed=0, guidance=3.0)]
     with progress.bar("validate", 3) as bar, pytest.raises(UnreadableCaption, match="'cat blue' is not one"):
         validate(policy_for(model, DROP), model, conditions, said=("", ""), batch=2, bar=bar)
@@ -199,7 +199,7 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
         order.append("other" if conditions[0].seed > 1000 else name)
         return torch.rand(len(conditions), 3, 16, 16)
 
-    monkeypatch.setattr("compute.recommend.validation.draw_pictures", noted)
+    monkeypatch.setattr("compute.models.model.Model.pictures", noted)
     monkeypatch.setattr("compute.recommend.validation._fewer_steps", lambda *_: 3)
     validated(model, DROP, count=6, batch=2)
     rounds = [order[i : i + 4] for i in range(0, 12, 4)]

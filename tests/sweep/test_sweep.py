@@ -16,11 +16,10 @@ from compute.analysis.impact.ablation_impact import impact_of
 from compute.config.schema import load_config
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import resolve
 from compute.sweep import start
 from compute.sweep.plan import schedule_of
-from compute.unet import acting
+from compute.unet import executing
 from store.care.verify import verify
 from store.errors import NotASweep
 from store.index.table import sweep_table
@@ -71,17 +70,17 @@ def test_an_ablated_run_equals_one_from_the_first_step(swept: tuple[Path, SweepS
     config, store = swept
     prepared = start.prepare(load_config(config), config.parent)
     model, steps = prepared.model, prepared.config.sampler.steps
-    scheduler = make_scheduler(model.pipe.scheduler.config, prepared.config.sampler)
+    scheduler = model.scheduler(prepared.config.sampler)
     late = [u for u in store.header.plan if u.role == "ablation" and u.intervention.window.start > 0]  # type: ignore[union-attr]
     torch.set_num_threads(1)
     for unit in late:
         resolved = resolve(model.graph, schedule_of(unit.intervention, steps))
         seeds = [condition.seed for condition in unit.conditions]
         text = model.encode(tuple(condition.prompt for condition in unit.conditions))
-        x_t = initial_noise(seeds, model.picture_shape)
+        x_t = initial_noise(seeds, model.state_shape)
         guidance = torch.tensor([condition.guidance for condition in unit.conditions])
-        with acting(model.pipe.unet, resolved) as acts:
-            *_, last = sample(model.pipe.unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, acts=acts)
+        with executing(model.unet, resolved) as execution:
+            *_, last = sample(model.unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, execution=execution)
         with store.read(unit.key) as reader:
             assert np.array_equal(reader.final, last.x_next.clamp(-1, 1).numpy()), str(unit.intervention)
 

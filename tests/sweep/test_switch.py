@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compute.config.schema import ConfigError, SweepConfig, load_config
-from compute.models.source import Model
+from compute.models.model import Model
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import Step, sample
-from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
+from compute.policy.graph_document import GRAPH_DOCUMENT
 from compute.sweep import start
 from store.care.verify import verify
 from store.errors import SkipscopeError
@@ -75,8 +75,8 @@ def steps_of(
     config = SweepConfig.model_validate(PLAIN)
     return list(
         sample(
-            model.pipe.unet,
-            make_scheduler(model.pipe.scheduler.config, config.sampler),
+            model.unet,
+            model.scheduler(config.sampler),
             model.encode(prompts),
             x_t,
             seeds=[condition.seed for condition in conditions],
@@ -90,7 +90,7 @@ def test_a_switch_goes_on_from_the_first_prompts_state_with_the_other_prompt(swe
     torch.set_num_threads(1)
     for unit, switch in switches(swept[1]):
         own = tuple(condition.prompt for condition in unit.conditions)
-        x_t = initial_noise([condition.seed for condition in unit.conditions], model.picture_shape)
+        x_t = initial_noise([condition.seed for condition in unit.conditions], model.state_shape)
         if switch.step:
             x_t = steps_of(model, unit.conditions, own, x_t, 0)[switch.step - 1].x_next
         expected = steps_of(model, unit.conditions, switch.prompts, x_t, switch.step)
@@ -206,7 +206,7 @@ def test_an_older_store_is_extended_and_measured_in_place(swept: Swept, tiny_mod
     """Switches and screening leave each earlier key and shard as it was; `measure` adds what a sweep would have."""
     config = write(tmp_path / "config.yaml", tiny_model, **{**PLAIN, "metrics": ["psnr"]})
     older = sweep(config, tmp_path / "store")
-    (older.root / "reports" / start.GRAPH_DOCUMENT).unlink()  # as a store of an earlier release
+    (older.root / "reports" / GRAPH_DOCUMENT).unlink()  # as a store of an earlier release
     before = {key: path.stat().st_mtime_ns for key, path in older.shards()}
     write(config, tiny_model, **{**PLAIN, **SWITCHES, "metrics": ["psnr"]})
     extended = sweep(config, tmp_path / "store")
@@ -214,7 +214,7 @@ def test_an_older_store_is_extended_and_measured_in_place(swept: Swept, tiny_mod
     assert before.items() < after.items()
     assert [unit.key for unit in extended.header.plan][: len(before)] == [unit.key for unit in older.header.plan]
     assert extended.header.units == swept[1].header.units
-    assert (extended.root / "reports" / start.GRAPH_DOCUMENT).is_file()
+    assert (extended.root / "reports" / GRAPH_DOCUMENT).is_file()
     start.measure(extended, CONFIG["metrics"])
     for key, unit in extended.header.units.items():
         expected, found = values(swept[1], key), values(extended, key)
@@ -244,7 +244,7 @@ def test_metrics_measured_on_rounded_pictures_find_no_damage_in_doing_nothing(ti
 
 
 def test_the_store_holds_the_graph_of_its_model(swept: Swept, model: Model) -> None:
-    text = (swept[1].root / "reports" / start.GRAPH_DOCUMENT).read_bytes()
+    text = (swept[1].root / "reports" / GRAPH_DOCUMENT).read_bytes()
     assert ComponentGraph.from_json(text) == model.graph
     assert json.loads(text)["components"]
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
-from compute.unet import acting
+from compute.unet import executing
 from store.records import Action
 from tests.policy.graphs import step_actions
 from tests.unet.oracle import components, run_everything
@@ -28,10 +28,10 @@ FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(Health
 def run(unet: Any, resolved: ResolvedSchedule, start: int = 0, **size: int) -> list[torch.Tensor | None]:
     """The outputs of all steps from `start` on; None where `unet` is reused."""
     outputs: list[torch.Tensor | None] = [None] * start
-    with acting(unet, resolved) as acts:
+    with executing(unet, resolved) as execution:
         for step in range(start, len(resolved.steps)):
-            acts.begin_step(step)
-            outputs.append(None if acts.unet_action(step) else predict(unet, step, **size))
+            execution.begin_step(step)
+            outputs.append(None if execution.unet_action(step) else predict(unet, step, **size))
     return outputs
 
 
@@ -84,10 +84,10 @@ def test_a_step_costs_what_its_plan_says(unet: Any, graph: ComponentGraph, data:
     assume(_resolves(graph, schedule))
     resolved = resolve(graph, schedule)
     run(unet, resolved, batch=1)
-    with acting(unet, resolved) as acts:
+    with executing(unet, resolved) as execution:
         for step in range(3):
-            acts.begin_step(step)
-            if acts.unet_action(step):
+            execution.begin_step(step)
+            if execution.unet_action(step):
                 assert resolved.flops(step) == 0
                 continue
             with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
@@ -117,8 +117,8 @@ def test_deepcache_is_a_schedule(unet: Any, graph: ComponentGraph) -> None:
     deeper = graph.match(["down_blocks.[12].*", "mid_block.*", "up_blocks.[01].*", "down_blocks.0.downsamplers.0"])
     assert set(deeper) - {"up_blocks.1.upsamplers.0"} <= resolved.steps[1].dead
     assert resolved.flops(1) < 0.6 * resolved.flops(0)
-    with acting(unet, resolved) as acts:
-        ran = _counted(unet, acts, range(4))
+    with executing(unet, resolved) as execution:
+        ran = _counted(unet, execution, range(4))
     assert ran[1] == ran[2] == ran[3]
     assert ran[1] == {"down_blocks.0.resnets.0", "up_blocks.2.resnets.0", "up_blocks.2.resnets.1"}
 
@@ -126,8 +126,8 @@ def test_deepcache_is_a_schedule(unet: Any, graph: ComponentGraph) -> None:
 def test_encoder_propagation_is_a_schedule(unet: Any, graph: ComponentGraph) -> None:
     encoder = dict.fromkeys((*graph.of_kind("skip"), "down_blocks.2.attentions.0"), REUSE)
     resolved = check(unet, graph, Schedule(steps=3, actions={1: encoder, 2: encoder}))
-    with acting(unet, resolved) as acts:
-        ran = _counted(unet, acts, range(3))
+    with executing(unet, resolved) as execution:
+        ran = _counted(unet, execution, range(3))
     assert ran[1] == ran[2] == set(graph.match(["mid_block.*", "up_blocks.*"]))
     assert "conv_in" in resolved.steps[1].dead
 
@@ -165,7 +165,7 @@ def test_bypass_keeps_the_shortcut_path_whole(factor: float, unet: Any, graph: C
             module.output_scale_factor = 1.0
 
 
-def _counted(unet: Any, acts: Any, steps: range) -> list[set[str]]:
+def _counted(unet: Any, execution: Any, steps: range) -> list[set[str]]:
     """The components whose last layer ran at each step."""
     lasts = {path: f"{path}.to_out.0" if ".attentions." in path else f"{path}.conv2" for path in components(unet)}
     modules, ran, handles = dict(unet.named_modules()), [], []
@@ -174,7 +174,7 @@ def _counted(unet: Any, acts: Any, steps: range) -> list[set[str]]:
         handles.append(modules[last].register_forward_hook(lambda *_, path=path: now.add(path)))
     for step in steps:
         now.clear()
-        acts.begin_step(step)
+        execution.begin_step(step)
         predict(unet, step)
         ran.append(set(now))
     for handle in handles:

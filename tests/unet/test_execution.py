@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
-from compute.unet import ActingError, acting, read_graph
+from compute.unet import ExecutionError, executing, read_graph
 from store.records import Action
 from tests.policy.graphs import step_actions
 from tests.unet.tiny import make_unet, predict
@@ -33,12 +33,12 @@ def state(unet: Any) -> dict[str, list[tuple[str, int]]]:
 
 
 def test_the_empty_schedule_is_bit_identical(unet: Any, graph: ComponentGraph) -> None:
-    with acting(unet, resolve(graph, Schedule.empty(2))) as acts:
+    with executing(unet, resolve(graph, Schedule.empty(2))) as execution:
         for step in range(2):
-            acts.begin_step(step)
+            execution.begin_step(step)
             inside = predict(unet, step)
             assert torch.equal(inside, predict(unet, step))
-        assert acts.peak_cache_bytes == 0
+        assert execution.peak_cache_bytes == 0
     assert torch.equal(inside, predict(unet, 1))
 
 
@@ -47,11 +47,11 @@ def test_the_empty_schedule_is_bit_identical(unet: Any, graph: ComponentGraph) -
 def test_steps_without_actions_are_bit_identical(unet: Any, graph: ComponentGraph, data: st.DataObject) -> None:
     schedule = Schedule(steps=3, actions={1: data.draw(step_actions(graph))})
     before = state(unet)
-    with acting(unet, resolve(graph, schedule)) as acts:
+    with executing(unet, resolve(graph, schedule)) as execution:
         outputs = {}
         for step in range(3):
-            acts.begin_step(step)
-            if acts.unet_action(step) is None:
+            execution.begin_step(step)
+            if execution.unet_action(step) is None:
                 outputs[step] = predict(unet, step)
     assert state(unet) == before
     assert torch.equal(outputs[0], predict(unet, 0))
@@ -77,14 +77,14 @@ def test_restoration_is_exact_after_an_exception(where: str, deepcache: Resolved
         fields["components"] = [c for c in fields["components"] if c["name"] != "mid_block.attentions.0"]
         fields["edges"] = [edge for edge in fields["edges"] if "mid_block.attentions.0" not in edge]
         resolved = resolve(ComponentGraph.model_validate(fields), Schedule.empty(3))
-    with pytest.raises((Stop, ActingError)), acting(unet, resolved) as acts:
-        acts.begin_step(0)
+    with pytest.raises((Stop, ExecutionError)), executing(unet, resolved) as execution:
+        execution.begin_step(0)
         predict(unet, 0)
         raise Stop
     if hook is not None:
         hook.remove()
     assert state(unet) == before
-    with acting(unet, deepcache):
+    with executing(unet, deepcache):
         pass
     assert state(unet) == before
 
@@ -98,12 +98,12 @@ def test_beside_a_foreign_forward(deepcache: ResolvedSchedule) -> None:
         _override(unet, path, called)
     before, plain = state(unet), predict(unet, 0)
     called.clear()
-    with acting(unet, deepcache) as acts:
-        acts.begin_step(0)
+    with executing(unet, deepcache) as execution:
+        execution.begin_step(0)
         assert torch.equal(predict(unet, 0), plain)
         assert sorted(called) == sorted(paths)
         called.clear()
-        acts.begin_step(1)
+        execution.begin_step(1)
         predict(unet, 1)
         assert sorted(called) == ["conv_in", "down_blocks.0.resnets.0"], "what is dead or reused is not called"
     assert state(unet) == before
@@ -121,12 +121,12 @@ def _override(unet: Any, path: str, called: list[str]) -> None:
 
 
 def test_beside_foreign_hooks(unet: Any, deepcache: ResolvedSchedule) -> None:
-    """A forward hook acts on what acting gives, computed or reused."""
+    """A forward hook execution on what acting gives, computed or reused."""
     module = unet.get_submodule(DEEP)
     hook = module.register_forward_hook(lambda _, args, output: output * 2)
     before = state(unet)
-    with acting(unet, deepcache) as acts:
-        outputs = _steps(acts, lambda step: predict(unet, 0), 2)
+    with executing(unet, deepcache) as execution:
+        outputs = _steps(execution, lambda step: predict(unet, 0), 2)
     assert state(unet) == before
     hook.remove()
     torch.testing.assert_close(outputs[0], outputs[1], atol=1e-5, rtol=1e-5)
@@ -137,26 +137,26 @@ def test_who_wraps_a_dispatcher_keeps_what_they_set(deepcache: ResolvedSchedule)
     unet = make_unet()
     called: list[str] = []
     plain = predict(unet, 0)
-    with acting(unet, deepcache):
+    with executing(unet, deepcache):
         _override(unet, DEEP, called)
     assert torch.equal(predict(unet, 0), plain)
     assert called == [DEEP]
 
 
 def test_nesting_is_refused_and_another_unet_is_not(unet: Any, deepcache: ResolvedSchedule) -> None:
-    with acting(unet, deepcache):
-        with pytest.raises(ActingError, match="already carries out a schedule"), acting(unet, deepcache):
+    with executing(unet, deepcache):
+        with pytest.raises(ExecutionError, match="already carries out a schedule"), executing(unet, deepcache):
             pass
-        with acting(make_unet(), deepcache):
+        with executing(make_unet(), deepcache):
             pass
-    with acting(unet, deepcache):
+    with executing(unet, deepcache):
         pass
 
 
-def _steps(acts: Any, call: Callable[[int], torch.Tensor], stop: int) -> list[torch.Tensor]:
+def _steps(execution: Any, call: Callable[[int], torch.Tensor], stop: int) -> list[torch.Tensor]:
     outputs = []
     for step in range(stop):
-        acts.begin_step(step)
+        execution.begin_step(step)
         outputs.append(call(step))
     return outputs
 
@@ -164,93 +164,93 @@ def _steps(acts: Any, call: Callable[[int], torch.Tensor], stop: int) -> list[to
 def test_calls_of_a_step_have_slots_of_their_own(unet: Any, deepcache: ResolvedSchedule) -> None:
     """Guidance in two calls a step gives what two runs of one call a step give."""
     outputs: dict[str, list[torch.Tensor]] = {}
-    with acting(unet, deepcache) as acts:
-        both = _steps(acts, lambda step: torch.cat([predict(unet, step), predict(unet, step + 50)]), 3)
+    with executing(unet, deepcache) as execution:
+        both = _steps(execution, lambda step: torch.cat([predict(unet, step), predict(unet, step + 50)]), 3)
     for name, offset in (("first", 0), ("second", 50)):
-        with acting(unet, deepcache) as acts:
-            outputs[name] = _steps(acts, lambda step, offset=offset: predict(unet, step + offset), 3)  # type: ignore[misc]
+        with executing(unet, deepcache) as execution:
+            outputs[name] = _steps(execution, lambda step, offset=offset: predict(unet, step + offset), 3)  # type: ignore[misc]
     for step in range(3):
         assert torch.equal(both[step], torch.cat([outputs["first"][step], outputs["second"][step]]))
 
 
 def test_a_reset_begins_a_run_that_equals_the_first(unet: Any, deepcache: ResolvedSchedule) -> None:
-    with acting(unet, deepcache) as acts:
-        first = _steps(acts, lambda step: predict(unet, step), 3)
-        acts.reset()
-        assert acts.cache_bytes == 0
-        _steps(acts, lambda step: predict(unet, step + 9, batch=1), 3)
-        acts.reset()
-        again = _steps(acts, lambda step: predict(unet, step), 3)
+    with executing(unet, deepcache) as execution:
+        first = _steps(execution, lambda step: predict(unet, step), 3)
+        execution.reset()
+        assert execution.cache_bytes == 0
+        _steps(execution, lambda step: predict(unet, step + 9, batch=1), 3)
+        execution.reset()
+        again = _steps(execution, lambda step: predict(unet, step), 3)
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
 
 
 def test_the_cache_is_measured_and_freed(unet: Any, deepcache: ResolvedSchedule) -> None:
     size = 2 * 32 * 8 * 8 * 4
-    with acting(unet, deepcache) as acts:
+    with executing(unet, deepcache) as execution:
         held = []
         for step in range(3):
-            acts.begin_step(step)
+            execution.begin_step(step)
             predict(unet, step)
-            held.append(acts.cache_bytes)
+            held.append(execution.cache_bytes)
         assert held == [size, size, size]
-        acts.reset()
-        assert acts.cache_bytes == 0
-        assert acts.peak_cache_bytes == size
+        execution.reset()
+        assert execution.cache_bytes == 0
+        assert execution.peak_cache_bytes == size
     graph = deepcache.graph
     once = resolve(graph, Schedule(steps=4, actions={1: {DEEP: REUSE}}))
-    with acting(unet, once) as acts:
-        _steps(acts, lambda step: predict(unet, step), 3)
-        assert acts.cache_bytes == 0, "nobody reads it any more"
+    with executing(unet, once) as execution:
+        _steps(execution, lambda step: predict(unet, step), 3)
+        assert execution.cache_bytes == 0, "nobody reads it any more"
 
 
 def test_one_tensor_under_two_names_counts_once(unet: Any, graph: ComponentGraph) -> None:
     row = {"skip:down_blocks.0.resnets.0": REUSE, "down_blocks.0.resnets.0": REUSE}
-    with acting(unet, resolve(graph, Schedule(steps=2, actions={1: row}))) as acts:
-        _steps(acts, lambda step: predict(unet, step), 1)
-        assert acts.cache_bytes == 2 * 32 * 8 * 8 * 4
+    with executing(unet, resolve(graph, Schedule(steps=2, actions={1: row}))) as execution:
+        _steps(execution, lambda step: predict(unet, step), 1)
+        assert execution.cache_bytes == 2 * 32 * 8 * 8 * 4
 
 
 def test_misuse_is_told(unet: Any, graph: ComponentGraph, deepcache: ResolvedSchedule) -> None:
-    with acting(unet, deepcache) as acts:
-        with pytest.raises(ActingError, match="before begin_step"):
+    with executing(unet, deepcache) as execution:
+        with pytest.raises(ExecutionError, match="before begin_step"):
             predict(unet, 0)
-        with pytest.raises(ActingError, match=r"step 3 lies outside the schedule: steps 0 to 2"):
-            acts.begin_step(3)
-        acts.begin_step(1)
-        with pytest.raises(ActingError, match=r"up_blocks.1.upsamplers.0 reuses step 0 at step 1.*earliest_source"):
+        with pytest.raises(ExecutionError, match=r"step 3 lies outside the schedule: steps 0 to 2"):
+            execution.begin_step(3)
+        execution.begin_step(1)
+        with pytest.raises(ExecutionError, match=r"up_blocks.1.upsamplers.0 reuses step 0 at step 1.*earliest_source"):
             predict(unet, 1)
-        with pytest.raises(ActingError, match=r"step 0 after step 1: call reset\(\)"):
-            acts.begin_step(0)
-        acts.reset()
-        acts.begin_step(0)
+        with pytest.raises(ExecutionError, match=r"step 0 after step 1: call reset\(\)"):
+            execution.begin_step(0)
+        execution.reset()
+        execution.begin_step(0)
         predict(unet, 0)
-        acts.begin_step(1)
-        with pytest.raises(ActingError, match=r"shape \(1, 3, 8, 8\) at step 1 and had \(2, 3, 8, 8\)"):
+        execution.begin_step(1)
+        with pytest.raises(ExecutionError, match=r"shape \(1, 3, 8, 8\) at step 1 and had \(2, 3, 8, 8\)"):
             predict(unet, 1, batch=1)
         predict(unet, 1)
-        with pytest.raises(ActingError, match="equally often"):
+        with pytest.raises(ExecutionError, match="equally often"):
             predict(unet, 1)
     dropped = resolve(graph, Schedule(steps=2, actions={1: {"unet": REUSE}}))
-    with acting(unet, dropped) as acts:
-        acts.begin_step(1)
-        assert acts.unet_action(1) == Action(name="reuse", space="eps")
-        assert acts.unet_action(0) is None
-        with pytest.raises(ActingError, match="called at step 1, which reuses unet from step 0"):
+    with executing(unet, dropped) as execution:
+        execution.begin_step(1)
+        assert execution.unet_action(1) == Action(name="reuse", space="eps")
+        assert execution.unet_action(0) is None
+        with pytest.raises(ExecutionError, match="called at step 1, which reuses unet from step 0"):
             predict(unet, 1)
 
 
 def test_a_schedule_for_another_unet_is_refused(unet: Any) -> None:
     other = read_graph(make_unet(layers_per_block=2))
-    refusal = pytest.raises(ActingError, match=r"another UNet: only one of the two has down_blocks.0.resnets.1")
-    with refusal, acting(unet, resolve(other, Schedule.empty(1))):
+    refusal = pytest.raises(ExecutionError, match=r"another UNet: only one of the two has down_blocks.0.resnets.1")
+    with refusal, executing(unet, resolve(other, Schedule.empty(1))):
         pass
 
 
 def test_dead_outputs_are_nan_and_free(unet: Any, deepcache: ResolvedSchedule) -> None:
     seen: list[torch.Tensor] = []
     hook = unet.down_blocks[1].register_forward_hook(lambda _, args, output: seen.extend([output[0], *output[1]]))
-    with acting(unet, deepcache) as acts:
-        _steps(acts, lambda step: predict(unet, step), 2)
+    with executing(unet, deepcache) as execution:
+        _steps(execution, lambda step: predict(unet, step), 2)
     hook.remove()
     computed, dead = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     for one, other in zip(computed, dead, strict=True):
@@ -263,9 +263,9 @@ def test_half_precision_and_inference_mode(graph: ComponentGraph) -> None:
     half = make_unet().to(torch.bfloat16)
     row = {DEEP: REUSE, "down_blocks.0.resnets.0": Action(name="bypass"), "skip:conv_in": Action(name="zero")}
     resolved = resolve(graph, Schedule(steps=2, actions={1: row}))
-    with acting(half, resolved) as acts, torch.inference_mode():
+    with executing(half, resolved) as execution, torch.inference_mode():
         for step in range(2):
-            acts.begin_step(step)
+            execution.begin_step(step)
             output = half(
                 torch.ones(1, 3, 8, 8, dtype=torch.bfloat16),
                 torch.tensor(5),
@@ -284,7 +284,7 @@ def test_no_stale_nan_reaches_an_output(unet: Any, graph: ComponentGraph, data: 
         resolved = resolve(graph, schedule)
     except ScheduleError:
         assume(False)
-    with acting(unet, resolved) as acts:
+    with executing(unet, resolved) as execution:
         for step in range(4):
-            acts.begin_step(step)
-            assert acts.unet_action(step) or not predict(unet, step).isnan().any()
+            execution.begin_step(step)
+            assert execution.unet_action(step) or not predict(unet, step).isnan().any()

@@ -21,6 +21,7 @@ from store.errors import SkipscopeError
 Seeds = int | Sequence[int]
 Generators = Generator | list[Generator]
 StepEnd = Callable[["GlidePipeline", int, int, dict[str, Tensor]], dict[str, Tensor] | None]
+_FORMER_TEXT_MODULE = "compute.models.text"
 OUTPUT_TYPES = ("pil", "np", "pt")
 
 
@@ -39,6 +40,15 @@ class GlidePipeline(DiffusionPipeline):
     def __init__(self, text_encoder: TextTransformer, unet: UNet2DConditionModel, scheduler: DDPMScheduler) -> None:
         super().__init__()
         self.register_modules(text_encoder=text_encoder, unet=unet, scheduler=scheduler)
+
+    @classmethod
+    def load_config(cls, *args: Any, **kwargs: Any) -> Any:
+        """As diffusers does; folders of earlier releases name the module that the text transformer was in then."""
+        config = super().load_config(*args, **kwargs)
+        part = config.get("text_encoder") if isinstance(config, dict) else None
+        if isinstance(part, list) and part[:1] == [_FORMER_TEXT_MODULE]:
+            config["text_encoder"] = [TextTransformer.__module__, *part[1:]]
+        return config
 
     def encode(self, prompts: Sequence[str]) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B E"]]:
         """The text transformer's sequence and pooled vector for each prompt; the empty one is the unconditional."""

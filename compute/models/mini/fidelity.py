@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw
 
 from compute.config.schema import ConfigError
 from compute.images import INK, PAPER, font, image_of, save_png, wrapped
-from compute.models.draw import draw_pictures
+from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Scene, Split, captions
-from compute.models.source import ModelSource, judge_for
+from compute.models.model import load_model
+from compute.models.source import ModelSource
 from compute.progress import bar
 from compute.provenance import provenance
 from store.errors import SkipscopeError
@@ -80,7 +81,7 @@ def evaluate_fidelity(
     if split not in get_args(Split):
         raise ConfigError(f"--split: {split!r} is no split; accepted: {', '.join(get_args(Split))}")
     source = ModelSource.find(name)
-    model, judge = source.load(), judge_for(source)
+    model, judge = load_model(source), judge_for(source)
     if judge is None:
         raise SkipscopeError(
             f"--model: no scene judge reads what {name!r} draws; prompt fidelity is there for glide-mini"
@@ -92,7 +93,7 @@ def evaluate_fidelity(
     with bar("fidelity", count, unit="picture") as progress:
         for start in range(0, count, _BATCH):
             batch = conditions[start : start + _BATCH]
-            pictures = draw_pictures(model, batch, sampler)
+            pictures = model.pictures(batch, sampler)
             for aspect, values in judge.fidelity(pictures, [c.prompt for c in batch]).items():
                 rows.setdefault(aspect, []).extend(values.tolist())
             shown.append(pictures)

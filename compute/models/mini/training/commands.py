@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-from compute.models.draw import draw_pictures
 from compute.models.mini.fidelity import write_captioned
 from compute.models.mini.judge.judge_training import JudgeRecipe, accuracy, train_judge
 from compute.models.mini.judge.scene_judge import Judge
 from compute.models.mini.scenes.scene import captions
 from compute.models.mini.training.trainer import PIPELINE_FOLDER, Recipe, checkpoint_iteration, train
-from compute.models.source import ModelSource
+from compute.models.model import load_model
 from compute.progress import bar
 from store.errors import SkipscopeError
 from store.records import Condition
@@ -57,8 +56,8 @@ def draw_sheet(pipeline: Path, path: Path) -> None:
     """Pictures of 24 held-out prompts."""
     prompts = captions("held-out", 24, seed=0)
     conditions = [Condition(prompt=p, seed=i, guidance=3.0) for i, p in enumerate(prompts)]
-    model = ModelSource.find(str(pipeline)).load()
-    write_captioned(draw_pictures(model, conditions, SamplerSettings(name="ddpm", steps=25)), prompts, path)
+    model = load_model(str(pipeline))
+    write_captioned(model.pictures(conditions, SamplerSettings(name="ddpm", steps=25)), prompts, path)
 
 
 def train_the_judge(path: Path, *, iterations: int | None) -> None:

@@ -8,14 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from compute.models.draw import draw_pictures
-from compute.models.source import Model, ModelSource
+from compute.models.model import Model, load_model
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.pipeline.schedulers import make_scheduler
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
-from compute.unet import acting
+from compute.unet import executing
 from store.records import Action, Condition
 from store.sampler import SamplerSettings
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
@@ -37,18 +35,18 @@ SCHEDULES = {
 @pytest.fixture(scope="module")
 def model(tiny_model: Path) -> Model:  # noqa: F811
     torch.set_num_threads(1)
-    return ModelSource.find(str(tiny_model)).load()
+    return load_model(str(tiny_model))
 
 
 def by_hand(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) -> Tensor:
     """The sampling loop, told step by step what the network does."""
     seeds = [condition.seed for condition in CONDITIONS]
     text = model.encode(tuple(condition.prompt for condition in CONDITIONS))
-    x_t = initial_noise(seeds, model.picture_shape)
+    x_t = initial_noise(seeds, model.state_shape)
     guidance = torch.tensor([condition.guidance for condition in CONDITIONS])
-    scheduler = make_scheduler(model.pipe.scheduler.config, sampler)
-    with acting(model.pipe.unet, resolved) as acts:
-        *_, last = sample(model.pipe.unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, acts=acts)
+    scheduler = model.scheduler(sampler)
+    with executing(model.unet, resolved) as execution:
+        *_, last = sample(model.unet, scheduler, text, x_t, seeds=seeds, guidance=guidance, execution=execution)
     return last.x_next.clamp(-1, 1)
 
 
@@ -56,29 +54,29 @@ def by_hand(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_schedule_is_carried_out(model: Model, sampler: SamplerSettings, name: str) -> None:
     resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES[name]))
-    drawn = draw_pictures(model, CONDITIONS, sampler, resolved)
+    drawn = model.pictures(CONDITIONS, sampler, resolved)
     assert torch.equal(drawn, by_hand(model, sampler, resolved))
-    assert not torch.equal(drawn, draw_pictures(model, CONDITIONS, sampler))
+    assert not torch.equal(drawn, model.pictures(CONDITIONS, sampler))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
 def test_the_empty_schedule_is_none_at_all(model: Model, sampler: SamplerSettings) -> None:
     empty = resolve(model.graph, Schedule.empty(STEPS))
-    drawn = draw_pictures(model, CONDITIONS, sampler)
-    assert torch.equal(drawn, draw_pictures(model, CONDITIONS, sampler, empty))
+    drawn = model.pictures(CONDITIONS, sampler)
+    assert torch.equal(drawn, model.pictures(CONDITIONS, sampler, empty))
     assert torch.equal(drawn, by_hand(model, sampler, empty))
 
 
 def test_pictures_are_pictures_and_their_own_condition_alone_decides(model: Model) -> None:
-    drawn = draw_pictures(model, CONDITIONS, SAMPLERS[0])
+    drawn = model.pictures(CONDITIONS, SAMPLERS[0])
     assert drawn.shape == (3, 3, 16, 16) and drawn.abs().max() <= 1
-    assert torch.allclose(drawn[1:2], draw_pictures(model, CONDITIONS[1:2], SAMPLERS[0]), atol=1e-4)
-    assert torch.equal(drawn.flip(0), draw_pictures(model, CONDITIONS[::-1], SAMPLERS[0]))
+    assert torch.allclose(drawn[1:2], model.pictures(CONDITIONS[1:2], SAMPLERS[0]), atol=1e-4)
+    assert torch.equal(drawn.flip(0), model.pictures(CONDITIONS[::-1], SAMPLERS[0]))
 
 
 def test_the_model_is_left_as_it_was(model: Model) -> None:
     resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES["in part"]))
-    before = draw_pictures(model, CONDITIONS, SAMPLERS[0])
-    draw_pictures(model, CONDITIONS, SAMPLERS[0], resolved)
-    assert torch.equal(before, draw_pictures(model, CONDITIONS, SAMPLERS[0]))
-    assert not any("forward" in vars(module) for module in model.pipe.unet.modules())
+    before = model.pictures(CONDITIONS, SAMPLERS[0])
+    model.pictures(CONDITIONS, SAMPLERS[0], resolved)
+    assert torch.equal(before, model.pictures(CONDITIONS, SAMPLERS[0]))
+    assert not any("forward" in vars(module) for module in model.unet.modules())

@@ -1,0 +1,147 @@
+"""A loaded model: all that the rest of the program may ask of it, whatever its pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from diffusers.utils.logging import disable_progress_bar
+from jaxtyping import Float
+from torch import Tensor
+
+from compute.models.glide import GlidePipeline
+from compute.models.source import ModelNotFound, ModelSource
+from compute.pipeline.noise import initial_noise
+from compute.pipeline.sampling import Step, TextEncoding, sample
+from compute.pipeline.schedulers import Scheduler, make_scheduler
+from compute.policy.graph import ComponentGraph
+from compute.policy.liveness import ResolvedSchedule
+from compute.unet import Execution, executing, read_graph
+from store.records import Condition
+from store.sampler import SamplerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A pipeline in memory, ready to sample; `source` says where it comes from."""
+
+    source: ModelSource
+    pipe: GlidePipeline
+
+    @property
+    def unet(self) -> Any:
+        """The network that actions are carried out on."""
+        return self.pipe.unet
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        device: torch.device = self.pipe.unet.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the network's weights."""
+        dtype: torch.dtype = self.pipe.unet.dtype
+        return dtype
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of `x_t`."""
+        size = int(self.pipe.unet.config.sample_size)
+        return int(self.pipe.unet.config.in_channels), size, size
+
+    @cached_property
+    def graph(self) -> ComponentGraph:
+        """The network's components."""
+        return read_graph(self.unet, sequence_length=self.pipe.text_encoder.config.length)
+
+    def scheduler(self, sampler: SamplerSettings) -> Scheduler:
+        """Return a scheduler with its timesteps set. Raises SamplerError for a sampler that the model cannot have."""
+        return make_scheduler(self.pipe.scheduler.config, sampler)
+
+    @torch.inference_mode()
+    def encode(self, prompts: Sequence[str]) -> TextEncoding:
+        """Return the encoding of prompts, with that of the empty prompt, as guidance needs them."""
+        sequence, pooled = self.pipe.encode([*prompts, *[""] * len(prompts)])
+        return TextEncoding(sequence=sequence, pooled=pooled)
+
+    def noise(self, seeds: Sequence[int]) -> Float[Tensor, "B C H W"]:
+        """Return `x_t` of step 0 for each seed."""
+        return initial_noise(seeds, self.state_shape, device=self.device)
+
+    def call_unet(self, x_t: Float[Tensor, "2B C H W"], t: int, text: TextEncoding) -> Float[Tensor, "2B K H W"]:
+        """Return the network's output for the rows of a text encoding: one forward pass, nothing else."""
+        timestep = torch.tensor(t, device=x_t.device)
+        output: Tensor = self.unet(
+            x_t, timestep, encoder_hidden_states=text.sequence, class_labels=text.pooled, return_dict=False
+        )[0]
+        return output
+
+    def steps(
+        self,
+        conditions: Sequence[Condition],
+        scheduler: Scheduler,
+        text: TextEncoding,
+        x_t: Float[Tensor, "B C H W"],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        execution: Execution | None = None,
+    ) -> Iterator[Step]:
+        """Run steps `start` … `stop` - 1 of conditions from `x_t`, the input of step `start`, and yield each.
+
+        Seeds and guidance are the conditions'; `text` may be of other prompts than theirs.
+        """
+        return sample(
+            self.unet,
+            scheduler,
+            text,
+            x_t,
+            seeds=[condition.seed for condition in conditions],
+            guidance=torch.tensor([condition.guidance for condition in conditions]),
+            start=start,
+            stop=stop,
+            execution=execution,
+        )
+
+    def decode(self, x_t: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Return the pictures of final states, in [-1, 1]."""
+        return x_t.clamp(-1, 1)
+
+    def pictures(
+        self, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: ResolvedSchedule | None = None
+    ) -> Float[Tensor, "B 3 H W"]:
+        """Sample the final pictures of conditions, in [-1, 1]; without a schedule everything is computed."""
+        scheduler = self.scheduler(sampler)
+        text = self.encode([condition.prompt for condition in conditions])
+        x_t = self.noise([condition.seed for condition in conditions])
+        with nullcontext() if resolved is None else executing(self.unet, resolved) as execution:
+            for step in self.steps(conditions, scheduler, text, x_t, execution=execution):
+                x_t = step.x_next
+        return self.decode(x_t)
+
+
+def load_model(
+    model: str | ModelSource, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Model:
+    """Load a model by its name, its folder, or its source.
+
+    Raises ModelNotFound where there is none, or where the folder is damaged or no longer the same.
+    """
+    source = ModelSource.find(model) if isinstance(model, str) else model
+    source.check_unchanged()
+    loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
+    disable_progress_bar()
+    try:
+        pipe = GlidePipeline.from_pretrained(source.folder, **loading)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        problem = str(error).splitlines()[0][:200]
+        raise ModelNotFound(f"model: {source.folder} cannot be loaded: {problem}") from error
+    for part in (pipe.unet, pipe.text_encoder):
+        part.to(device).eval().requires_grad_(False)
+    return Model(source=source, pipe=pipe)
