@@ -1,4 +1,4 @@
-"""A number with its interval: means and ratios over conditions, by a percentile bootstrap with a fixed seed."""
+"""Means and ratios over conditions with intervals, by a percentile bootstrap with a fixed seed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float, Int
 
 from store.records import Record
 
 Floats = npt.NDArray[np.float64]
 BOOTSTRAP_SAMPLES = 2000
 CONFIDENCE = 0.95
-_LEAST = 1e-12
-_AT_ONCE = 1000
+_TAIL = (1 - CONFIDENCE) / 2
+_LEAST_DIVISOR = 1e-12
+_ROWS_AT_ONCE = 1000  # bounds the memory that the samples of many quantities take
 
 
 class Estimate(Record):
@@ -24,68 +26,76 @@ class Estimate(Record):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return self.shown(".3f")
 
     def shown(self, form: str) -> str:
-        """The estimate with numbers in a format of the caller's, such as `.1%`."""
+        """Return the estimate as text, with its numbers in a format such as `.1%`."""
         return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
-def resampled(count: int, seed: int = 0) -> npt.NDArray[np.int64]:
-    """Row numbers of BOOTSTRAP_SAMPLES samples of `count` drawn with replacement: (samples, count)."""
+def bootstrap_rows(count: int, seed: int = 0) -> Int[np.ndarray, "samples count"]:
+    """Return the row numbers of BOOTSTRAP_SAMPLES random samples of `count` rows with replacement."""
     return np.random.default_rng(seed).integers(count, size=(BOOTSTRAP_SAMPLES, count))
 
 
 @lru_cache(maxsize=8)
-def weights(count: int, seed: int = 0) -> Floats:
-    """The samples of `resampled` as the share of each row in them: (samples, count), read-only; each row sums to 1."""
-    drawn = resampled(count, seed)
-    shares = np.zeros(drawn.shape)
-    np.add.at(shares, (np.arange(len(drawn))[:, None], drawn), 1 / count)
+def bootstrap_weights(count: int, seed: int = 0) -> Float[np.ndarray, "samples count"]:
+    """Return the share of each row in the samples of `bootstrap_rows`: read-only; each row of the result sums to 1."""
+    rows = bootstrap_rows(count, seed)
+    shares = np.zeros(rows.shape)
+    np.add.at(shares, (np.arange(len(rows))[:, None], rows), 1 / count)
     shares.flags.writeable = False
     return shares
 
 
-def interval(samples: Floats) -> tuple[float, float]:
-    """The middle CONFIDENCE of bootstrap samples."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
+def interval(samples: Float[np.ndarray, " samples"]) -> tuple[float, float]:
+    """Return the middle CONFIDENCE of bootstrap samples, as (low, high)."""
+    low, high = np.quantile(samples, [_TAIL, 1 - _TAIL])
     return float(low), float(high)
 
 
-def means_of(values: Floats, *, seed: int = 0) -> list[Estimate]:
-    """The mean of each row of (quantities, conditions), all resampled alike. Raises ValueError without conditions."""
+def means_of(values: Float[np.ndarray, "quantities conditions"], *, seed: int = 0) -> list[Estimate]:
+    """Return the mean of each row; all rows share the bootstrap samples. Raises ValueError without conditions."""
     return ratios_of(values, np.ones(values.shape[1]), seed=seed)
 
 
-def ratios_of(above: Floats, below: Floats, *, seed: int = 0) -> list[Estimate]:
-    """Ratio of means of each row of `above` (quantities, conditions) to `below` (conditions), drawn in pairs.
+def ratios_of(
+    numerators: Float[np.ndarray, "quantities conditions"],
+    denominator: Float[np.ndarray, " conditions"],
+    *,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Return the ratio of means of each row to the denominator; both are resampled in pairs.
 
     Raises ValueError without conditions.
     """
-    count = len(below)
+    count = len(denominator)
     if count == 0:
         raise ValueError("an estimate needs at least one condition")
-    means = above.mean(1) / max(float(below.mean()), _LEAST)
+    means = numerators.mean(1) / max(float(denominator.mean()), _LEAST_DIVISOR)
     if count == 1:  # every sample is the same
         return [Estimate(mean=mean, low=mean, high=mean) for mean in means.tolist()]
-    shares = weights(count, seed)
-    divisors = np.maximum(shares @ below, _LEAST)
-    tail = (1 - CONFIDENCE) / 2
-    found: list[Estimate] = []
-    for first in range(0, len(above), _AT_ONCE):
-        samples = above[first : first + _AT_ONCE] @ shares.T / divisors
-        lows, highs = np.quantile(samples, [tail, 1 - tail], axis=1).tolist()
-        some = means[first : first + _AT_ONCE].tolist()
-        found += [Estimate(mean=m, low=low, high=high) for m, low, high in zip(some, lows, highs, strict=True)]
-    return found
+    shares = bootstrap_weights(count, seed)
+    divisors = np.maximum(shares @ denominator, _LEAST_DIVISOR)
+    estimates: list[Estimate] = []
+    for first in range(0, len(numerators), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        samples = numerators[rows] @ shares.T / divisors
+        lows, highs = np.quantile(samples, [_TAIL, 1 - _TAIL], axis=1).tolist()
+        estimates += [
+            Estimate(mean=mean, low=low, high=high)
+            for mean, low, high in zip(means[rows].tolist(), lows, highs, strict=True)
+        ]
+    return estimates
 
 
-def mean_of(values: Floats, *, seed: int = 0) -> Estimate:
-    """The mean of values, one a condition. Raises ValueError for none."""
+def mean_of(values: Float[np.ndarray, " conditions"], *, seed: int = 0) -> Estimate:
+    """Return the mean of values, one a condition. Raises ValueError for none."""
     return means_of(values[None], seed=seed)[0]
 
 
-def ratio_of(above: Floats, below: Floats, *, seed: int = 0) -> Estimate:
-    """Ratio of means with conditions drawn in pairs. Raises ValueError for none."""
-    return ratios_of(above[None], below, seed=seed)[0]
+def ratio_of(
+    numerator: Float[np.ndarray, " conditions"], denominator: Float[np.ndarray, " conditions"], *, seed: int = 0
+) -> Estimate:
+    """Return the ratio of means; both are resampled in pairs. Raises ValueError without conditions."""
+    return ratios_of(numerator[None], denominator, seed=seed)[0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.statistics.crossing import crossings, place_estimate, settlings
+from compute.statistics.crossing import crossings, settling_steps, step_estimate
 
 CURVES = st.lists(st.integers(-6, 6), min_size=2, max_size=12).map(lambda it: np.array(it, dtype=float))
 
@@ -67,11 +67,11 @@ def test_the_size_of_a_balance_does_not_matter(values: np.ndarray, scale: float)
     ],
 )
 def test_from_where_a_curve_stays_below(values: list[float], place: float) -> None:
-    assert settlings(np.array([values]), range(4), 9, 0.2)[0] == pytest.approx(place)
+    assert settling_steps(np.array([values]), range(4), 9, 0.2)[0] == pytest.approx(place)
 
 
 def test_a_place_that_is_not_there_is_none() -> None:
     never, samples = np.array([-1.0, -1.0]), np.array([[-1.0, -1.0], [-1.0, 1.0]])
-    assert place_estimate(lambda rows: crossings(rows, [0, 1], 2), never, samples, 2) is None
-    turns = place_estimate(lambda rows: crossings(rows, [0, 1], 2), samples[1], samples, 2)
+    assert step_estimate(lambda rows: crossings(rows, [0, 1], 2), never, samples, 2) is None
+    turns = step_estimate(lambda rows: crossings(rows, [0, 1], 2), samples[1], samples, 2)
     assert turns is not None and turns.mean == 0.5 and turns.high > 1.9

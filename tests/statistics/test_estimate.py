@@ -13,12 +13,12 @@ from compute.statistics.estimate import (
     BOOTSTRAP_SAMPLES,
     CONFIDENCE,
     Estimate,
+    bootstrap_rows,
+    bootstrap_weights,
     mean_of,
     means_of,
     ratio_of,
     ratios_of,
-    resampled,
-    weights,
 )
 
 DISTANCES = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)
@@ -93,7 +93,7 @@ def test_many_at_once_are_as_one_by_one(conditions: int, seed: int) -> None:
 @given(st.integers(1, 30))
 def test_weights_are_the_samples(count: int) -> None:
     values = np.arange(count) ** 1.5
-    assert weights(count) @ values == pytest.approx(values[resampled(count)].mean(1))
+    assert bootstrap_weights(count) @ values == pytest.approx(values[bootstrap_rows(count)].mean(1))
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:

@@ -1,9 +1,9 @@
-"""The observed evidence for phases: how early the predicted picture's coarse and fine part are the final one's.
+"""The observed evidence for phases: how early the coarse and the fine part of the predicted picture are final.
 
-A picture is split by a Gaussian blur into its low-pass part and the rest, its high-pass part. How far a prediction p
-has come to the final picture f is 1 − |p − f|² / (|p|² + |f|²), of each part by itself: 0 is as far as two unrelated
-pictures of these sizes, 1 the final one. Distance relative to step 0 would flatter the high-pass part, whose first
-predictions are loud noise.
+A Gaussian blur splits a picture into its low-pass part and the rest, its high-pass part. For each part, the share of
+the way from a prediction p to the final picture f is 1 − |p − f|² / (|p|² + |f|²): 0 for two unrelated pictures of
+these magnitudes, 1 for the final picture itself. A distance relative to step 0 would flatter the high-pass part, whose
+first predictions are strong noise.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 import ruptures
+from jaxtyping import Float
 from ruptures.costs import CostCLinear
 
-from compute.statistics.estimate import Estimate, interval, means_of, weights
+from compute.statistics.estimate import Estimate, bootstrap_weights, interval, means_of
 from store.index.table import SweepReader
 from store.shard.reader import UnitReader
 
@@ -26,18 +27,18 @@ Floats = npt.NDArray[np.float64]
 Part = Literal["low-pass", "high-pass"]
 PARTS: tuple[Part, ...] = get_args(Part)
 CUTOFF = 3.0
-"""Cycles a side at which the low-pass part keeps half the amplitude: what is larger than a sixth of the side."""
+"""Cycles a side at which the low-pass part keeps half the amplitude: structures larger than a sixth of the side."""
 LEAST_STEPS = 4
-"""Fewer kept steps have no room for a change of pace."""
+"""With fewer kept steps no change point can be placed."""
 _SAMPLES = 300  # of the bootstrap of change points, each of which is a search
-_FINEST = 200  # steps that the search for a change point tells apart
+_FINEST = 200  # steps that the search for a change point distinguishes
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedCurve:
-    """How far a part of the predicted picture has come to the final one at each step, over conditions.
+    """The share of the way to the final picture at each step, of one part of the predicted picture, over conditions.
 
-    `change_point` is the step at which its pace changes: two straight lines that meet there fit the curve best.
+    `change_point` is the step at which the pace changes: two straight lines that meet there fit the curve best.
     """
 
     part: Part
@@ -47,13 +48,13 @@ class ObservedCurve:
 
 
 def observed_curves(reader: SweepReader, baselines: Sequence[str], steps: Sequence[int]) -> tuple[ObservedCurve, ...]:
-    """A curve for each part from the baselines' `pred_x0` at these steps, all of which they kept."""
+    """Return a curve for each part, from the baselines' `pred_x0` at steps that all of them kept."""
     reached = np.concatenate([_reached(reader, key, steps) for key in baselines], axis=2)
     return tuple(_curve(part, steps, reached[number]) for number, part in enumerate(PARTS))
 
 
 def kept_steps(reader: SweepReader, baselines: Sequence[str]) -> tuple[int, ...]:
-    """The steps whose `pred_x0` every baseline kept."""
+    """Return the steps of which every baseline kept `pred_x0`."""
     kept: set[int] | None = None
     for key in baselines:
         with reader.unit(key) as unit:
@@ -64,18 +65,18 @@ def kept_steps(reader: SweepReader, baselines: Sequence[str]) -> tuple[int, ...]
 def _reached(reader: SweepReader, key: str, steps: Sequence[int]) -> Floats:
     """(parts, steps, B) of one baseline."""
     with reader.unit(key) as unit:
-        return np.stack([_alike(unit, step) for step in steps], axis=1)
+        return np.stack([_similarity(unit, step) for step in steps], axis=1)
 
 
-def _alike(unit: UnitReader, step: int) -> Floats:
-    """(parts, B): each part of a step's prediction beside that of the final picture."""
+def _similarity(unit: UnitReader, step: int) -> Floats:
+    """(parts, B): each part of a step's prediction compared with that of the final picture."""
     predicted, final = split(unit.pred_x0(step)), split(unit.final)
     distance, size = _squares(predicted - final), _squares(predicted) + _squares(final)
     return 1 - distance / np.maximum(size, 1e-12)
 
 
-def split(pictures: npt.NDArray[np.floating]) -> Floats:
-    """(parts, B, C, H, W): low-pass and high-pass part of (B, C, H, W); they add up to the pictures."""
+def split(pictures: Float[np.ndarray, "B C H W"]) -> Float[np.ndarray, "parts B C H W"]:
+    """Return the low-pass and the high-pass part of pictures; they add up to the pictures."""
     values = np.asarray(pictures, dtype=np.float64)
     height, width = values.shape[-2:]
     low = _blur(height) @ values @ _blur(width).T
@@ -83,7 +84,7 @@ def split(pictures: npt.NDArray[np.floating]) -> Floats:
 
 
 def _blur(side: int) -> Floats:
-    """(side, side): a Gaussian blur along one axis; at the edges, of what lies inside the picture."""
+    """(side, side): a Gaussian blur along one axis; at the edges the kernel is cut off and normalised."""
     sigma = side * math.sqrt(2 * math.log(2)) / (2 * math.pi * CUTOFF)
     places = np.arange(side)
     kernel = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
@@ -104,20 +105,20 @@ def _curve(part: Part, steps: Sequence[int], reached: Floats) -> ObservedCurve:
     )
 
 
-def change_estimate(steps: Sequence[int], reached: Floats) -> Estimate:
-    """The change point of the mean of (steps, conditions), with a bootstrap interval over conditions."""
-    found = change_point(steps, reached.mean(1))
+def change_estimate(steps: Sequence[int], reached: Float[np.ndarray, "steps conditions"]) -> Estimate:
+    """Return the change point of the mean over conditions, with a bootstrap interval over conditions."""
+    point = change_point(steps, reached.mean(1))
     count = reached.shape[1]
     if count == 1:
-        return Estimate(mean=found, low=found, high=found)
-    samples = [change_point(steps, reached @ shares) for shares in weights(count)[:_SAMPLES]]
+        return Estimate(mean=point, low=point, high=point)
+    samples = [change_point(steps, reached @ shares) for shares in bootstrap_weights(count)[:_SAMPLES]]
     low, high = interval(np.array(samples))
-    return Estimate(mean=found, low=low, high=high)
+    return Estimate(mean=point, low=low, high=high)
 
 
-def change_point(steps: Sequence[int], curve: Floats) -> float:
-    """The step at which two straight lines that meet fit a curve best; LEAST_STEPS points or more."""
+def change_point(steps: Sequence[int], curve: Float[np.ndarray, " steps"]) -> float:
+    """Return the step at which two straight lines that meet fit a curve best; it takes LEAST_STEPS points or more."""
     lines = CostCLinear()
-    lines.min_size = 2  # its own 3 would not let a curve bend at its second point, where low-pass parts often do
+    lines.min_size = 2  # the default 3 would not let a curve bend at its second point, where low-pass parts often do
     search = ruptures.Dynp(custom_cost=lines, min_size=2, jump=math.ceil(len(steps) / _FINEST)).fit(curve[:, None])
-    return float(steps[search.predict(n_bkps=1)[0] - 1])  # a break is the first point behind the meeting one
+    return float(steps[search.predict(n_bkps=1)[0] - 1])  # a break is the first point after the meeting one

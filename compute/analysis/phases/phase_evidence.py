@@ -1,4 +1,4 @@
-"""The phases of generation, composition first and denoising after: where the boundary is, by two kinds of evidence."""
+"""The phases of generation, composition first and denoising after, and the evidence for their boundary."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from compute.analysis.phases.observed import LEAST_STEPS, ObservedCurve, kept_steps, observed_curves
-from compute.analysis.phases.switch_curves import NEARNESS, SETTLED, SwitchCurve, moved_by, settled_from, switch_curves
-from compute.analysis.phases.switch_results import switched_of
+from compute.analysis.phases.switch_curves import (
+    NEARNESS,
+    SETTLED,
+    SwitchCurve,
+    settled_from,
+    switch_curves,
+    switch_damage,
+)
+from compute.analysis.phases.switch_results import read_switch_results
 from compute.statistics.estimate import Estimate
 from store.errors import SkipscopeError
 from store.index.table import SweepReader
@@ -21,18 +28,18 @@ _WHOLE_PROMPT = "all"
 
 
 class NoPhases(SkipscopeError):
-    """A sweep that does not hold what phases are read from."""
+    """A sweep without the data that phases are computed from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phases:
     """The evidence for the phases of a sweep's model; all places are in steps, all intervals over conditions.
 
-    `observed` says how early each part of the predicted picture is the final one's; `causal` which prompt a picture
-    obeys when it is switched at a step; `moved` the damage of a switch at each step. `boundary` is where pictures turn
-    from the other prompt to their own by `evidence`: the judge's reading of the whole prompt where it shows a turn,
-    else nearness. `settled` is the step from which on a switch moves nothing (damage below SETTLED). `missing` says why
-    there is no causal evidence, "" if there is.
+    `observed`: how early each part of the predicted picture is the final one's. `causal`: which prompt a picture obeys
+    when the prompt is switched at a step. `moved`: the damage of a switch at each step. `boundary`: the step at which
+    pictures turn from the other prompt to their own by `evidence`, which is the judge's reading of the whole prompt
+    where that shows a turn, else nearness. `settled`: the step from which on a switch changes nothing (damage below
+    SETTLED). `missing`: why there is no causal evidence, "" if there is.
     """
 
     path: str
@@ -47,7 +54,7 @@ class Phases:
     missing: str
 
     def as_json(self) -> dict[str, Any]:
-        """As `phases --json` prints it."""
+        """Return the document that `phases --json` prints."""
         document: dict[str, Any] = _JSON.dump_python(self, mode="json")
         return document
 
@@ -56,34 +63,34 @@ _JSON = TypeAdapter(Phases)
 
 
 def phases_of(reader: SweepReader) -> Phases:
-    """The phases by the baselines and prompt switches that are finished.
+    """Compute the phases from the baselines and prompt switches that are finished.
 
-    Raises NoPhases without baselines and where they did not keep `pred_x0`, ShardMissing and ShardDamaged.
+    Raises NoPhases without baselines or where they did not keep `pred_x0`, ShardMissing and ShardDamaged.
     """
     path, table = str(reader.store.root), reader.table()
-    own = np.flatnonzero(table["role"] == "baseline")
-    baselines = list(dict.fromkeys(table["key"][own].tolist()))
+    rows = np.flatnonzero(table["role"] == "baseline")
+    baselines = list(dict.fromkeys(table["key"][rows].tolist()))
     if not baselines:
         raise NoPhases(f"{path}: has no finished baseline yet; run the sweep on, then ask again")
     kept = kept_steps(reader, baselines)
     if len(kept) < LEAST_STEPS:
         raise NoPhases(
-            f"{path}: its baselines keep pred_x0 of {len(kept)} steps; phases are read from {LEAST_STEPS} or more, "
+            f"{path}: its baselines keep pred_x0 of {len(kept)} steps; phases are computed from {LEAST_STEPS} or more, "
             "so sweep more sampling steps and keep them all"
         )
-    switched = switched_of(reader, table)
-    causal = switch_curves(switched) if switched else ()
+    switches = read_switch_results(reader, table)
+    causal = switch_curves(switches) if switches else ()
     headline = _headline(causal)
     return Phases(
         path=path,
-        steps=int(table["steps"][own[0]]),
-        conditions=len(own),
+        steps=int(table["steps"][rows[0]]),
+        conditions=len(rows),
         observed=observed_curves(reader, baselines, kept),
         causal=causal,
-        moved=moved_by(switched) if switched else (),
+        moved=switch_damage(switches) if switches else (),
         boundary=headline.boundary if headline else None,
         evidence=headline.evidence if headline else "",
-        settled=settled_from(switched) if switched else None,
+        settled=settled_from(switches) if switches else None,
         missing="" if causal else _missing(reader),
     )
 

@@ -13,11 +13,11 @@ from store.index.table import SweepReader, Table
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 ASPECTS = ("objects", "relation", "background", "all")
-"""What a judge reads of a picture, `all` of it last."""
+"""What a judge reads of a picture; `all` is whether everything is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Switched:
+class SwitchResults:
     """Numbers of the conditions whose switches are finished, as grids (conditions, steps); NaN where one is missing.
 
     A condition here is a row of a baseline with the prompt that it is switched to. `grids` has `from_first` and
@@ -32,36 +32,41 @@ class Switched:
     grids: Mapping[str, Floats]
 
 
-def switched_of(reader: SweepReader, table: Table) -> Switched | None:
-    """The finished prompt switches; None before any condition has two steps. Raises ShardMissing, ShardDamaged."""
+def read_switch_results(reader: SweepReader, table: Table) -> SwitchResults | None:
+    """Read the finished prompt switches; None before any condition has two steps.
+
+    Raises ShardMissing and ShardDamaged.
+    """
     rows = np.flatnonzero(table["role"] == "switch")
     if len(rows) == 0:
         return None
     steps, column = np.unique(table["switch_step"][rows], return_inverse=True)
-    who = zip(*(table[name][rows].tolist() for name in ("baseline", "condition", "switch_prompt")), strict=True)
-    places: dict[tuple[str, int, str], int] = {}
-    place = np.array([places.setdefault(it, len(places)) for it in who], dtype=np.int64)
-    numbers = _distances(reader, table, rows, place)
+    samples = zip(*(table[name][rows].tolist() for name in ("baseline", "condition", "switch_prompt")), strict=True)
+    numbers: dict[tuple[str, int, str], int] = {}
+    sample = np.array([numbers.setdefault(identity, len(numbers)) for identity in samples], dtype=np.int64)
+    values = _distances(reader, table, rows, sample)
     for aspect in ASPECTS:
-        numbers[f"first_{aspect}"] = _metric(table, f"fidelity_{aspect}", rows)
-        numbers[f"other_{aspect}"] = _metric(table, f"fidelity_other_{aspect}", rows)
-    grids = {name: _grid(values, place, column, (len(places), len(steps))) for name, values in numbers.items()}
+        values[f"first_{aspect}"] = _metric(table, f"fidelity_{aspect}", rows)
+        values[f"other_{aspect}"] = _metric(table, f"fidelity_other_{aspect}", rows)
+    grids = {
+        name: _grid(column_values, sample, column, len(numbers), len(steps)) for name, column_values in values.items()
+    }
     done = np.isfinite(grids["from_first"])
-    who_began = done[:, 0]  # the plan goes step by step, so in an unfinished sweep the last steps lack conditions
-    complete = done[who_began].all(0)
-    if not who_began.any() or complete.sum() < 2:
+    begun = done[:, 0]  # the plan goes step by step, so in an unfinished sweep the last steps lack conditions
+    complete = done[begun].all(0)
+    if not begun.any() or complete.sum() < 2:
         return None
-    return Switched(
+    return SwitchResults(
         steps=tuple(steps[complete].tolist()),
         end=int(table["steps"][rows[0]]),
-        reseeds=_reseeds(reader, table, list(places))[who_began],
-        grids={name: grid[np.ix_(who_began, complete)] for name, grid in grids.items()},
+        reseeds=_reseeds(reader, table, list(numbers))[begun],
+        grids={name: grid[np.ix_(begun, complete)] for name, grid in grids.items()},
     )
 
 
-def _grid(values: Floats, place: Ints, column: Ints, shape: tuple[int, int]) -> Floats:
-    grid = np.full(shape, np.nan)
-    grid[place, column] = values
+def _grid(values: Floats, row: Ints, column: Ints, rows: int, columns: int) -> Floats:
+    grid = np.full((rows, columns), np.nan)
+    grid[row, column] = values
     return grid
 
 
@@ -71,9 +76,9 @@ def _metric(table: Table, name: str, rows: Ints) -> Floats:
     return np.asarray(table[name][rows], dtype=np.float64)
 
 
-def _distances(reader: SweepReader, table: Table, rows: Ints, place: Ints) -> dict[str, Floats]:
+def _distances(reader: SweepReader, table: Table, rows: Ints, sample: Ints) -> dict[str, Floats]:
     """Mean squared errors of each row's picture to its baseline's and, where it was swept, to the switch at step 0."""
-    found = {name: np.full(len(rows), np.nan) for name in ("from_first", "from_other")}
+    errors = {name: np.full(len(rows), np.nan) for name in ("from_first", "from_other")}
     firsts: dict[str, Floats] = {}
     others: dict[int, Floats] = {}
     keys, of_key = np.unique(table["key"][rows].astype(str), return_inverse=True)
@@ -85,24 +90,24 @@ def _distances(reader: SweepReader, table: Table, rows: Ints, place: Ints) -> di
         if baseline not in firsts:
             firsts[baseline] = _final(reader, baseline)
         for number in own.tolist():
-            at, sample = int(table["condition"][rows[number]]), int(place[number])
+            index, identity = int(table["condition"][rows[number]]), int(sample[number])
             if table["switch_step"][row] == 0:
-                others[sample] = pictures[at]
-            found["from_first"][number] = _error(pictures[at], firsts[baseline][at])
-            if sample in others:
-                found["from_other"][number] = _error(pictures[at], others[sample])
-    return found
+                others[identity] = pictures[index]
+            errors["from_first"][number] = _error(pictures[index], firsts[baseline][index])
+            if identity in others:
+                errors["from_other"][number] = _error(pictures[index], others[identity])
+    return errors
 
 
-def _reseeds(reader: SweepReader, table: Table, places: list[tuple[str, int, str]]) -> Floats:
-    """The mean squared error between two seeds for each condition, NaN where the control is not there."""
-    baselines: dict[str, Floats] = {}
+def _reseeds(reader: SweepReader, table: Table, samples: list[tuple[str, int, str]]) -> Floats:
+    """The mean squared error between two seeds for each sample; NaN where the control is missing."""
+    errors: dict[str, Floats] = {}
     for row in np.flatnonzero(table["intervention"] == "reseed"):
         key = str(table["baseline"][row])
-        if key not in baselines and any(key == baseline for baseline, _, _ in places):
-            errors = np.square(_final(reader, str(table["key"][row])) - _final(reader, key))
-            baselines[key] = errors.reshape(len(errors), -1).mean(1)
-    return np.array([baselines[key][at] if key in baselines else np.nan for key, at, _ in places])
+        if key not in errors and any(key == baseline for baseline, _, _ in samples):
+            squares = np.square(_final(reader, str(table["key"][row])) - _final(reader, key))
+            errors[key] = squares.reshape(len(squares), -1).mean(1)
+    return np.array([errors[key][index] if key in errors else np.nan for key, index, _ in samples])
 
 
 def _final(reader: SweepReader, key: str) -> Floats:
