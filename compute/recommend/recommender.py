@@ -123,7 +123,7 @@ class Recommender:
         self.loop = ClosedLoop(self.model, self.sampler, conditions, wanted, batch=_BATCH)
         tell("timing the components")
         cost = measure_cost(self.model, self.sampler, batch=_BATCH, guidance=self.guidance)
-        evidence = [Evidence(ablation=a.ablation, damage=a.damage.mean) for a in impact.ablations]
+        evidence = [Evidence(ablation=a.ablation, damage=a.effect.mean) for a in impact.ablations]
         self.search = Search(self.model.graph, self.sampler.steps, evidence, cost)
         self.composed = composed_from(store)
         after = [it for it in evidence if self.composed is not None and it.ablation.window.start >= self.composed]

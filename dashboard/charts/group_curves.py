@@ -28,7 +28,7 @@ def group_curves(
         title=None, orient="top", direction="horizontal", columns=3, values=order, labelLimit=200, symbolOpacity=1
     )
     x = alt.X("at:Q", **step_axis(steps, labels=14))
-    scale = limits([value for curve in curves for one in curve.damage for value in (one.low, one.high, 0.0)])
+    scale = limits([value for curve in curves for one in curve.effect for value in (one.low, one.high, 0.0)])
     y_axis = alt.Axis(title=title, tickCount=5)
     colour = alt.Color("group:N", scale=alt.Scale(domain=order, range=colours), legend=legend)
     shape = alt.Shape("group:N", scale=alt.Scale(domain=order, range=shapes), legend=legend)
@@ -53,7 +53,7 @@ def _rows(curve: GroupCurve, name: str) -> list[Row]:
             "interval": f"{number(estimate.low)} to {number(estimate.high)}",
             "count": count,
         }
-        for window, estimate, count in zip(curve.windows, curve.damage, curve.counts, strict=True)
+        for window, estimate, count in zip(curve.windows, curve.effect, curve.counts, strict=True)
     ]
 
 

@@ -52,7 +52,7 @@ def cells_of(impact: Impact, condition: Condition | None = None) -> list[Cell]:
 
 
 def _cell(ablation: AblationImpact, rank: int, value: float | None = None) -> Cell:
-    damage = ablation.damage
+    damage = ablation.effect
     return Cell(
         ablation=ablation.ablation,
         label=ablated_label(ablation.ablation.components),

@@ -97,7 +97,7 @@ def impact_with(*means: tuple[str, Window, float], scale: str = "damage", told: 
             ablation=Ablation(components=(name,), window=window, action=Action(name="bypass")),
             kind="resnet",
             level=0,
-            damage=Estimate(mean=mean, low=mean - 0.01, high=mean + 0.01),
+            effect=Estimate(mean=mean, low=mean - 0.01, high=mean + 0.01),
             conditions=count,
             values=(mean,) * count,
             keys=("0" * 64,) * count,

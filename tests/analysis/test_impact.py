@@ -48,7 +48,7 @@ def impact_by(metric: str, baseline: Sequence[float], reseed: Sequence[float], o
 def test_damage_of_a_distance_is_its_ratio_to_another_seeds(reseed: list[float], own: list[float]) -> None:
     found = impact_by("mse", [], reseed, own)
     assert found.scale == "damage" and found.higher_is_worse
-    assert found.ablations[0].damage == ratio_of(np.array(own), np.array(reseed))
+    assert found.ablations[0].effect == ratio_of(np.array(own), np.array(reseed))
     assert found.null is not None and found.null.mean == found.null.high == 0
     assert found.reseed == pytest.approx(np.mean(reseed))
 
@@ -59,7 +59,7 @@ def test_damage_of_a_similarity_is_that_of_its_loss(reseed: list[float], own: li
     found = impact_by("ssim", [], [1 - it for it in reseed], [1 - it for it in own])
     expected = ratio_of(np.array(own), np.array(reseed)).mean
     assert found.scale == "damage" and found.higher_is_worse
-    assert found.ablations[0].damage.mean == pytest.approx(expected, abs=1e-9)
+    assert found.ablations[0].effect.mean == pytest.approx(expected, abs=1e-9)
 
 
 @settings(deadline=None)
@@ -70,7 +70,7 @@ def test_a_metric_of_single_pictures_gives_the_paired_difference(
     found = impact_by("fidelity_all", a, b, c)
     change = np.array(c) - np.array(a)
     assert found.scale == "difference" and not found.higher_is_worse
-    assert found.ablations[0].damage == mean_of(change)
+    assert found.ablations[0].effect == mean_of(change)
     assert found.ablations[0].values == tuple(change)
     assert found.null is not None and found.null.mean == 0
     assert found.reseed == pytest.approx((np.array(b) - np.array(a)).mean(), abs=1e-12)
@@ -79,14 +79,14 @@ def test_a_metric_of_single_pictures_gives_the_paired_difference(
 def test_decibels_stay_what_they_are() -> None:
     found = impact_by("psnr", [], [10, 10, 10, 10], [30, 32, 34, 36])
     assert (found.scale, found.higher_is_worse) == ("value", False)
-    assert found.ablations[0].damage.mean == 33 and found.null is not None and found.null.mean == 100
+    assert found.ablations[0].effect.mean == 33 and found.null is not None and found.null.mean == 100
 
 
 @settings(deadline=None)
 @given(POSITIVE, SHARES)
 def test_the_conditions_own_numbers_average_to_the_damage(reseed: list[float], own: list[float]) -> None:
     found = impact_by("mse", [], reseed, own).ablations[0]
-    assert np.mean(np.array(found.values)) == pytest.approx(found.damage.mean, abs=1e-9)
+    assert np.mean(np.array(found.values)) == pytest.approx(found.effect.mean, abs=1e-9)
     assert len(set(found.keys)) == 1 and found.conditions == 4
 
 
@@ -111,10 +111,10 @@ def test_batches_join_and_what_is_not_done_is_left_out() -> None:
     found = two_batches()
     assert [c.seed for c in found.conditions] == [0, 1, 2, 3]
     whole, part = found.ablations
-    assert whole.damage == ratio_of(np.array([0.1, 0.2, 2.1, 2.2]), np.array([0.5, 1.0, 0.5, 1.0]))
+    assert whole.effect == ratio_of(np.array([0.1, 0.2, 2.1, 2.2]), np.array([0.5, 1.0, 0.5, 1.0]))
     assert whole.keys[0] == whole.keys[1] != whole.keys[2] == whole.keys[3]
     assert part.values == (0.6, None, None, None) and part.conditions == 1
-    assert part.damage.mean == part.damage.low == part.damage.high == pytest.approx(0.6)
+    assert part.effect.mean == part.effect.low == part.effect.high == pytest.approx(0.6)
     assert part.keys[0] is not None and part.keys[1:] == (None, None, None)
 
 
@@ -148,8 +148,8 @@ def test_kinds_and_levels_average_their_ablations(data: st.DataObject) -> None:
     assert list(kinds) == ["resnet", "skip", "unet"]
     assert kinds["resnet"].counts == (2,) and kinds["resnet"].windows == (Window(start=0, stop=2),)
     expected = ratio_of((np.array(numbers[names[0]]) + np.array(numbers[names[1]])) / 2, np.array(reseed))
-    assert kinds["resnet"].damage[0].mean == pytest.approx(expected.mean)
-    assert kinds["resnet"].damage[0].high == pytest.approx(expected.high)
+    assert kinds["resnet"].effect[0].mean == pytest.approx(expected.mean)
+    assert kinds["resnet"].effect[0].high == pytest.approx(expected.high)
     levels = {curve.group: curve for curve in by_level(found)}
     assert list(levels) == ["0", "1"] and levels["0"].counts == (2,)
     every = np.mean([np.array(row) for row in numbers.values()], axis=0)

@@ -108,7 +108,7 @@ def test_without_switches_the_observed_part_stands(root: Path) -> None:
 
 def test_refusals_say_what_to_do(root: Path) -> None:
     reader = made_sweep(root, kept=False)
-    with pytest.raises(NoPhases, match="keep pred_x0 of 0 steps; phases are read from 4 or more"):
+    with pytest.raises(NoPhases, match="keep pred_x0 of 0 steps; phases are computed from 4 or more"):
         phases_of(reader)
     ended = CliRunner().invoke(app, ["phases", str(root)])
     assert isinstance(ended.exception, NoPhases) and ended.stdout == ""

@@ -28,21 +28,21 @@ __all__ = ["AblationImpact", "Impact", "NoImpact", "impact_of", "impact_of_table
 
 
 class NoImpact(SkipscopeError):
-    """A sweep that has nothing yet from which impact could be computed."""
+    """A sweep without the finished units that impact is computed from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblationImpact:
-    """What one ablation did, on the impact's scale.
+    """The effect of one ablation, on the impact's scale.
 
     `values` and `keys` have one entry for each of the impact's conditions, None where the ablation was not run on it:
-    the condition's own number (their mean is `damage.mean`), and the key of the unit that holds its pictures.
+    the condition's own number (their mean is `effect.mean`), and the key of the unit that holds its pictures.
     """
 
     ablation: Ablation
     kind: str
     level: int | None
-    damage: Estimate
+    effect: Estimate
     """Mean and interval on the impact's scale: damage, difference or value."""
     conditions: int
     values: tuple[float | None, ...]
@@ -90,20 +90,20 @@ class Impact:
 
     @property
     def conditions_needed(self) -> int:
-        """How many conditions it takes for any of so many ablations to be told from doing nothing."""
+        """The least number of conditions with which any of these ablations can be told from doing nothing."""
         return conditions_needed(len(self.ablations), sided=self.scale != "difference")
 
     def ranked(self) -> list[AblationImpact]:
-        """The ablations, most harmful first."""
+        """Return the ablations, the most harmful first."""
         sign = -1 if self.higher_is_worse else 1
-        return sorted(self.ablations, key=lambda a: sign * a.damage.mean)
+        return sorted(self.ablations, key=lambda a: sign * a.effect.mean)
 
     def in_window(self, window: Window) -> list[AblationImpact]:
-        """The ablations of a window, most harmful first."""
+        """Return the ablations of a window, the most harmful first."""
         return self.only(windows=(window,)).ranked()
 
     def only(self, *, actions: Collection[Action] | None = None, windows: Collection[Window] | None = None) -> Impact:
-        """The same impact with fewer ablations; flags stay as they are, corrected for all of them."""
+        """Return the same impact with fewer ablations; flags stay corrected for the number of all of them."""
         places = None if windows is None else {(window.start, window.stop) for window in windows}
         kept = tuple(
             a
@@ -115,7 +115,7 @@ class Impact:
         return replace(self, ablations=kept)
 
     def as_json(self) -> dict[str, Any]:
-        """As `summary --json` prints it."""
+        """Return the document that `summary --json` prints."""
         document: dict[str, Any] = _JSON.dump_python(self, mode="json")
         document["ablations"] = [
             _described(a.ablation, facts) for a, facts in zip(self.ablations, document["ablations"], strict=True)
@@ -124,14 +124,15 @@ class Impact:
 
 
 def _described(ablation: Ablation, facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts of an ablation's impact with the ablation itself as text and numbers."""
-    rest = {name: value for name, value in facts.items() if name not in ("ablation", "kind", "level")}
+    """An ablation's impact with the ablation as text and numbers; the effect is called damage, whatever the scale."""
+    rest = {name: value for name, value in facts.items() if name not in ("ablation", "kind", "level", "effect")}
     return {
         "components": components_text(ablation.components),
         "kind": facts["kind"],
         "level": facts["level"],
         "action": str(ablation.action),
         "window": [ablation.window.start, ablation.window.stop],
+        "damage": facts["effect"],
         **rest,
     }
 
@@ -140,12 +141,12 @@ _JSON = TypeAdapter(Impact)
 
 
 def impact_of(store: SweepStore, metric: str = "mse") -> Impact:
-    """The impact of every finished ablation of a store by a metric; see `impact_of_table`."""
+    """Compute the impact of every finished ablation of a store by a metric; see `impact_of_table`."""
     return impact_of_table(sweep_table(store), metric, str(store.root), levels=component_levels(store.root))
 
 
 def metrics_with_impact(table: Table) -> tuple[str, ...]:
-    """The metrics that say something of the finished ablations."""
+    """Return the metrics of which some finished ablation has a value."""
     rows = table["intervention"] == "ablation"
     return tuple(name for name in table.metrics if np.isfinite(table[name][rows]).any())
 
@@ -153,9 +154,9 @@ def metrics_with_impact(table: Table) -> tuple[str, ...]:
 def impact_of_table(
     table: Table, metric: str = "mse", path: str = "the sweep", *, levels: Mapping[str, int] | None = None
 ) -> Impact:
-    """The impact of every finished ablation by a metric, from a table of the sweep; `path` is for messages.
+    """Compute the impact of every finished ablation by a metric, from a table of the sweep; `path` is for messages.
 
-    The interval takes the conditions, paired with their reseeds, as the sample; it does not cover the choice of model.
+    The conditions, paired with their reseeds, are the sample of the intervals, which do not cover the choice of model.
     `levels` (see `component_levels`) gives each component's resolution. Raises NoImpact where metric, ablations or the
     reseed control are missing.
     """
@@ -199,7 +200,7 @@ def _ablations(grid: Grid, scale: Scale, up_is_worse: bool, levels: Mapping[str,
             ablation=ablation,
             kind=kind_of(ablation.components),
             level=level_of(ablation.components, levels),
-            damage=estimates[row],
+            effect=estimates[row],
             conditions=int(counts[row]),
             values=_numbers(values[row]),
             keys=tuple(keys[row]),

@@ -1,4 +1,4 @@
-"""What a component's name alone says, and its level, which only the network's graph knows."""
+"""The kind of components, by their names, and their level, by the network's graph."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def level_of(components: Components, levels: Mapping[str, int]) -> int | None:
 
 
 def component_levels(root: Path) -> dict[str, int]:
-    """The level of each component by the graph among a store's reports; empty where there is none.
+    """Return the level of each component, by the graph in a store; empty where it has none.
 
     Raises StoreError for one that cannot be read.
     """

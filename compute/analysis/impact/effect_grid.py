@@ -1,4 +1,4 @@
-"""The table's rows as a grid of ablations and conditions, with estimates of all ablations at once."""
+"""The effects in a table as a grid of ablations by conditions, with the estimates of all ablations at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from compute.statistics.estimate import Estimate, means_of, ratios_of
 from store.index.table import Table
@@ -32,35 +33,38 @@ class Grid:
     ratios: bool
 
     def values(self) -> Floats:
-        """`raw` on the scale of the estimates: the mean of a row is the mean of its estimate."""
+        """Return `raw` on the scale of the estimates, so that the mean of a row is the mean of its estimate."""
         if not self.ratios:
             return self.raw
-        there = np.isfinite(self.raw)
-        divisors = np.where(there, self.reseeds, 0).sum(1) / np.maximum(there.sum(1), 1)
+        measured = np.isfinite(self.raw)
+        divisors = np.where(measured, self.reseeds, 0).sum(1) / np.maximum(measured.sum(1), 1)
         return self.raw / np.maximum(divisors, 1e-12)[:, None]
 
     def estimates(self) -> list[Estimate]:
-        """One for each ablation, over the conditions that it has."""
+        """Return the estimate of each ablation, over the conditions on which it was measured."""
         return self._estimates(self.raw)
 
     def null_estimate(self) -> Estimate | None:
-        """The null ablation's; None where it was not run."""
+        """Return the estimate of the null ablation; None where it was not run."""
         return self._estimates(self.null[None])[0] if np.isfinite(self.null).any() else None
 
     def _estimates(self, raw: Floats) -> list[Estimate]:
         """Rows that have the same conditions are resampled together."""
         patterns, which = np.unique(np.isfinite(raw), axis=0, return_inverse=True)
-        found: dict[int, Estimate] = {}
-        for number, there in enumerate(patterns):
+        by_row: dict[int, Estimate] = {}
+        for number, measured in enumerate(patterns):
             rows = np.flatnonzero(which.reshape(-1) == number)
-            above = raw[np.ix_(rows, np.flatnonzero(there))]
-            some = ratios_of(above, self.reseeds[there]) if self.ratios else means_of(above)
-            found |= dict(zip(rows.tolist(), some, strict=True))
-        return [found[row] for row in range(len(raw))]
+            values = raw[np.ix_(rows, np.flatnonzero(measured))]
+            estimates = ratios_of(values, self.reseeds[measured]) if self.ratios else means_of(values)
+            by_row |= dict(zip(rows.tolist(), estimates, strict=True))
+        return [by_row[row] for row in range(len(raw))]
 
 
-def grid_of(table: Table, effects: Floats, *, ratios: bool) -> Grid:
-    """The grid of a table's finished ablations; `effects` has one number a row. Ablations without any are left out."""
+def grid_of(table: Table, effects: Float[np.ndarray, " rows"], *, ratios: bool) -> Grid:
+    """Return the grid of a table's finished ablations; `effects` has one number for each row of the table.
+
+    Ablations without any effect are left out.
+    """
     place, conditions = _condition_places(table)
     rows = np.flatnonzero((table["intervention"] == "ablation") & np.isfinite(effects))
     reseeds = _fill(1, len(conditions), np.nan)
@@ -110,6 +114,6 @@ def _condition_places(table: Table) -> tuple[npt.NDArray[np.int64], tuple[Condit
     """For each row the number of its condition, and the conditions in the order of the plan."""
     places: dict[tuple[str, int, float], int] = {}
     columns = (table[name].tolist() for name in ("prompt", "seed", "guidance"))
-    place = [places.setdefault(said, len(places)) for said in zip(*columns, strict=True)]
+    place = [places.setdefault(identity, len(places)) for identity in zip(*columns, strict=True)]
     conditions = (Condition(prompt=prompt, seed=seed, guidance=guidance) for prompt, seed, guidance in places)
     return np.array(place, dtype=np.int64), tuple(conditions)

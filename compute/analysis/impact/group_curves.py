@@ -22,20 +22,20 @@ class GroupCurve:
 
     group: str
     windows: tuple[Window, ...]
-    damage: tuple[Estimate, ...]
-    """On the impact's scale."""
+    effect: tuple[Estimate, ...]
+    """Means with their intervals, on the impact's scale."""
     counts: tuple[int, ...]
-    """How many ablations each mean is of."""
+    """The number of ablations in each mean."""
 
 
 def by_kind(impact: Impact) -> tuple[GroupCurve, ...]:
-    """A curve for each kind of component; narrow the impact with `only` first where actions should not mix."""
+    """Return a curve for each kind of component; narrow the impact with `only` first where actions should not mix."""
     order: dict[str, int] = {kind: place for place, kind in enumerate(KINDS)}
     return _curves(impact, lambda a: a.kind, lambda kinds: sorted(kinds, key=lambda k: (order.get(k, len(order)), k)))
 
 
 def by_level(impact: Impact) -> tuple[GroupCurve, ...]:
-    """A curve for each level, the finest (full resolution) first; components whose level is not known are left out."""
+    """Return a curve for each level, the finest (full resolution) first; components of unknown level are left out."""
     return _curves(
         impact,
         lambda a: None if a.level is None else str(a.level),
@@ -44,12 +44,12 @@ def by_level(impact: Impact) -> tuple[GroupCurve, ...]:
 
 
 def mean_impact(impact: Impact) -> Estimate:
-    """The mean of an impact's ablations, with an interval over conditions. Raises ValueError where there are none."""
+    """Return the mean of an impact's ablations, with an interval over conditions. Raises ValueError for none."""
     return _estimate(impact, list(impact.ablations))
 
 
 def mean_change(before: Impact, after: Impact) -> Estimate:
-    """How much more the mean of `before` is than that of `after`, two parts of one impact, paired by condition."""
+    """Return by how much the mean of `before` exceeds that of `after`, two parts of one impact, paired by condition."""
     first, second = (_means(list(part.ablations)) for part in (before, after))
     return _over_conditions(before, first - second)
 
@@ -71,7 +71,7 @@ def _curve(impact: Impact, group: str, by_window: dict[Window, list[AblationImpa
     return GroupCurve(
         group=group,
         windows=tuple(windows),
-        damage=tuple(_estimate(impact, by_window[window]) for window in windows),
+        effect=tuple(_estimate(impact, by_window[window]) for window in windows),
         counts=tuple(len(by_window[window]) for window in windows),
     )
 
@@ -83,14 +83,14 @@ def _estimate(impact: Impact, ablations: list[AblationImpact]) -> Estimate:
 def _means(ablations: list[AblationImpact]) -> Floats:
     """Each condition's mean over the ablations that it has; NaN where it has none."""
     values: Floats = np.array([a.values for a in ablations], dtype=np.float64)  # None becomes NaN
-    there = np.isfinite(values)
-    counts = there.sum(0)
-    return np.where(counts > 0, np.where(there, values, 0).sum(0) / np.maximum(counts, 1), np.nan)
+    measured = np.isfinite(values)
+    counts = measured.sum(0)
+    return np.where(counts > 0, np.where(measured, values, 0).sum(0) / np.maximum(counts, 1), np.nan)
 
 
 def _over_conditions(impact: Impact, means: Floats) -> Estimate:
-    there = np.isfinite(means)
+    measured = np.isfinite(means)
     if impact.scale != "damage":
-        return mean_of(means[there])
-    reseeds: Floats = np.array(impact.reseeds, dtype=np.float64)[there]
-    return ratio_of(means[there] * reseeds.mean(), reseeds)
+        return mean_of(means[measured])
+    reseeds: Floats = np.array(impact.reseeds, dtype=np.float64)[measured]
+    return ratio_of(means[measured] * reseeds.mean(), reseeds)

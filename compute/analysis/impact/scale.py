@@ -1,4 +1,4 @@
-"""What a metric can say of an ablation: damage where it measures a distance, else a difference, else just its value."""
+"""The scale of a metric's impact: damage where it measures a distance, else a difference, else the value itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float
 
 from store.index.table import Table
 from store.metric import MetricInfo
@@ -17,7 +18,7 @@ DECIBELS = ("psnr",)
 
 
 def scale_of(info: MetricInfo) -> Scale:
-    """The scale that a metric is shown on.
+    """Return the scale on which a metric is shown.
 
     - `damage`: a paired metric that measures a distance (lower is better), or a similarity with a top, whose loss
       (top − value) is one. In units of the loss between two seeds.
@@ -32,12 +33,12 @@ def scale_of(info: MetricInfo) -> Scale:
 
 
 def higher_is_worse(info: MetricInfo) -> bool:
-    """Whether the greater number on the metric's scale is the greater harm."""
+    """Return whether the greater number on the metric's scale is the greater harm."""
     return scale_of(info) == "damage" or info.direction == "lower"
 
 
-def effects(table: Table, metric: str) -> Floats:
-    """One number for each row of the table, NaN where it is missing: loss, paired difference or value.
+def effects(table: Table, metric: str) -> Float[np.ndarray, " rows"]:
+    """Return one number for each row of the table, NaN where it is missing: loss, paired difference or value.
 
     Losses are in the metric's own unit, not yet divided by that of another seed.
     """
@@ -53,6 +54,6 @@ def _of_baselines(table: Table, values: Floats) -> Floats:
     """For each row the value that the same condition has in the row's baseline."""
     own = np.flatnonzero(table["role"] == "baseline")
     places = zip(table["key"][own], table["condition"][own].tolist(), strict=True)
-    found = dict(zip(places, values[own].tolist(), strict=True))
-    asked = zip(table["baseline"], table["condition"].tolist(), strict=True)
-    return np.array([found.get(place, np.nan) for place in asked], dtype=np.float64)
+    of_baseline = dict(zip(places, values[own].tolist(), strict=True))
+    rows = zip(table["baseline"], table["condition"].tolist(), strict=True)
+    return np.array([of_baseline.get(place, np.nan) for place in rows], dtype=np.float64)

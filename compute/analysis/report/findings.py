@@ -19,24 +19,27 @@ _KINDS = {
     "unet": "whole-network actions",
 }
 NEGLIGIBLE = 0.01
-"""Damage that nobody sees: a hundredth of what another seed changes."""
+"""Damage that is not visible: a hundredth of what another seed changes."""
 
 
 def findings(impact: Impact, phases: Phases | None) -> tuple[str, ...]:
-    """What a sweep shows, the most important first; screening in other windows than the main ones is left out."""
+    """Return what a sweep shows, the most important first, a caution last.
+
+    Screening in other windows than the main ones is left out.
+    """
     main = impact.only(windows=impact.main_windows)
-    said = [*_when(main), *_kinds(main), *_spared(main)]
+    sentences = [*_first_and_last_window(main), *_kinds(main), *_negligible(main)]
     if phases is not None:
-        said += phase_sentences(phases)
-        said += [phases.missing] if phases.missing else []
-    return (*said, caution(impact))
+        sentences += phase_sentences(phases)
+        sentences += [phases.missing] if phases.missing else []
+    return (*sentences, caution(impact))
 
 
-def _when(main: Impact) -> Iterator[str]:
+def _first_and_last_window(main: Impact) -> Iterator[str]:
     """The mean impact in the first and in the last window, and whether they differ, paired by condition."""
     first, last = main.windows[0], main.windows[-1]
     early, late = main.only(windows=(first,)), main.only(windows=(last,))
-    sentence = f"One ablation in {steps_text(first)} {_does(main)} {mean_impact(early)} on average"
+    sentence = f"One ablation in {steps_text(first)} {_verb(main)} {mean_impact(early)} on average"
     if first == last:
         yield f"{sentence} over {len(early.ablations)} of them."
         return
@@ -45,7 +48,7 @@ def _when(main: Impact) -> Iterator[str]:
     yield f"{sentence}, in {steps_text(last)} {mean_impact(late)}: a difference of {change}{doubt}."
 
 
-def _does(main: Impact) -> str:
+def _verb(main: Impact) -> str:
     if main.scale == "damage":
         return f"does a damage ({main.label}) of"
     return f"changes {main.label} by" if main.scale == "difference" else f"leaves {main.label} at"
@@ -56,25 +59,25 @@ def _kinds(main: Impact) -> Iterator[str]:
     sign = -1 if main.higher_is_worse else 1
     for window in dict.fromkeys((main.windows[0], main.windows[-1])):
         curves = by_kind(main.only(windows=(window,)))
-        ranked = sorted(curves, key=lambda curve: sign * curve.damage[0].mean)
+        ranked = sorted(curves, key=lambda curve: sign * curve.effect[0].mean)
         most, least = ranked[0], ranked[-1]
-        if most.damage[0].mean != least.damage[0].mean:
+        if most.effect[0].mean != least.effect[0].mean:
             yield (
-                f"In {steps_text(window)}, {_called(most.group)} matter most ({most.damage[0]}) and "
-                f"{_called(least.group)} least ({least.damage[0]}), on average over each kind."
+                f"In {steps_text(window)}, {_plural(most.group)} matter most ({most.effect[0]}) and "
+                f"{_plural(least.group)} least ({least.effect[0]}), on average over each kind."
             )
 
 
-def _spared(main: Impact) -> Iterator[str]:
-    """How many ablations in each window do no damage to speak of, with the upper end of the interval."""
+def _negligible(main: Impact) -> Iterator[str]:
+    """The number of ablations in each window with negligible damage, by the upper end of the interval."""
     if main.scale != "damage":
         return
     counts = []
     for window in main.windows:
         here = main.in_window(window)
-        counts.append(f"{sum(a.damage.high < NEGLIGIBLE for a in here)} of {len(here)} in {steps_text(window)}")
+        counts.append(f"{sum(a.effect.high < NEGLIGIBLE for a in here)} of {len(here)} in {steps_text(window)}")
     yield f"Ablations whose damage is below {NEGLIGIBLE} by the upper end of their interval: {', '.join(counts)}."
 
 
-def _called(kind: str) -> str:
+def _plural(kind: str) -> str:
     return _KINDS.get(kind, f"{kind} components")

@@ -13,7 +13,7 @@ from compute.images import INK, PAPER, RULE, font, image_of, save_png, wrapped
 from store.records import Ablation, components_text
 from store.sweep_store import SweepStore
 
-_EACH = 3
+_SHOWN = 3
 _SIDE = 128
 _GAP = 8
 _CAPTION = 300
@@ -50,9 +50,9 @@ def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
     ranked = impact.only(windows=impact.main_windows).ranked()
     place = {id(a): number for number, a in enumerate(ranked)}
     worst = list({a.ablation.components: a for a in reversed(ranked)}.values())
-    worst = sorted(worst, key=lambda a: place[id(a)])[:_EACH]
-    best = sorted({a.ablation.window: a for a in ranked}.values(), key=lambda a: -place[id(a)])[:_EACH]
-    return [(_title(a.ablation), f"{impact.scale} {a.damage.mean:.3f}", a) for a in [*worst, *best[::-1]]]
+    worst = sorted(worst, key=lambda a: place[id(a)])[:_SHOWN]
+    best = sorted({a.ablation.window: a for a in ranked}.values(), key=lambda a: -place[id(a)])[:_SHOWN]
+    return [(_title(a.ablation), f"{impact.scale} {a.effect.mean:.3f}", a) for a in [*worst, *best[::-1]]]
 
 
 def _title(ablation: Ablation) -> str:

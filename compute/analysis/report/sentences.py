@@ -8,20 +8,20 @@ from store.records import Window
 
 
 def steps_text(window: Window) -> str:
-    """`steps 5-9`, or `step 7` for a window of one."""
+    """Return `steps 5-9`, or `step 7` for a window of one."""
     return f"step {window.start}" if window.stop - window.start == 1 else f"steps {window}"
 
 
 def caution(impact: Impact) -> str:
-    """What so many comparisons allow to be said: how many ablations can be told from doing nothing."""
+    """Return how many of the ablations can be told from doing nothing, given that so many are compared."""
     number, conditions = len(impact.ablations), max(a.conditions for a in impact.ablations)
-    told = sum(a.distinguishable for a in impact.ablations)
+    distinguishable = sum(a.distinguishable for a in impact.ablations)
     test = f"sign test over conditions, Holm's correction for {number} ablations"
     extremes = "The extremes of so many look more extreme than they are"
-    if told:
+    if distinguishable:
         return (
-            f"{told} of {number} ablations can be told from doing nothing ({test}: the chance that any of them is "
-            f"wrong is at most {ALPHA:.0%}). {extremes}."
+            f"{distinguishable} of {number} ablations can be told from doing nothing ({test}: the chance that any of "
+            f"them is wrong is at most {ALPHA:.0%}). {extremes}."
         )
     if conditions < impact.conditions_needed:
         return (

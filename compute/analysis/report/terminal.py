@@ -1,4 +1,4 @@
-"""Impact and phases in words and aligned columns, for a terminal."""
+"""Impact and phases in sentences and aligned columns, for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROWS = 26
 
 
 def describe_impact(impact: Impact) -> str:
-    """What matters most and least in each window, with intervals; of a screening a line for each action and length."""
+    """Return what matters most and least in each window, and of a screening a line for each action and length."""
     main = impact.only(windows=impact.main_windows)
     lines = [*_head(impact), caution(impact)]
     width = max(len(_name(a)) for a in main.ablations)
@@ -51,12 +51,12 @@ def _window(impact: Impact, window: Window, width: int) -> list[str]:
     here = impact.only(windows=(window,))
     ranked = here.ranked()
     lines = [f"\n{steps_text(window)}: mean {_noun(impact)} {mean_impact(here).mean:.3f}"]
-    if ranked[0].damage.mean == ranked[-1].damage.mean:
+    if ranked[0].effect.mean == ranked[-1].effect.mean:
         return [*lines, f"  the same for all {len(ranked)} ablations"]
     shown = min(_SHOWN, len(ranked) // 2) or 1
     for title, some in (("matter most", ranked[:shown]), ("matter least", ranked[::-1][:shown])):
         lines.append(f"  {title}")
-        lines += [f"    {_name(a):<{width}}  {a.damage}" for a in some]
+        lines += [f"    {_name(a):<{width}}  {a.effect}" for a in some]
     return lines
 
 
@@ -76,7 +76,7 @@ def _screening(impact: Impact) -> list[str]:
         lines.append(
             f"  {action} for {steps}: {len(some.ablations)} ablations, "
             f"mean {_noun(impact)} {mean_impact(some).mean:.3f}, "
-            f"worst {components_text(worst.ablation.components)} in {steps_text(worst.ablation.window)}: {worst.damage}"
+            f"worst {components_text(worst.ablation.components)} in {steps_text(worst.ablation.window)}: {worst.effect}"
         )
     return lines
 
@@ -90,7 +90,7 @@ def _name(ablation: AblationImpact) -> str:
 
 
 def describe_phases(phases: Phases) -> str:
-    """Both kinds of evidence in aligned columns, and what they say in sentences."""
+    """Return both kinds of evidence in aligned columns, and their sentences."""
     lines = [
         f"Phases of {phases.steps} steps over {phases.conditions} conditions; "
         f"in brackets the {CONFIDENCE:.0%} interval over conditions.",
