@@ -35,9 +35,10 @@ from store.errors import SkipscopeError
 from store.folder.files import replace_file
 from store.folder.header import SweepHeader
 from store.folder.layout import CATALOGUE, MANIFEST
+from store.index.receipt import receipt_of
 from store.metric import MetricInfo, MetricValues
 from store.records import Ablation, PromptSwitch, Reseed, Unit
-from store.shard.encoding import encode_shard, receipt_of
+from store.shard.encoding import encode_shard
 from store.shard.payload import DistanceName, UnitPayload, check_payload
 from store.sweep_store import SweepStore
 

@@ -27,10 +27,11 @@ from compute.provenance import provenance
 from compute.sweep.plan import first_step, schedule_of, unet_evaluations
 from compute.unet import executing
 from store.errors import SkipscopeError
+from store.index.receipt import ShardReceipt
 from store.metric import MetricValues
 from store.records import Condition, PromptSwitch, Reseed, Unit
 from store.sampler import SamplerSettings
-from store.shard.payload import ShardReceipt, UnitPayload
+from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
 
 _BASELINES_KEPT = 4

@@ -24,8 +24,8 @@ from store.folder.layout import (
 )
 from store.index.catalogue import CatalogueRow, read_catalogue
 from store.index.manifest import ManifestRow, read_manifest
+from store.index.receipt import receipt_of
 from store.records import Record
-from store.shard.encoding import receipt_of
 from store.shard.opening import open_image
 from store.shard.seal import seal_digest, seal_state
 from store.sweep_store import SweepStore

@@ -11,8 +11,8 @@ from store.folder.files import replace_file
 from store.folder.layout import CATALOGUE, MANIFEST, SHARD_FOLDERS, shards
 from store.index.catalogue import CatalogueRow, read_catalogue
 from store.index.manifest import ManifestRow, read_manifest
+from store.index.receipt import ShardReceipt
 from store.records import Unit
-from store.shard.payload import ShardReceipt
 from store.shard.seal import read_seal_digest
 
 

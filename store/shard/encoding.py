@@ -5,22 +5,18 @@ HDF5 never touches the disk here: the file is built in memory, so that a full di
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import h5py
 
 from store.errors import StoreError
-from store.folder.layout import shard_name
-from store.index.catalogue import CatalogueRow, metric_columns
-from store.index.manifest import ManifestRow
 from store.metric import MetricValues
 from store.records import Unit, canonical_json
 from store.shard.elements import mark, write_array, write_text
-from store.shard.payload import Array, ShardReceipt, UnitPayload
-from store.shard.seal import SEAL_SIZE, seal_digest, sealed
+from store.shard.payload import Array, UnitPayload
+from store.shard.seal import SEAL_SIZE, sealed
 
 ENCODING = "skipscope-unit"
 ENCODING_VERSION = 1
@@ -85,41 +81,6 @@ def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
         for name, value in optional.items():
             if value is not None:
                 dataset.attrs[name] = value
-
-
-class Facts(Protocol):
-    """What a receipt says beyond the unit: a payload has it, and so has a reader."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def unet_evaluations(self) -> int: ...
-    @property
-    def metrics(self) -> Sequence[MetricValues]: ...
-
-
-def receipt_of(data: bytes, unit: Unit, facts: Facts) -> ShardReceipt:
-    """The receipt for a shard whose bytes are `data`."""
-    digest = hashlib.sha256(data).hexdigest()
-    infos, values = metric_columns(facts.metrics)
-    row = CatalogueRow(
-        unit=unit,
-        sha256=digest,
-        steps=int(facts.steps),
-        start=int(facts.start),
-        seconds=float(facts.seconds),
-        unet_evaluations=int(facts.unet_evaluations),
-        infos=infos,
-        values=values,
-    )
-    manifest = ManifestRow(
-        path=shard_name(unit.role, unit.key), sha256=digest, seal=str(seal_digest(data)), size=len(data)
-    )
-    return ShardReceipt(manifest=manifest, catalogue=row)
 
 
 def _write_trajectory(file: h5py.File, name: str, values: Array | None, steps: tuple[int, ...]) -> None:

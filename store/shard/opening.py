@@ -9,8 +9,7 @@ from pathlib import Path
 import h5py
 
 from store.shard.elements import damage_named
-from store.shard.encoding import image_in_memory, receipt_of
-from store.shard.payload import ShardReceipt
+from store.shard.encoding import image_in_memory
 from store.shard.reader import UnitReader
 from store.shard.seal import SEAL_SIZE
 
@@ -36,9 +35,3 @@ def open_image(data: bytes, key: str, where: str) -> Iterator[UnitReader]:
         reader = UnitReader(file, where)
         reader.check_key(key)
         yield reader
-
-
-def receipt_from(data: bytes, key: str, where: str) -> ShardReceipt:
-    """The receipt of a whole shard's bytes. Raises ShardDamaged."""
-    with open_image(data, key, where) as reader:
-        return receipt_of(data, reader.unit, reader)

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from store.errors import PayloadError
-from store.index.catalogue import CatalogueRow
-from store.index.manifest import ManifestRow
 from store.metric import MetricValues
 from store.records import Unit
 
@@ -59,29 +57,6 @@ class UnitPayload:
     unet_evaluations: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     start: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardReceipt:
-    """A written shard, for the driver to record without opening it again: plain data that any pickle carries."""
-
-    manifest: ManifestRow
-    catalogue: CatalogueRow
-
-    @property
-    def key(self) -> str:
-        """The unit's key."""
-        return self.catalogue.key
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the whole file."""
-        return self.manifest.sha256
-
-    @property
-    def size(self) -> int:
-        """The file's size in bytes."""
-        return self.manifest.size
 
 
 def check_payload(unit: Unit, payload: UnitPayload) -> None:

@@ -85,7 +85,7 @@ def measure_without_end(path: Path, key: str, payload: Payloads, pipe: Connectio
     metrics = payload(store.header.units[key]).metrics
     pipe.send("started")
     while True:
-        pipe.send(store.add_metrics(key, metrics[:1]).sha256)
+        pipe.send(store.add_metrics(key, metrics[:1]).manifest.sha256)
 
 
 def kill_writers(store: SweepStore, ablation: Units, payload: Payloads, times: int) -> None:
@@ -142,7 +142,7 @@ def test_a_killed_measure_leaves_the_old_shard_or_the_new(filled: SweepStore, pa
     for seconds in moments(10, 0.1, seed=2):
         killed(lambda pipe: measure_without_end(filled.root, key, payload, pipe), seconds)
         data = filled.shard_path(key).read_bytes()
-        assert filled.receipt(key).sha256 == hashlib.sha256(data).hexdigest()
+        assert filled.receipt(key).manifest.sha256 == hashlib.sha256(data).hexdigest()
     assert filled.driver().state == "stopped"
     filled.rebuild(full=True)
     assert {finding.kind for finding in verify(filled)} <= {"stale"}

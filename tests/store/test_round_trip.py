@@ -181,7 +181,7 @@ def test_the_first_whole_shard_stays(store: SweepStore, payload: Callable[..., U
     path = store.shard_path(unit.key)
     path.write_bytes(path.read_bytes()[:-1])
     second = store.write(unit, payload(unit, seed=2))
-    assert second.sha256 != first.sha256
+    assert second.manifest.sha256 != first.manifest.sha256
     assert store.receipt(unit.key) == second
 
 

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from compute.sweep.worker import Worker, WorkerSpec
 from store.errors import SkipscopeError, StoreFull
+from store.index.receipt import ShardReceipt
 from store.records import Unit
-from store.shard.payload import ShardReceipt
 
 
 class SweepStopped(SkipscopeError):
