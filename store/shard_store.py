@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from store.errors import ShardDamaged, ShardMissing
@@ -14,7 +14,7 @@ from store.metric import MetricValues
 from store.records import Role, Unit
 from store.shard.elements import damage_named
 from store.shard.encoding import add_metrics_to, encode_shard
-from store.shard.opening import open_reader
+from store.shard.opening import open_image, open_reader
 from store.shard.payload import UnitPayload, check_metrics, check_payload
 from store.shard.reader import UnitReader
 from store.shard.seal import read_sealed
@@ -86,19 +86,22 @@ class ShardStore:
         path = self.shard_path(key)
         return read_receipt(read_sealed(path), key, str(path))
 
-    def add_metrics(self, key: str, metrics: Sequence[MetricValues]) -> ShardReceipt:
-        """Add metrics to a shard, or replace those of the same name; a crash leaves the old shard whole.
+    def add_metrics(self, key: str, compute: Callable[[UnitReader], Sequence[MetricValues]]) -> ShardReceipt:
+        """Add the metrics that `compute` returns to a shard, in place of those of the same name.
 
-        Returns the new receipt for `record`. Raises PayloadError, ShardMissing, ShardDamaged or StoreFull.
+        The file is read once, in full, and checked; `compute` gets a reader of these bytes. The new shard replaces the
+        old one atomically. Returns the new receipt for `record`. Raises PayloadError, ShardMissing, ShardDamaged,
+        StoreFull, and what `compute` raises.
         """
         path = self.shard_path(key)
-        with self.read(key) as reader:
-            check_metrics(tuple(metrics), len(reader.unit.conditions))
         data = read_sealed(path)
+        with open_image(data, key, str(path)) as reader:
+            metrics = tuple(compute(reader))
+            check_metrics(metrics, len(reader.unit.conditions))
         with damage_named(str(path)):
             changed = add_metrics_to(data, metrics)
         replace_file(path, changed)
-        return self.receipt(key)
+        return read_receipt(changed, key, str(path))
 
     def discard(self, key: str) -> None:
         """Remove a shard, so that its unit is run again. Only the driver does this, with a damaged shard."""

@@ -36,11 +36,12 @@ class SweepStore(ShardStore):
     """A sweep's folder. Make one with `create` or `open`.
 
     The driver enters `drive`; it alone calls `record`, `record_failure`, `extend` and `rebuild`. The methods of
-    ShardStore are for any process.
+    ShardStore are for any process. `last_rebuild` is the report of the last `rebuild`, which `drive` starts with.
     """
 
     def __init__(self, root: Path, header: SweepHeader) -> None:
         super().__init__(root, header)
+        self.last_rebuild = RebuildReport()
         self._lease: Lease | None = None
 
     @classmethod
@@ -102,7 +103,8 @@ class SweepStore(ShardStore):
         Raises DriverRunning if another process drives the store.
         """
         with nullcontext() if self.driving else Lease(self.root, "rebuild", passing=True):
-            return rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
+            self.last_rebuild = rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
+        return self.last_rebuild
 
     # Failures and progress
 

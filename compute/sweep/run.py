@@ -68,7 +68,7 @@ def _damaged(store: SweepStore) -> Iterator[tuple[Unit, str]]:
     """
     present = store.present()
     needed = {unit.baseline for unit in store.header.plan if unit.key not in present}
-    unreadable = {Path(name).stem for name in store.rebuild().unreadable}
+    unreadable = {Path(name).stem for name in store.last_rebuild.unreadable}
     for unit in store.header.plan:
         if unit.key in present and (unit.key in needed or unit.key in unreadable):
             try:

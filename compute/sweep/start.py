@@ -29,7 +29,9 @@ from compute.sweep.worker import WorkerSpec, eight_bit, measured, metrics_for
 from store.errors import NotASweep
 from store.folder.header import SweepHeader
 from store.folder.layout import HEADER
+from store.metric import MetricValues
 from store.records import Unit
+from store.shard.reader import UnitReader
 from store.sweep_store import SweepStore
 
 
@@ -217,14 +219,15 @@ def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None
             final: npt.NDArray[np.float32] = reader.final
         return final
 
+    def metrics_of(reader: UnitReader) -> tuple[MetricValues, ...]:
+        final, baseline = reader.final, None if reader.unit.baseline is None else baseline_final(reader.unit.baseline)
+        if baseline is not None and final.dtype == np.float16:
+            baseline = eight_bit(baseline)  # as the unit's own pictures are kept, or doing nothing would do damage
+        return measured(wanted, final, baseline, reader.unit)
+
     with store.drive("measure", passing=True), progress_bar("measure", len(units)) as bar:
         for unit in units:
-            with store.read(unit.key) as reader:
-                final = reader.final
-            baseline = None if unit.baseline is None else baseline_final(unit.baseline)
-            if baseline is not None and final.dtype == np.float16:
-                baseline = eight_bit(baseline)  # as the unit's own pictures are kept, or doing nothing would do damage
-            store.record(store.add_metrics(unit.key, measured(wanted, final, baseline, unit)))
+            store.record(store.add_metrics(unit.key, metrics_of))
             bar.advance()
     return len(units), dict(wanted.absent)
 

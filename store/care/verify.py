@@ -26,6 +26,7 @@ from store.index.catalogue import CatalogueRow, read_catalogue
 from store.index.manifest import ManifestRow, read_manifest
 from store.index.receipt import receipt_of
 from store.records import Record
+from store.shard.elements import damage_named
 from store.shard.opening import open_image
 from store.shard.seal import seal_digest, seal_state
 from store.sweep_store import SweepStore
@@ -161,7 +162,7 @@ def _content(store: SweepStore, name: str, data: bytes, catalogue: Mapping[str, 
     """What the content of a whole shard disagrees with: its name, the plan, the settings, the catalogue."""
     key = str(shard_key(Path(name).name))
     try:
-        with open_image(data, key, name) as reader:
+        with damage_named(name), open_image(data, key, name) as reader:
             row, digest = receipt_of(data, reader.unit, reader).catalogue, reader.settings_digest
     except (ShardDamaged, ShardMissing) as error:
         yield Finding(kind="foreign", path=name, detail=str(error).removeprefix(f"{name}: "))

@@ -18,11 +18,11 @@ from store.shard.seal import read_seal_digest
 
 @dataclass(frozen=True, kw_only=True)
 class RebuildReport:
-    """What a rebuild did: how many shards it read again, which rows it dropped, and which shards it could not read."""
+    """What a rebuild did: shards `read` again, rows `dropped`, and the paths of `unreadable` shards in the store."""
 
-    read: int
-    dropped: int
-    unreadable: tuple[str, ...]
+    read: int = 0
+    dropped: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 def rebuild_indexes(

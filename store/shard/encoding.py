@@ -5,8 +5,7 @@ HDF5 never touches the disk here: the file is built in memory, so that a full di
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -24,7 +23,7 @@ ENCODING_VERSION = 1
 
 def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
     """The whole file for a checked payload; `settings_digest` says under which settings of the sweep it was made."""
-    with image_in_memory() as file:
+    with h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
         mark(file, ENCODING, ENCODING_VERSION)
         file.attrs["key"] = unit.key
         file.attrs["role"] = unit.role
@@ -49,7 +48,7 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
 
 def add_metrics_to(data: bytes, metrics: Sequence[MetricValues]) -> bytes:
     """A sealed shard's bytes with metrics added; one of the same name is replaced."""
-    with image_in_memory(data[SEAL_SIZE:]) as file:
+    with open_in_memory(data) as file:
         write_metrics(file["metrics"], metrics)
         return _sealed_image(file)
 
@@ -103,18 +102,12 @@ def _provenance(payload: UnitPayload) -> str:
         raise StoreError(f"provenance: cannot be written as JSON: {error}") from error
 
 
-@contextmanager
-def image_in_memory(image: bytes | None = None) -> Iterator[h5py.File]:
-    """A new HDF5 file in memory, or one from the bytes of a file; changes to it go nowhere else."""
-    if image is None:
-        file = h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110"))
-    else:
-        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-        access.set_fapl_core(1 << 16, False)
-        access.set_file_image(image)
-        file = h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
-    with file:
-        yield file
+def open_in_memory(data: bytes) -> h5py.File:
+    """A sealed shard's bytes as an HDF5 file in memory. Changes to it do not reach any disk."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(1 << 16, False)
+    access.set_file_image(memoryview(data)[SEAL_SIZE:])
+    return h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
 
 
 def _sealed_image(file: h5py.File) -> bytes:

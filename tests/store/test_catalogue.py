@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from store.care.verify import verify
-from store.errors import PayloadError, ShardMissing, StoreError
+from store.errors import ShardMissing, StoreError
 from store.folder.header import SweepHeader
 from store.index.catalogue import CatalogueRow
 from store.index.table import COLUMNS, SweepReader
-from store.metric import MetricInfo, MetricValues
-from store.records import Unit, content_key
+from store.metric import MetricInfo
+from store.records import Unit
 from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
 
@@ -70,48 +70,8 @@ def test_rebuilding_drops_what_is_gone_and_keeps_what_is_damaged(filled: SweepSt
     assert report.unreadable == (f"units/{damaged.name}",)
     assert report.dropped == 3
     assert [(it.kind, it.path) for it in verify(filled)] == [("truncated", f"units/{damaged.name}")]
-
-
-def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
-    unit = filled.header.plan[2]
-    with filled.read(unit.key) as reader:
-        before = reader.payload()
-    lpips = MetricInfo(name="lpips", direction="lower", low=0, weights="ab12")
-    receipt = filled.add_metrics(unit.key, [MetricValues(info=lpips, values=np.array([0.25, 0.5]))])
-    assert [(it.kind, it.path) for it in verify(filled)] == [("unlisted", f"units/{unit.key}.h5")]
-    with filled.drive("measure"):
-        filled.record(receipt)
-    assert verify(filled) == []
-    with filled.read(unit.key, check=True) as reader:
-        after = reader.payload()
-    np.testing.assert_array_equal(after.x_t, before.x_t)
-    assert [metric.info.name for metric in after.metrics] == ["lpips", "psnr"]
-    assert after.metrics[0].info == lpips and after.metrics[0].values is not None
-    np.testing.assert_array_equal(after.metrics[0].values, [0.25, 0.5])
-    with pytest.raises(PayloadError, match="metric lpips: 3 values for 2 conditions"):
-        filled.add_metrics(unit.key, [MetricValues(info=lpips, values=np.zeros(3))])
-    with pytest.raises(ShardMissing, match="holds no shard of unit"):
-        filled.add_metrics(content_key("nobody"), [])
-
-
-def test_a_crash_after_measuring_is_healed_by_the_next_driver(filled: SweepStore) -> None:
-    key = filled.header.plan[2].key
-    info = MetricInfo(name="mse", direction="lower", low=0)
-    path = filled.shard_path(key)
-    before = path.read_bytes()
-    filled.add_metrics(key, [MetricValues(info=info, values=np.array([1.0, 2.0]))])
     with filled.drive("the next driver"):
-        pass
-    assert verify(filled) == []
-    assert info in filled.catalogue()[key].infos
-    size = path.stat().st_size
-    path.write_bytes(before)
-    filled.add_metrics(key, [MetricValues(info=info, values=np.array([3.0, 4.0]))])
-    assert path.stat().st_size == size, "the case is that only the content differs"
-    with filled.drive("the next driver"):
-        pass
-    assert verify(filled) == []
-    np.testing.assert_array_equal(filled.catalogue()[key].values[1], (3.0, 4.0))
+        assert filled.last_rebuild.unreadable == report.unreadable
 
 
 def test_the_table_is_tidy(filled: SweepStore) -> None:
@@ -131,18 +91,6 @@ def test_the_table_is_tidy(filled: SweepStore) -> None:
     np.testing.assert_array_equal(table["psnr"], [np.inf, 20.5] * len(plan))
     assert np.isnan(table["lpips"]).all()
     assert table.absent == {"lpips": ("its weights are not here",)}
-
-
-def test_values_that_do_not_compare_are_not_mixed(filled: SweepStore) -> None:
-    newer = MetricInfo(name="psnr", version=3, direction="higher", low=0)
-    with filled.drive("measure"):
-        receipt = filled.add_metrics(filled.header.plan[0].key, [MetricValues(info=newer, values=np.array([1.0, 2.0]))])
-        filled.record(receipt)
-    table = SweepReader(filled.root).table()
-    assert table.metrics["psnr"] == newer
-    np.testing.assert_array_equal(table["psnr"][:2], [1.0, 2.0])
-    assert np.isnan(table["psnr"][2:]).all()
-    assert table.absent["psnr"] == ("was measured by version 2 or other weights; measure again",)
 
 
 def test_unplanned_units_stand_in_the_table_only_when_asked_for(filled: SweepStore) -> None:

@@ -85,7 +85,7 @@ def measure_without_end(path: Path, key: str, payload: Payloads, pipe: Connectio
     metrics = payload(store.header.units[key]).metrics
     pipe.send("started")
     while True:
-        pipe.send(store.add_metrics(key, metrics[:1]).manifest.sha256)
+        pipe.send(store.add_metrics(key, lambda _: metrics[:1]).manifest.sha256)
 
 
 def kill_writers(store: SweepStore, ablation: Units, payload: Payloads, times: int) -> None:
