@@ -109,11 +109,13 @@ def _print_cost(cost: Any, prepared: Any) -> None:
 @app.command()
 def status(store: StoreFolder, json_: AsJson = False) -> None:
     """How far a sweep is: units done, failed and left, rate, time left, what it saved."""
-    from compute.sweep.status import describe, sweep_status
-    from store.sweep_store import SweepStore
+    from compute.cli.status_text import status_document, status_text
+    from store.care.status import evaluation_counts, sweep_status
+    from store.index.table import SweepReader
 
-    found = sweep_status(SweepStore.open(store))
-    print(json.dumps(found.as_json(), indent=1) if json_ else describe(found))
+    reader = SweepReader(store)
+    state, evaluations = sweep_status(reader.store), evaluation_counts(reader.table())
+    print(json.dumps(status_document(state, evaluations), indent=1) if json_ else status_text(state, evaluations))
 
 
 @app.command()

@@ -22,9 +22,9 @@ from dashboard.data.ablation_runs import AblationRuns, ablation_runs
 from dashboard.data.fingerprint import Stamp, settled_stamp
 from dashboard.data.impact_cells import Actions, Cell, cells_of
 from dashboard.data.policy_files import PolicyFile, policy_files
-from dashboard.data.progress import Progress, progress_of
 from dashboard.data.validation_pictures import Comparison, comparison_of
 from dashboard.words.labels import metric_name
+from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
 from store.index.table import SweepReader, Table, sweep_table
@@ -118,9 +118,9 @@ class Sweep:
         """The network's component graph; None where the store has none. Raises StoreError."""
         return _graph(str(self.path), self.stamp)
 
-    def progress(self) -> Progress:
-        """How far the sweep is, looked up now, without opening a shard."""
-        return progress_of(self.store)
+    def status(self) -> SweepStatus:
+        """How far the sweep is now; not cached."""
+        return sweep_status(self.store)
 
 
 def open_sweep(path: Path) -> Sweep:

@@ -160,7 +160,7 @@ def _serve() -> None:
     import compute.analysis.report.sample_sheet
     import compute.models.model
     import compute.sweep.start
-    import compute.sweep.status  # noqa: F401
+    import store.care.status  # noqa: F401
 
     for line in sys.stdin:
         answer = _answer(json.loads(line))

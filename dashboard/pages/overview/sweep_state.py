@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.data.progress import Progress
 from dashboard.data.sweep import Sweep
 from dashboard.widgets import content
 from dashboard.widgets.page_frame import errors_in_a_panel, store_argument
+from store.care.status import SweepStatus, evaluation_counts
 
 _EVERY_SECONDS = 2.0
 _FAILURES = 50
@@ -15,12 +15,12 @@ _FAILURES = 50
 
 def state_of(sweep: Sweep) -> None:
     """Draw the state; of a running sweep it is drawn again every few seconds, alone."""
-    progress = sweep.progress()
-    if progress.driver.state == "running":
-        _live(sweep, progress.counts.done)
+    status = sweep.status()
+    if status.driver.state == "running":
+        _live(sweep, status.counts.done)
     else:
-        _still(sweep, progress)
-        _failures(progress)
+        _still(sweep, status)
+        _failures(status)
 
 
 @st.fragment(run_every=_EVERY_SECONDS)
@@ -30,51 +30,50 @@ def _live(sweep: Sweep, drawn: int) -> None:
 
 
 def _draw_live(sweep: Sweep, drawn: int) -> None:
-    progress = sweep.progress()
-    if progress.driver.state != "running" or progress.counts.done - drawn > max(10, drawn // 10):
+    status = sweep.status()
+    if status.driver.state != "running" or status.counts.done - drawn > max(10, drawn // 10):
         st.rerun()
-    counts = progress.counts
-    st.progress(counts.done / max(counts.planned, 1), text=_text(progress))
+    counts = status.counts
+    st.progress(counts.done / max(counts.planned, 1), text=_text(status))
     content.facts(
         [
-            ("Rate", _rate(progress.rate)),
-            ("Time left", _duration(progress.seconds_left)),
+            ("Rate", _rate(status.rate)),
+            ("Time left", _duration(status.seconds_left)),
             ("Failed", str(counts.failed)),
-            ("Driver", f"{progress.driver.owner} on {progress.driver.host}"),
+            ("Driver", f"{status.driver.owner} on {status.driver.host}"),
         ]
     )
-    _failures(progress)
+    _failures(status)
 
 
-def _still(sweep: Sweep, progress: Progress) -> None:
-    counts, driver = progress.counts, progress.driver
+def _still(sweep: Sweep, status: SweepStatus) -> None:
+    counts, driver = status.counts, status.driver
     command = f"python -m compute sweep CONFIG.yaml --store {store_argument(sweep.path)}"
     resume = "The same command as before resumes it; CONFIG.yaml stands for the configuration that it was made from."
     if counts.left == 0 and counts.failed == 0 and counts.planned:
         content.panel(f"Complete: all {counts.planned} units are done", _cost(sweep), tone="good")
     elif driver.state == "died":
         content.panel(
-            f"The sweep died: {_text(progress)}",
+            f"The sweep died: {_text(status)}",
             f"Its driver, {driver.owner} on {driver.host}, is gone without a word; what was done is not lost. {resume}",
             tone="bad",
             command=command,
         )
     elif driver.state == "stopped":
-        content.panel(f"Stopped ({driver.reason or 'no reason was given'}): {_text(progress)}", resume, command=command)
+        content.panel(f"Stopped ({driver.reason or 'no reason was given'}): {_text(status)}", resume, command=command)
     else:
-        content.panel(f"Not started: {_text(progress)}", "This runs it:", command=command)
+        content.panel(f"Not started: {_text(status)}", "This runs it:", command=command)
 
 
 def _cost(sweep: Sweep) -> str:
-    table = sweep.table
-    per_row = table["unit_unet_evaluations"]
-    done, naive = int(per_row.sum()), int((per_row + table["start"]).sum())
-    share = f", {done / naive:.0%} of what runs from step 0 on would take" if naive else ""
+    counts = evaluation_counts(sweep.table)
+    done, whole = counts.done, counts.from_step_0
+    share = f", {done / whole:.0%} of what runs from step 0 on would take" if whole else ""
     return f"{done:,} evaluations of the network for one condition{share}."
 
 
-def _text(progress: Progress) -> str:
-    counts = progress.counts
+def _text(status: SweepStatus) -> str:
+    counts = status.counts
     failed = f", {counts.failed} failed" if counts.failed else ""
     return f"{counts.done} of {counts.planned} units done{failed}, {counts.left} left"
 
@@ -92,8 +91,8 @@ def _duration(seconds: float | None) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _failures(progress: Progress) -> None:
-    if progress.failures:
-        content.section(f"{len(progress.failures)} failed", help="The next run of the sweep tries them again.")
-        rows = [{"Unit": what, "Why": why} for what, why in progress.failures]
+def _failures(status: SweepStatus) -> None:
+    if status.failures:
+        content.section(f"{len(status.failures)} failed", help="The next run of the sweep tries them again.")
+        rows = [{"Unit": failure.description, "Why": failure.reason} for failure in status.failures]
         content.table(rows, name="failures", height=min(38 * len(rows[:8]) + 38, 340))

@@ -1,0 +1,46 @@
+"""A sweep's status as the command `status` prints it: lines for people, or one JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compute.progress import rate
+from store.care.status import EvaluationCounts, SweepStatus
+
+
+def status_document(status: SweepStatus, evaluations: EvaluationCounts) -> dict[str, Any]:
+    """Return what `status --json` prints."""
+    document = status.model_dump(mode="json", exclude={"failures"})
+    document |= {"evaluations": evaluations.done, "naive_evaluations": evaluations.from_step_0}
+    return document | {"failures": dict(_failures(status))}
+
+
+def status_text(status: SweepStatus, evaluations: EvaluationCounts) -> str:
+    """Return what `status` prints."""
+    counts, driver = status.counts, status.driver
+    lines = [
+        f"{status.path}: {counts.done} of {counts.planned} units done, {counts.failed} failed, {counts.left} left",
+        {
+            "running": f"driver: running, {driver.owner} on {driver.host} (process {driver.pid})",
+            "stopped": f"driver: stopped ({driver.reason})",
+            "died": f"driver: died ({driver.owner} on {driver.host}); run the sweep again, it resumes",
+            "never": "driver: not started yet",
+        }[driver.state],
+    ]
+    if status.rate:
+        left = round(status.seconds_left or 0)
+        lines.append(f"speed: {rate(status.rate, 'unit')}, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+    if evaluations.from_step_0:
+        share = evaluations.done / evaluations.from_step_0
+        lines.append(
+            f"cost: {evaluations.done} UNet evaluations of one condition each, "
+            f"{share:.0%} of a sweep that starts every run at step 0"
+        )
+    lines += [f"failed: {name}: {reason}" for name, reason in _failures(status)]
+    return "\n".join(lines)
+
+
+def _failures(status: SweepStatus) -> list[tuple[str, str]]:
+    """(unit, reason) of each failure, by the unit's key."""
+    ordered = sorted(status.failures, key=lambda failure: failure.key)
+    return [(f"{failure.description} [{failure.key[:8]}]", failure.reason) for failure in ordered]
