@@ -1,4 +1,4 @@
-"""The command line of the store: look at a sweep, check it, and remove what it no longer needs."""
+"""The command line of the store. Commands import what they need when they run, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -6,53 +6,59 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.filesize import decimal
-from rich.table import Table
 
-from store.care.prune import PrunePlan, plan_prune
-from store.care.prune import prune as remove
-from store.care.summary import StoreSummary, summarise
-from store.care.verify import verify as find
 from store.errors import SkipscopeError
-from store.sweep_store import SweepStore
+from store.exit_status import run_app
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from store.care.summary import StoreSummary, UnitSummary
 
 app = typer.Typer(
     name="store",
     help="Look at a sweep's folder, check it, and remove what it no longer needs.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that a sweep made.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Everything = Annotated[bool, typer.Option("--all", help="List every unit.")]
 Damaged = Annotated[
     bool, typer.Option("--damaged", help="Also remove damaged shards; the sweep runs their units again.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
-_SHOWN = 20
+_LISTED_UNITS = 20
 
 
 @app.command()
-def ls(folder: Folder, as_json: Json = False, everything: Annotated[bool, typer.Option("--all")] = False) -> None:
-    """Show what a sweep holds and how far it is; --all lists every unit."""
+def ls(folder: Folder, as_json: AsJson = False, everything: Everything = False) -> None:
+    """Show what a sweep holds and how far it is."""
+    from store.care.summary import summarise
+    from store.sweep_store import SweepStore
+
     summary = summarise(SweepStore.open(folder))
     if as_json:
         typer.echo(summary.model_dump_json())
     else:
-        _show(summary, len(summary.units) if everything else _SHOWN)
+        _print_summary(summary, len(summary.units) if everything else _LISTED_UNITS)
 
 
-def _show(summary: StoreSummary, shown: int) -> None:
+def _print_summary(summary: StoreSummary, listed: int) -> None:
+    from rich.console import Console
+    from rich.filesize import decimal
+
     console, counts, driver = Console(), summary.counts, summary.driver
-    who = f" ({driver.owner} on {driver.host}, process {driver.pid})" if driver.pid is not None else ""
-    why = f": {driver.reason}" if driver.reason else ""
+    process = f" ({driver.owner} on {driver.host}, process {driver.pid})" if driver.pid is not None else ""
+    reason = f": {driver.reason}" if driver.reason else ""
     lines = [
         f"{summary.path} (format {summary.version})",
-        f"driver   {driver.state}{why}{who}",
+        f"driver   {driver.state}{reason}{process}",
         f"units    {counts.done} done, {counts.failed} failed, {counts.left} left of {counts.planned};"
         f" {counts.unplanned} no longer planned",
         f"size     {decimal(summary.size)}, {decimal(summary.free)} free",
@@ -61,75 +67,73 @@ def _show(summary: StoreSummary, shown: int) -> None:
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if summary.units:
-        table = Table("unit", "role", "what", "conditions", "state", "size", box=None)
-        for unit in summary.units[:shown]:
-            what = f"{unit.what} ({unit.reason})" if unit.reason else unit.what
-            cells = (unit.key[:12], unit.role, what, str(unit.conditions), unit.state, decimal(unit.size))
-            table.add_row(*(_plain(cell) for cell in cells))
-        console.print(table)
-    if len(summary.units) > shown:
-        console.print(f"and {len(summary.units) - shown} more: --all lists them", highlight=False)
+        _print_units(console, summary.units[:listed])
+    if len(summary.units) > listed:
+        console.print(f"and {len(summary.units) - listed} more: --all lists them", highlight=False)
+
+
+def _print_units(console: Console, units: Sequence[UnitSummary]) -> None:
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    table = Table("unit", "role", "what", "conditions", "state", "size", box=None)
+    for unit in units:
+        what = f"{unit.what} ({unit.reason})" if unit.reason else unit.what
+        cells = (unit.key[:12], unit.role, what, str(unit.conditions), unit.state, decimal(unit.size))
+        table.add_row(*(_plain(cell) for cell in cells))
+    console.print(table)
 
 
 def _plain(text: str) -> str:
-    """Text from a store as a table cell: no markup of ours, no control characters of a terminal."""
-    return "".join(it if it.isprintable() else " " for it in text).replace("[", r"\[")
+    """Text from a store as a table cell, without rich's markup and without control characters."""
+    return "".join(character if character.isprintable() else " " for character in text).replace("[", r"\[")
 
 
 @app.command()
-def verify(folder: Folder, as_json: Json = False) -> None:
-    """Read every shard and name what is truncated, flipped, foreign, stale or not listed; exit status 1 if any is."""
-    findings = find(SweepStore.open(folder))
+def verify(folder: Folder, as_json: AsJson = False) -> None:
+    """Read every shard; list what is truncated, flipped, foreign, stale or unlisted, and exit with 1 if anything is."""
+    from store.care.verify import verify as find_problems
+    from store.sweep_store import SweepStore
+
+    problems = find_problems(SweepStore.open(folder))
     if as_json:
-        typer.echo(json.dumps([finding.model_dump() for finding in findings]))
+        typer.echo(json.dumps([problem.model_dump() for problem in problems]))
     else:
-        for finding in findings:
-            typer.echo(f"{finding.kind:<10} {finding.path}: {finding.detail}")
-        typer.echo(f"{len(findings)} findings" if findings else "everything is as it was written")
-    if findings:
+        for problem in problems:
+            typer.echo(f"{problem.kind:<10} {problem.path}: {problem.detail}")
+        typer.echo(f"{len(problems)} problems" if problems else "everything is as it was written")
+    if problems:
         raise typer.Exit(1)
 
 
 @app.command()
 def prune(folder: Folder, yes: Yes = False, damaged: Damaged = False) -> None:
-    """Remove leftovers and what the plan no longer names, after asking."""
+    """Remove leftover files and what the plan no longer names, after asking."""
+    from rich.filesize import decimal
+
+    from store.care.prune import plan_prune
+    from store.care.prune import prune as remove
+    from store.sweep_store import SweepStore
+
     store = SweepStore.open(folder)
     plan = plan_prune(store, damaged=damaged)
     for item in plan.items:
         typer.echo(f"{item.path}: {item.reason} ({decimal(item.size)})")
     if not plan.items:
         typer.echo("nothing to remove")
-    elif _agreed(plan, yes):
+    elif yes or _confirmed(f"Remove these {len(plan.items)} files ({decimal(plan.total)})?"):
         removed = remove(store, plan, damaged=damaged)
         typer.echo(f"removed {len(removed.items)} files, {decimal(removed.total)}")
     else:
         typer.echo("nothing was removed")
 
 
-def _agreed(plan: PrunePlan, yes: bool) -> bool:
-    if yes:
-        return True
+def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise SkipscopeError("prune asks before it removes, and there is no terminal to ask on; --yes removes unasked")
-    return typer.confirm(f"Remove these {len(plan.items)} files ({decimal(plan.total)})?")
+    return typer.confirm(question)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, 1 for findings, 2 for an error, 130 for Ctrl-C."""
-    try:
-        status = app(arguments, prog_name="python -m store", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted\n")
-        return 130
-    except SkipscopeError as error:
-        problem = str(error)
-    except typer.TyperException as error:
-        problem = error.format_message() if hasattr(error, "format_message") else str(error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except OSError as error:
-        problem = f"{error.filename or 'the store'}: {error.strerror}"
-    sys.stderr.write(f"error: {' '.join(problem.split())}\n")
-    return 2
+    """Run the command line and return its exit status; 1 if `verify` lists anything."""
+    return run_app(app, arguments, prog_name="python -m store")

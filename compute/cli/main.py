@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 
 from compute.cli import policies
 from store.errors import SkipscopeError
+from store.exit_status import run_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,33 +28,8 @@ LpipsTrunk = Annotated[
 
 
 def main() -> None:
-    """Run the command line: exit status 2 for bad input and faults, 130 after Ctrl-C, never a traceback for those."""
-    try:
-        status = app(standalone_mode=False)  # typer makes 130 of Ctrl-C and says nothing
-        sys.stdout.flush()
-    except SkipscopeError as error:
-        _leave(str(error), 2)
-    except (KeyboardInterrupt, typer.Abort):
-        status = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        _leave(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
-    except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own errors about usage
-            _leave(error.format_message(), 2)
-        raise
-    if status == 130:
-        _leave("interrupted; what is done stays, and the same command goes on from there", 130)
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _leave(text: str, status: int) -> None:
-    """Say what is wrong, a line a mistake, and go."""
-    for line in text.splitlines():
-        print(f"skipscope: {line}", file=sys.stderr)
-    sys.exit(status)
+    """Run the command line and exit the process."""
+    sys.exit(run_app(app))
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from time import time as _now
 
 from store.driver.lease import DriverState
 from store.index.table import Table
@@ -81,5 +81,5 @@ def _write_times(store: SweepStore) -> list[float]:
         try:
             times.append(path.stat().st_mtime)
         except OSError:  # replaced since the folder was listed
-            times.append(_now())
+            times.append(time.time())
     return times

@@ -47,7 +47,7 @@ def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 def failed(done: Result, message: str) -> None:
     """It ended as errors do: status 2, one line, no traceback, nothing on standard output."""
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1 and message in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("skipscope: ") and message in done.stderr
 
 
 def test_ls(filled: SweepStore, here: Run) -> None:
@@ -118,11 +118,19 @@ def test_errors_are_one_line(store: SweepStore, tmp_path: Path, here: Run) -> No
     failed(here("verify", store.root), "damaged")
 
 
-def test_the_store_needs_neither_torch_nor_a_command_line() -> None:
-    code = (
-        "import sys, store.sweep_store, store.index.table, store.care.verify, store.care.prune\n"
-        "print([it for it in ('torch', 'pandas', 'ray', 'streamlit', 'typer', 'compute') if it in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        (
+            "store.sweep_store, store.index.table, store.care.verify, store.care.prune, store.care.status",
+            ("torch", "pandas", "ray", "streamlit", "typer", "compute"),
+        ),
+        ("store.cli", ("torch", "numpy", "h5py", "pydantic", "rich", "jaxtyping", "compute")),
+    ],
+)
+def test_imports_stay_light(modules: str, unwanted: tuple[str, ...]) -> None:
+    """The store needs neither torch nor a command line, and the command line's help no array library."""
+    code = f"import sys, {modules}\nprint([name for name in {unwanted!r} if name in sys.modules])"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "[]\n"

@@ -53,7 +53,7 @@ def test_a_shard_that_is_replaced_meanwhile_counts_as_written_now(
         assert since is not None
         os.utime(store.shard_path(unit.key), (since + 1, since + 1))
         monkeypatch.setattr(store, "shards", gone)
-        monkeypatch.setattr("store.care.status._now", lambda: since + 4)
+        monkeypatch.setattr("store.care.status.time.time", lambda: since + 4)
         assert sweep_status(store).rate == pytest.approx(2 / 4)
 
 

@@ -1,0 +1,52 @@
+"""How a command line ends: what goes wrong becomes a line on stderr and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from store.errors import SkipscopeError
+
+_INTERRUPTED = "interrupted; what is done stays, and the same command goes on from there"
+
+
+def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_name: str | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    0, or what the command exits with; 1 if nobody reads standard output; 2 for SkipscopeError, OSError and usage
+    errors, printed as `skipscope: <message>`, one line for each of the message's; 130 after Ctrl-C. Other exceptions
+    are raised. `arguments` are those of the process by default.
+    """
+    try:
+        status = app(arguments, prog_name=prog_name, standalone_mode=False)
+        sys.stdout.flush()
+    except SkipscopeError as error:
+        return _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(_INTERRUPTED, 130)
+    except BrokenPipeError:
+        _discard_stdout()
+        return 1
+    except OSError as error:
+        return _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error of click, or typer's copy
+            return _fail(error.format_message(), 2)
+        raise
+    if status == 130:  # typer turns Ctrl-C into this status, without a message
+        return _fail(_INTERRUPTED, 130)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    for line in message.splitlines():
+        print(f"skipscope: {line}", file=sys.stderr)
+    return status
+
+
+def _discard_stdout() -> None:
+    """Let the interpreter's last flush of standard output succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
