@@ -130,7 +130,9 @@ def prune(folder: Folder, yes: Yes = False, damaged: Damaged = False) -> None:
 
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise SkipscopeError("prune asks before it removes, and there is no terminal to ask on; --yes removes unasked")
+        raise SkipscopeError(
+            "prune asks for confirmation, but standard input is not a terminal; --yes removes without asking"
+        )
     return typer.confirm(question)
 
 

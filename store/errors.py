@@ -1,4 +1,4 @@
-"""The errors that reach a user: one line that names what was wrong and what is accepted."""
+"""The errors that a user sees: one line that names what was wrong and what is accepted."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from pathlib import Path
 
 
 class SkipscopeError(Exception):
-    """Bad input or a fault outside the program; its text is one line for the user, never a traceback."""
+    """Bad input or a fault outside the program. Command lines print the message, without a traceback."""
 
 
 class StoreError(SkipscopeError):
-    """Something is wrong with a sweep store or with what was to be written into it."""
+    """A sweep store, or the data to be written into it, is invalid."""
 
 
 class NotASweep(StoreError):
-    """The path holds no sweep, or cannot hold one."""
+    """The path is not a sweep, or a sweep cannot be created there."""
 
 
 class NewerFormat(StoreError):
-    """The sweep was written by a newer release, in a format that this one does not know."""
+    """The sweep was written by a newer release in a format that this one cannot read."""
 
 
 class SweepDamaged(StoreError):
-    """`sweep.json` cannot be read as it was written."""
+    """`sweep.json` differs from what was written."""
 
 
 class ShardMissing(StoreError):
-    """No shard of that key is in the store."""
+    """The store has no shard of that key."""
 
 
 class ShardDamaged(StoreError):
-    """A shard is truncated, flipped, hostile, or holds an element of an unexpected shape or type."""
+    """A shard is truncated or changed, or holds an element of an unexpected shape, type or origin."""
 
 
 class PayloadError(StoreError, ValueError):
-    """A worker's result does not fit together: a shape, a dtype, a step or a number that is not finite."""
+    """A unit's result is inconsistent: a shape, a dtype, a step, or a number that is not finite."""
 
 
 class DriverRunning(StoreError):
-    """Another driver owns the store."""
+    """Another driver holds the store."""
 
 
 class StoreFull(StoreError):
-    """No space is left; nothing half-written is visible.
+    """No space is left on the store's file system. No incomplete file is left either.
 
-    Carries `path` (what was being written) and `needed` (its size in bytes).
+    `path` was being written, `needed` is its size in bytes, `free` was free.
     """
 
     def __init__(self, path: Path, needed: int, free: int) -> None:

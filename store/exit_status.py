@@ -1,4 +1,4 @@
-"""How a command line ends: what goes wrong becomes a line on stderr and an exit status, never a traceback."""
+"""Running a command line: errors become lines on stderr and an exit status."""
 
 from __future__ import annotations
 

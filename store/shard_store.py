@@ -12,7 +12,7 @@ from store.folder.layout import SHARD_FOLDERS, checked_key, real_folder, shard_f
 from store.index.receipt import ShardReceipt, read_receipt, receipt_of
 from store.metric import MetricValues
 from store.records import Role, Unit
-from store.shard.elements import damage_named
+from store.shard.elements import translate_hdf5_errors
 from store.shard.encoding import add_metrics_to, encode_shard
 from store.shard.opening import open_image, open_reader
 from store.shard.payload import UnitPayload, check_metrics, check_payload
@@ -98,7 +98,7 @@ class ShardStore:
         with open_image(data, key, str(path)) as reader:
             metrics = tuple(compute(reader))
             check_metrics(metrics, len(reader.unit.conditions))
-        with damage_named(str(path)):
+        with translate_hdf5_errors(str(path)):
             changed = add_metrics_to(data, metrics)
         replace_file(path, changed)
         return read_receipt(changed, key, str(path))

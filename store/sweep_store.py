@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from store.driver import folder_token
-from store.driver.lease import HEARTBEAT_SECONDS, DriverState, Lease, driver_state
+from store.driver.driver_state import DriverState, driver_state
+from store.driver.lease import HEARTBEAT_SECONDS, Lease
 from store.errors import NotASweep, ShardDamaged, ShardMissing
 from store.folder.failures import Failure, read_failures, remove_failure, write_failure
 from store.folder.files import append_line, create_file, free_bytes, replace_file, sync_folder
@@ -52,9 +53,7 @@ class SweepStore(ShardStore):
         try:
             # A process that died while it created this store may have left folders and a temporary header.
             if root.exists() and {name for name in os.listdir(root) if not is_temporary(name)} - set(FOLDERS):
-                raise NotASweep(
-                    f"{root}: is not empty; a new sweep needs an empty folder, or one that is not there yet"
-                )
+                raise NotASweep(f"{root}: is not empty; a sweep needs a new or an empty folder")
             for name in FOLDERS:
                 real_folder(root, name).mkdir(parents=True, exist_ok=True)
             sync_folder(root)
@@ -97,13 +96,10 @@ class SweepStore(ShardStore):
                 continue
         return {key: row for key, row in rows.items() if key in present}
 
-    def rebuild(self, *, full: bool = False) -> RebuildReport:
-        """Bring manifest and catalogue in line with the shards; with `full`, read every shard again.
-
-        Raises DriverRunning if another process drives the store.
-        """
-        with nullcontext() if self.driving else Lease(self.root, "rebuild", passing=True):
-            self.last_rebuild = rebuild_indexes(self.root, self.header.units, self.receipt, full=full)
+    def rebuild(self) -> RebuildReport:
+        """Bring manifest and catalogue in line with the shards. Raises DriverRunning if another process drives."""
+        with nullcontext() if self.driving else Lease(self.root, "rebuild", maintenance=True):
+            self.last_rebuild = rebuild_indexes(self.root, self.header.units, self.receipt)
         return self.last_rebuild
 
     # Failures and progress
@@ -121,10 +117,6 @@ class SweepStore(ShardStore):
     def failures(self) -> dict[str, Failure]:
         """The failed units by key."""
         return read_failures(self.root)
-
-    def clear_failure(self, key: str) -> None:
-        """Forget a unit's failure, so that it is tried again."""
-        remove_failure(self.root, key)
 
     def status_counts(self) -> StatusCounts:
         """How many of the planned units are done, failed and left."""
@@ -144,14 +136,14 @@ class SweepStore(ShardStore):
 
     @contextmanager
     def drive(
-        self, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, passing: bool = False
+        self, owner: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, maintenance: bool = False
     ) -> Iterator[Lease]:
-        """Hold the store as its one driver; on entering, what a driver that died left undone is put right.
+        """Hold the store as its one driver. On entering, manifest and catalogue are brought in line with the shards.
 
-        `passing` is for maintenance: `driver` then goes on telling of the driver before. Raises DriverRunning where
-        another one lives.
+        With `maintenance`, `driver` afterwards still describes the driver before this one. Raises DriverRunning if
+        another driver is alive.
         """
-        with Lease(self.root, owner, heartbeat_seconds=heartbeat_seconds, passing=passing) as lease:
+        with Lease(self.root, owner, heartbeat_seconds=heartbeat_seconds, maintenance=maintenance) as lease:
             self._lease = lease
             try:
                 self.rebuild()

@@ -102,7 +102,7 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
         )
     units = plan.units if replan else tuple({**store.header.units, **{unit.key: unit for unit in plan.units}}.values())
     if units != store.header.plan:
-        with store.drive("extend", passing=True):
+        with store.drive("extend", maintenance=True):
             store.extend(header.model_copy(update={"plan": units}))
     if not has_graph(store.root):
         write_graph(store.root, prepared.model.graph)
@@ -225,7 +225,7 @@ def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None
             baseline = eight_bit(baseline)  # as the unit's own pictures are kept, or doing nothing would do damage
         return measured(wanted, final, baseline, reader.unit)
 
-    with store.drive("measure", passing=True), progress_bar("measure", len(units)) as bar:
+    with store.drive("measure", maintenance=True), progress_bar("measure", len(units)) as bar:
         for unit in units:
             store.record(store.add_metrics(unit.key, metrics_of))
             bar.advance()

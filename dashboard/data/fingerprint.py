@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from store.driver.lease import driver_state
+from store.driver.driver_state import driver_state
 from store.folder.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
 
 Stamp = tuple[int, ...]

@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.data.source import chosen_store
 from dashboard.data.sweep import Sweep, open_sweep
 from dashboard.widgets import content
-from store.driver.lease import driver_state
+from store.driver.driver_state import driver_state
 from store.errors import SkipscopeError
 
 _MAKE = "python -m compute sweep configs/demo.yaml --store runs/demo"

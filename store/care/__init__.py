@@ -1,1 +1,1 @@
-"""Looking after a store: how far it is, what is damaged, what may be removed."""
+"""Maintenance of a store: its status, what is damaged, what may be removed."""

@@ -1,4 +1,4 @@
-"""Removing what a sweep no longer needs: first a plan with its total, then, if that is wanted, the removal."""
+"""Removing what a sweep no longer needs: a plan that lists the files, then the removal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from pathlib import Path
 from store.care.verify import verify
 from store.errors import DriverRunning, StoreError
 from store.folder.header import read_header
-from store.folder.layout import DRIVER_CLAIM, FAILURES, FOLDERS, SHARD_FOLDERS, TOKENS, is_key, is_temporary, shard_key
+from store.folder.layout import (
+    ACQUISITION_LOCK,
+    FAILURES,
+    FOLDERS,
+    SHARD_FOLDERS,
+    TOKENS,
+    is_key,
+    is_temporary,
+    shard_key,
+)
 from store.records import Record
 from store.sweep_store import SweepStore
 
 
 class PruneItem(Record):
-    """A file to remove: its path relative to the store, why, and its size in bytes."""
+    """A file to remove: its path relative to the store, the reason, and its size in bytes."""
 
     path: str
     reason: str
@@ -24,7 +33,7 @@ class PruneItem(Record):
 
 
 class PrunePlan(Record):
-    """What a prune would remove."""
+    """The files that a prune would remove."""
 
     items: tuple[PruneItem, ...]
 
@@ -35,30 +44,30 @@ class PrunePlan(Record):
 
 
 def plan_prune(store: SweepStore, *, damaged: bool = False) -> PrunePlan:
-    """What may go: leftovers of writers that died, shards and failures that the plan no longer names, failures of
-    units that are done; with `damaged`, also shards that `verify` finds truncated, flipped or foreign (it reads all).
+    """Plan to remove temporary files of writers that died, unplanned shards and failures, and failures of done units.
 
-    Files that are not the store's own are never in it. Raises DriverRunning while a driver runs.
+    With `damaged`, also the shards that `verify` reports as truncated, flipped or foreign; this reads all of them.
+    Files that are not the store's are never planned. Raises DriverRunning while another driver runs.
     """
     state = store.driver()
     if state.state == "running" and not store.driving:
         raise DriverRunning(f"{store.root}: is driven by {state.owner} on {state.host}; prune when it has stopped")
     reasons = dict(_leftovers(store))
     if damaged:
-        for finding in verify(store):
-            is_shard = shard_key(Path(finding.path).name) is not None
-            if is_shard and finding.kind in ("truncated", "flipped", "foreign"):
-                reasons[finding.path] = f"{finding.kind}: {finding.detail}"
+        for problem in verify(store):
+            is_shard = shard_key(Path(problem.path).name) is not None
+            if is_shard and problem.kind in ("truncated", "flipped", "foreign"):
+                reasons[problem.path] = f"{problem.kind}: {problem.detail}"
     items = [PruneItem(path=path, reason=reasons[path], size=_size(store.root / path)) for path in sorted(reasons)]
     return PrunePlan(items=tuple(items))
 
 
 def prune(store: SweepStore, plan: PrunePlan, *, damaged: bool = False) -> PrunePlan:
-    """Remove what `plan` names and what is still to be removed; return what was. Raises DriverRunning.
+    """Remove the files of `plan` that a new plan names, too, and return those. Raises DriverRunning.
 
-    The lease is held meanwhile and the sweep read again: a plan that was extended after the question keeps its shards.
+    The new plan is made under the lease, from the header on disk: what was planned again since is kept.
     """
-    with store.drive("prune", passing=True):
+    with store.drive("prune", maintenance=True):
         store.header = read_header(store.root)
         confirmed = {item.path: item for item in plan_prune(store, damaged=damaged).items}
         removed = [confirmed[item.path] for item in plan.items if item.path in confirmed]
@@ -69,6 +78,7 @@ def prune(store: SweepStore, plan: PrunePlan, *, damaged: bool = False) -> Prune
 
 
 def _leftovers(store: SweepStore) -> Iterator[tuple[str, str]]:
+    """(path, reason) of the files that are no longer needed."""
     root, planned, present = store.root, store.header.units, store.present()
     for folder, name in _files(root):
         path = f"{folder}/{name}" if folder else name
@@ -84,14 +94,14 @@ def _leftovers(store: SweepStore) -> Iterator[tuple[str, str]]:
 
 
 def _files(root: Path) -> Iterator[tuple[str, str]]:
-    """(folder, name) of the regular files in the store's folder and its own folders; links are left out."""
+    """(folder, name) of the regular files in the store's folder ("") and its subfolders; links are left out."""
     for folder in ("", *FOLDERS):
-        place = root / folder
-        if place.is_symlink() or not place.is_dir():
+        path = root / folder
+        if path.is_symlink() or not path.is_dir():
             continue
-        with os.scandir(place) as entries:
+        with os.scandir(path) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False) and entry.name != DRIVER_CLAIM:
+                if entry.is_file(follow_symlinks=False) and entry.name != ACQUISITION_LOCK:
                     yield folder, entry.name
 
 
@@ -102,7 +112,7 @@ def _size(path: Path) -> int:
 
 
 def _remove(root: Path, path: str) -> None:
-    """Unlink one file. The folder is opened without following links, so nothing outside the store can be reached."""
+    """Unlink one file. Its folder is opened without following links, so that nothing outside the store is removed."""
     folder, _, name = path.rpartition("/")
     if folder not in ("", *FOLDERS) or "/" in name or name in ("", ".", ".."):
         raise StoreError(f"{path}: is outside the store and is not removed")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
-from store.driver.lease import DriverState
+from store.driver.driver_state import DriverState
 from store.index.table import Table
 from store.records import Record
 from store.sweep_store import StatusCounts, SweepStore
@@ -34,17 +33,16 @@ class SweepStatus(Record):
     failures: tuple[UnitFailure, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationCounts:
-    """UNet evaluations of the finished units, for one condition each: `done`, and what starting every run at step 0
-    would have taken (`from_step_0`)."""
+class EvaluationCounts(Record):
+    """UNet evaluations, each for one condition, of the finished units: those `done`, and those that the same units take
+    if every run starts at step 0."""
 
     done: int
     from_step_0: int
 
 
 def sweep_status(store: SweepStore) -> SweepStatus:
-    """The status of a sweep now. Opens no shard."""
+    """Read a sweep's status, without opening a shard."""
     driver, counts, failures = store.driver(), store.status_counts(), store.failures()
     rate = _units_per_second(store, driver)
     return SweepStatus(

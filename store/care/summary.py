@@ -1,11 +1,11 @@
-"""What a store holds, as one record: for `ls`."""
+"""The summary of a store that `ls` prints."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Literal
 
-from store.driver.lease import DriverState
+from store.driver.driver_state import DriverState
 from store.folder.layout import VERSION
 from store.index.table import chosen_metrics
 from store.metric import MetricInfo
@@ -14,7 +14,7 @@ from store.sweep_store import StatusCounts, SweepStore
 
 
 class UnitSummary(Record):
-    """One unit: `what` it changes, in words, its number of conditions, its state, and its shard's size in bytes."""
+    """One unit: its intervention in words (`what`), number of conditions, state, and its shard's size in bytes."""
 
     key: str
     role: Role
@@ -26,7 +26,7 @@ class UnitSummary(Record):
 
 
 class StoreSummary(Record):
-    """A store: format version, driver, counts, bytes of its shards, free bytes, metrics, and units in plan order."""
+    """A store. `size` (of all shards) and `free` (space on the disk) are in bytes; `units` are in plan order."""
 
     path: str
     version: int
@@ -40,7 +40,7 @@ class StoreSummary(Record):
 
 
 def summarise(store: SweepStore) -> StoreSummary:
-    """Look at a store without opening its shards, unless the catalogue lacks some."""
+    """Summarise a store. Opens only shards that the catalogue lacks."""
     sizes = {key: path.lstat().st_size for key, path in store.shards()}
     failures, rows = store.failures(), store.catalogue()
     units = []

@@ -1,1 +1,1 @@
-"""Who may write: the lease of the one driver, its locks, and the check that workers share its folder."""
+"""The one driver of a store: its lease, the locks behind it, and the check that workers see the same folder."""

@@ -1,4 +1,4 @@
-"""The proof that a worker writes into the same folder as its driver, and not into one of the same name elsewhere."""
+"""Token files, by which a worker proves that it sees the driver's folder and not another one at the same path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store.folder.layout import TOKENS, checked_key, real_folder
 
 
 def new_token(root: Path) -> str:
-    """Leave a fresh file in the store, in place of an earlier one, and return its name: 64 random hex digits."""
+    """Write a new token file, remove earlier ones, and return the token: 64 random hexadecimal digits."""
     token = secrets.token_hex(32)
     folder = real_folder(root, TOKENS)
     folder.mkdir(exist_ok=True)
@@ -24,7 +24,7 @@ def new_token(root: Path) -> str:
 
 
 def sees_token(root: Path, token: str) -> bool:
-    """Whether `root`, as this process sees it, holds the token."""
+    """Whether the store at `root`, as this process sees it, has the token file."""
     try:
         return read_file(real_folder(root, TOKENS) / checked_key(token), 100) == token.encode("ascii")
     except (FileNotFoundError, StoreError):

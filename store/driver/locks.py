@@ -1,4 +1,4 @@
-"""The guards under a driver's lease: an exclusive claim, a lock that dies with its process, an identity of machines."""
+"""What a driver's lease is built on: two lock files, and whether a process on this machine is alive."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from store.errors import DriverRunning, StoreError
-from store.folder.layout import DRIVER_CLAIM, DRIVER_GUARD
+from store.folder.layout import ACQUISITION_LOCK, DRIVER_LOCK
 
-_CLAIM_STALE_SECONDS = 30.0
+_ACQUISITION_STALE_SECONDS = 30.0
 
 
-def locked_guard(root: Path) -> tuple[int | None, bool]:
-    """Try to lock `driver.lock`: its descriptor, to be held open, or None, and whether another process holds it.
+def lock_driver_file(root: Path) -> int | None:
+    """Lock `driver.lock` with flock, without waiting, and return its descriptor; the lock ends when that is closed.
 
-    Neither: the file system has no locks.
+    Returns None where the file system has no locks. Raises BlockingIOError if another process holds the lock.
     """
     try:
-        descriptor = os.open(root / DRIVER_GUARD, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(root / DRIVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise StoreError(f"{root}: cannot be driven: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        return None, error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-    return descriptor, False
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise BlockingIOError(error.errno, error.strerror) from error
+        return None
+    return descriptor
 
 
 @contextlib.contextmanager
-def claimed(root: Path) -> Iterator[float]:
-    """Hold `driver.claim` for the moment of taking a lease; gives the present time by the file server's clock."""
-    path = root / DRIVER_CLAIM
-    deadline = time.monotonic() + _CLAIM_STALE_SECONDS + 5
+def acquisition_lock(root: Path) -> Iterator[float]:
+    """Hold `driver.claim`, which is created exclusively, while a lease is taken; yield the file server's time.
+
+    Works also where the file system has no locks. Raises DriverRunning if another process holds it for too long.
+    """
+    path = root / ACQUISITION_LOCK
+    deadline = time.monotonic() + _ACQUISITION_STALE_SECONDS + 5
     while True:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
             break
         except FileExistsError:
-            _drop_stale_claim(path)
+            _remove_if_stale(path)
             if time.monotonic() > deadline:
                 raise DriverRunning(f"{root}: another process is taking the lease; try again") from None
             time.sleep(0.05)
@@ -57,14 +62,17 @@ def claimed(root: Path) -> Iterator[float]:
         path.unlink(missing_ok=True)
 
 
-def _drop_stale_claim(path: Path) -> None:
+def _remove_if_stale(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - path.lstat().st_mtime > _CLAIM_STALE_SECONDS:
+        if time.time() - path.lstat().st_mtime > _ACQUISITION_STALE_SECONDS:
             path.unlink()
 
 
-def machine() -> str:
-    """An identity under which process ids mean the same: this boot of this kernel, this process namespace."""
+def machine_identity() -> str:
+    """A text that is equal in two processes exactly if their process ids can be compared.
+
+    It holds the host name, the boot id of the kernel and the process namespace.
+    """
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
@@ -72,9 +80,9 @@ def machine() -> str:
     return " ".join(parts)
 
 
-def is_gone(pid: int, on_machine: str) -> bool:
-    """Whether a process is known to be dead; False where it cannot be known."""
-    if on_machine != machine() or pid <= 0:
+def is_known_dead(pid: int, machine: str) -> bool:
+    """Whether a process of a machine is dead (a zombie counts as dead); False where this cannot be known."""
+    if machine != machine_identity() or pid <= 0:
         return False
     try:
         os.kill(pid, 0)

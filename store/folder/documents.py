@@ -1,4 +1,4 @@
-"""Small documents in a sweep's folder (policies, their pictures, reports): listed, read with a limit, written whole."""
+"""Small documents in a sweep's folder: policies, their pictures, reports."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from store.errors import StoreError
 from store.folder.files import read_file, replace_file
 from store.folder.layout import POLICIES, REPORTS, real_folder
 
-DOCUMENT_LIMIT = 1 << 22
+DOCUMENT_LIMIT = 1 << 22  # bytes
 DocumentFolder = Literal["policies", "reports"]
 _FOLDERS: tuple[str, ...] = (POLICIES, REPORTS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def document_path(root: Path, folder: DocumentFolder, name: str) -> Path:
-    """Where a document of that name lies. Raises StoreError for a name that could lead anywhere else."""
+    """The path of a document. Raises StoreError for a name that is not a plain file name."""
     if folder not in _FOLDERS or _NAME.fullmatch(name) is None:
         raise StoreError(
-            f"{folder[:20]}/{name[:80]!r}: is no document's name; letters, digits, '.', '_', '-' are accepted"
+            f"{folder[:20]}/{name[:80]!r}: is not a document's name; letters, digits, '.', '_', '-' are accepted"
         )
     return real_folder(root, folder) / name
 
 
 def document_names(root: Path, folder: DocumentFolder, suffix: str) -> list[str]:
-    """Names of the regular files that end so, in order; links and other things are left out. Raises StoreError."""
+    """Sorted names of the regular files in a document folder that end with `suffix`. Raises StoreError."""
     try:
         entries = list(os.scandir(real_folder(root, folder)))
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def document_names(root: Path, folder: DocumentFolder, suffix: str) -> list[str]
 
 
 def read_document(root: Path, folder: DocumentFolder, name: str) -> bytes:
-    """A document's bytes. Raises StoreError for one that is missing, a link, or larger than DOCUMENT_LIMIT."""
+    """Read a document. Raises StoreError if it is missing, a link, or larger than DOCUMENT_LIMIT bytes."""
     path = document_path(root, folder, name)
     try:
         return read_file(path, DOCUMENT_LIMIT)
@@ -51,7 +51,7 @@ def read_document(root: Path, folder: DocumentFolder, name: str) -> bytes:
 
 
 def write_document(root: Path, folder: DocumentFolder, name: str, data: bytes) -> Path:
-    """Write a document: whole or not there. Raises StoreError, also for one too large to be read again; StoreFull."""
+    """Write a document atomically and return its path. Raises StoreError, also above DOCUMENT_LIMIT, and StoreFull."""
     path = document_path(root, folder, name)
     if len(data) > DOCUMENT_LIMIT:
         raise StoreError(f"{path}: {len(data)} bytes are more than the {DOCUMENT_LIMIT} that are accepted here")

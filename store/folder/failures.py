@@ -1,4 +1,4 @@
-"""Units that failed: one small file each, so that the rest of the sweep goes on and a person can see why."""
+"""Failed units: one JSON file for each, with the reason."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from store.folder.files import read_file, replace_file
 from store.folder.layout import FAILURES, checked_key, is_key, real_folder
 from store.records import Record
 
-FAILURE_LIMIT = 1 << 20
+FAILURE_LIMIT = 1 << 20  # bytes
 
 
 class Failure(Record):
-    """Why a unit failed: one line for the user, and details (a traceback) for whoever looks further."""
+    """A failed unit: `reason` is one line for the user, `details` a traceback, `where` the host."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     reason: str
@@ -29,13 +29,13 @@ class Failure(Record):
 
 
 def write_failure(root: Path, failure: Failure) -> None:
-    """Write or replace the failure of a unit. Raises StoreFull."""
-    cut = failure.model_copy(update={"reason": failure.reason[:2000], "details": failure.details[-50_000:]})
-    replace_file(_path(root, failure.key), cut.model_dump_json(indent=1).encode())
+    """Write the failure of a unit, in place of an earlier one; long texts are cut. Raises StoreFull."""
+    shortened = failure.model_copy(update={"reason": failure.reason[:2000], "details": failure.details[-50_000:]})
+    replace_file(_path(root, failure.key), shortened.model_dump_json(indent=1).encode())
 
 
 def read_failures(root: Path) -> dict[str, Failure]:
-    """All failures by key. A damaged file still says that its unit failed."""
+    """All failures by key. A file that cannot be read still counts as a failure of its unit."""
     folder = real_folder(root, FAILURES)
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
     keys = [name.removesuffix(".json") for name in names if name.endswith(".json")]
@@ -52,7 +52,7 @@ def _read(root: Path, key: str) -> Failure:
 
 
 def remove_failure(root: Path, key: str) -> None:
-    """Forget the failure of a unit, if there is one."""
+    """Remove the failure of a unit, if it has one."""
     _path(root, key).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that they are whole or not there, and reading them without trusting them."""
+"""Atomic and durable writes, and guarded reads of files that another program may have made."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any, Never
 from store.errors import StoreError, StoreFull
 from store.folder.layout import temporary_name
 
-JSON_LIMIT = 1 << 30
+JSON_LIMIT = 1 << 30  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def free_bytes(path: Path) -> int:
-    """Bytes that an ordinary user may still write on the file system of `path`."""
+    """Bytes that an unprivileged user may still write on the file system of `path`."""
     usage = os.statvfs(path)
     return usage.f_bavail * usage.f_frsize
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
+    """Flush a folder's entries to the disk, so that renames in it are durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems have no fsync for folders; the rename itself is still atomic there.
+        # Some network file systems cannot sync folders; the rename itself is still atomic there.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -38,8 +38,8 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def full_disk_named(path: Path, needed: int) -> Iterator[None]:
-    """Turn "no space left" and "quota exceeded" into StoreFull, and any other OSError into StoreError."""
+def translate_write_errors(path: Path, needed: int) -> Iterator[None]:
+    """Raise StoreFull for "no space left" and "quota exceeded", and StoreError for any other OSError."""
     try:
         yield
     except OSError as error:
@@ -55,7 +55,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def write_temporary(path: Path, data: bytes) -> Path:
-    """Write and fsync `data` under a temporary name beside `path`; return that name. Leaves nothing when it fails."""
+    """Write and sync `data` to a temporary file beside `path`; return its path. The file is removed on an error."""
     temporary = path.with_name(temporary_name(path.name))
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
@@ -71,8 +71,8 @@ def write_temporary(path: Path, data: bytes) -> Path:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path` atomically and durably: a reader sees the old file or the new one. Raises StoreFull."""
-    with full_disk_named(path, len(data)):
+    """Write `data` to `path` atomically and durably: a reader sees the old file or the new one. Raises StoreFull."""
+    with translate_write_errors(path, len(data)):
         temporary = write_temporary(path, data)
         try:
             os.replace(temporary, path)
@@ -83,11 +83,11 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def create_file(path: Path, data: bytes) -> bool:
-    """Put `data` at `path` as `replace_file` does, but only where nothing is: the first of several writers wins.
+    """Write `data` to `path` as `replace_file` does, unless the path exists: the first of several writers wins.
 
-    Returns whether this call created it. Raises StoreFull.
+    Returns whether this call created the file. Raises StoreFull.
     """
-    with full_disk_named(path, len(data)):
+    with translate_write_errors(path, len(data)):
         temporary = write_temporary(path, data)
         try:
             return _link_or_rename(temporary, path)
@@ -104,7 +104,7 @@ def _link_or_rename(temporary: Path, path: Path) -> bool:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
             raise
-        # No hard links on this file system: the gap between the look and the rename is harmless, both files are whole.
+        # No hard links here. A writer that comes between check and rename is harmless: its file is whole, too.
         if os.path.lexists(path):
             return False
         os.rename(temporary, path)
@@ -112,12 +112,12 @@ def _link_or_rename(temporary: Path, path: Path) -> bool:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and flush it to the disk; a line that does not fit is taken back. Raises StoreFull."""
+    """Append one line and sync the file. A line that does not fit is removed again. Raises StoreFull."""
     data = line.encode("ascii") + b"\n"
-    with full_disk_named(path, len(data)):
+    with translate_write_errors(path, len(data)):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
         try:
-            size = _end_of_last_line(descriptor)
+            size = _truncate_unfinished_line(descriptor)
             try:
                 _write_all(descriptor, data)
                 os.fsync(descriptor)
@@ -128,27 +128,27 @@ def append_line(path: Path, line: str) -> None:
             os.close(descriptor)
 
 
-def _end_of_last_line(descriptor: int) -> int:
-    """Cut off what a crash left of an unfinished last line; return the file's size."""
+def _truncate_unfinished_line(descriptor: int) -> int:
+    """Remove the last line if it has no newline, as after a crash; return the file's size."""
     size = os.fstat(descriptor).st_size
     end = size
     while end and os.pread(descriptor, 1, end - 1) != b"\n":
-        end = max(0, _last_newline(descriptor, end))
+        end = _end_of_last_line(descriptor, end)
     if end != size:
         os.ftruncate(descriptor, end)
     return end
 
 
-def _last_newline(descriptor: int, end: int, block: int = 1 << 16) -> int:
+def _end_of_last_line(descriptor: int, end: int, block: int = 1 << 16) -> int:
+    """The position after the last newline in the block before `end`, or the start of the block if it has none."""
     start = max(0, end - block)
-    found = os.pread(descriptor, end - start, start).rfind(b"\n")
-    return start + found + 1 if found >= 0 else start
+    return start + os.pread(descriptor, end - start, start).rfind(b"\n") + 1
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; a link is not followed.
+    """Read a regular file of at most `limit` bytes; links are not followed.
 
-    Raises FileNotFoundError, or StoreError for anything but a regular file and for one that is too large.
+    Raises FileNotFoundError, and StoreError for anything but a regular file and for one that is too large.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -170,12 +170,12 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
 
 
 def parse_json(text: bytes | str, name: object) -> Any:
-    """Parse JSON from an untrusted file; `name` is what the error calls it. Raises StoreError, also for NaN."""
+    """Parse JSON from an untrusted file; errors call it `name`. Raises StoreError, also for NaN and infinities."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{name}: is no valid JSON: {error}") from error
+        raise StoreError(f"{name}: is not valid JSON: {error}") from error
 
 
-def _no_constant(name: str) -> Never:
+def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not a JSON number")

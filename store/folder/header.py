@@ -1,4 +1,4 @@
-"""`sweep.json`: what the sweep is, which units it plans, and where it came from."""
+"""`sweep.json`: the configuration, the plan and the provenance of a sweep."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _VERSION = re.compile(rb'^"format": "skipscope-sweep",\n"version": ([0-9]{1,9}),
 class SweepHeader(Record):
     """The content of `sweep.json`.
 
-    - `config`: the configuration as the user gave it.
-    - `settings`: what all units share and what can change their numbers (model and weights digests, scheduler, steps,
-      dtype, numerics version), and nothing else: a shard made under other settings is stale.
-    - `plan`: the units, each key once; the baseline that a unit names is among them.
-    - `provenance`: versions, git commit, host: never looked at by the store.
+    - `config`: the configuration as the user wrote it.
+    - `settings`: everything that all units share and that can change their numbers (model and weights digests,
+      scheduler, steps, dtype, numerics version), and nothing else. A shard made under other settings is stale.
+    - `plan`: the units, with unique keys; every baseline that a unit names is one of them.
+    - `provenance`: versions, git commit, host. The store does not use it.
     """
 
     config: dict[str, Any] = Field(default_factory=dict)
@@ -41,25 +41,25 @@ class SweepHeader(Record):
     def _plan_is_closed(self) -> SweepHeader:
         roles = {unit.key: unit.role for unit in self.plan}
         if len(roles) != len(self.plan):
-            raise ValueError("plan: a key stands twice; each unit has its own")
+            raise ValueError("plan: a key is repeated; units need different keys")
         for unit in self.plan:
             if unit.baseline is not None and roles.get(unit.baseline) != "baseline":
-                raise ValueError(f"plan: unit {unit.key} names {unit.baseline}, which is no baseline of the plan")
+                raise ValueError(f"plan: unit {unit.key} names {unit.baseline}, which is not a baseline of the plan")
         return self
 
     @cached_property
     def units(self) -> dict[str, Unit]:
-        """The planned units by key, in the plan's order."""
+        """The planned units by key, in plan order."""
         return {unit.key: unit for unit in self.plan}
 
     @cached_property
     def settings_digest(self) -> str:
-        """SHA-256 of the settings' canonical JSON."""
+        """SHA-256 of the settings as canonical JSON."""
         return content_key(self.settings)
 
 
 class _PlannedUnit(Record):
-    """A unit in `sweep.json`: many share their conditions, which stand in `batches` once; `batch` says where."""
+    """A unit in `sweep.json`. Units share lists of conditions, so `batch` is an index into the file's `batches`."""
 
     key: str
     role: Role
@@ -74,12 +74,12 @@ class _PlannedUnit(Record):
     def unit(self, batches: tuple[tuple[Condition, ...], ...]) -> Unit:
         if self.batch >= len(batches):
             raise ValueError(f"plan: unit {self.key[:64]} has batch {self.batch} of {len(batches)}")
-        facts = {name: getattr(self, name) for name in ("key", "role", "baseline", "intervention")}
-        return Unit(**facts, conditions=batches[self.batch])
+        fields = {name: getattr(self, name) for name in ("key", "role", "baseline", "intervention")}
+        return Unit(**fields, conditions=batches[self.batch])
 
 
 class _Document(Record):
-    """`sweep.json` as it stands on disk."""
+    """`sweep.json` on disk."""
 
     sha256: str
     format: Literal["skipscope-sweep"]
@@ -96,9 +96,9 @@ class _Document(Record):
 
 
 def encode_header(header: SweepHeader) -> bytes:
-    """The file's bytes. Raises StoreError for values that JSON cannot hold.
+    """The bytes of `sweep.json`: one JSON object, whose first line holds the SHA-256 of all lines after it.
 
-    The first line holds the SHA-256 of all that follows it, so that damage is noticed; the whole is one JSON object.
+    Raises StoreError for values that JSON cannot represent.
     """
     body = {"format": FORMAT, "version": VERSION, **header.model_dump(mode="python", exclude={"plan"})}
     lines = [f"{json.dumps(name)}: {_json_text(name, value)}" for name, value in body.items()]
@@ -115,7 +115,7 @@ def encode_header(header: SweepHeader) -> bytes:
 def _json_text(name: str, value: Any) -> str:
     try:
         text = json.dumps(value, sort_keys=True, allow_nan=False)
-        from_json(text)  # nothing is written that could not be read again, such as half a surrogate pair
+        from_json(text)  # refuses what could not be read again, such as half a surrogate pair
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(f"{HEADER}: {name} cannot be written as JSON: {error}") from error
     return text
@@ -130,14 +130,14 @@ def read_header(root: Path) -> SweepHeader:
         raise NotASweep(
             f"{root}: is not a sweep (no {HEADER}); a folder that `sweep --store` made is accepted"
         ) from None
-    # The version is looked at first, in a text that may hold anything else: a newer format may differ in all but this.
+    # The version comes first: a newer format may differ in everything else.
     version = _VERSION.search(data[:1000])
     if version and int(version.group(1)) > VERSION:
         number = int(version.group(1))
         raise NewerFormat(f"{root}: is of format {number}; this release reads up to {VERSION}: upgrade skipscope")
     first = _FIRST_LINE.match(data)
     if first is None or version is None:
-        raise _neither(root, data)
+        raise _unrecognised_header(root, data)
     if hashlib.sha256(data[first.end() :]).hexdigest().encode("ascii") != first.group(1):
         raise SweepDamaged(f"{path}: is damaged: it does not match its own checksum; restore it from a copy")
     try:
@@ -150,13 +150,13 @@ def read_header(root: Path) -> SweepHeader:
         raise SweepDamaged(f"{path}: is damaged: {error}") from error
 
 
-def _neither(root: Path, data: bytes) -> StoreError:
-    """The error for a `sweep.json` that does not begin as ours do."""
+def _unrecognised_header(root: Path, data: bytes) -> StoreError:
+    """The error for a `sweep.json` whose first lines are not those that `encode_header` writes."""
     path = root / HEADER
     try:
         document = parse_json(data, f"{path}: is damaged")
     except StoreError as error:
         return SweepDamaged(f"{error}; restore it from a copy, or start the sweep in another folder")
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        return NotASweep(f"{root}: is not a sweep: {HEADER} does not say format {FORMAT!r}")
+        return NotASweep(f"{root}: is not a sweep: the format in {HEADER} is not {FORMAT!r}")
     return SweepDamaged(f"{path}: is damaged: its first lines are not as they were written; restore it from a copy")

@@ -1,1 +1,1 @@
-"""What lies across files: the manifest, the catalogue, and the table made from it."""
+"""What is recorded about all shards: the manifest, the catalogue, and the table made from it."""

@@ -1,4 +1,4 @@
-"""The catalogue: one line a shard, with everything that tables need, so that no shard has to be opened for them."""
+"""The catalogue: everything that tables need of each shard, so that no shard has to be opened for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _INFOS = TypeAdapter(tuple[MetricInfo, ...])
 
 
-class _Facts(Record):
+class _Fields(Record):
+    """What a row has in common with its line on disk."""
+
     sha256: Digest
     steps: int
     start: int
@@ -29,20 +31,20 @@ class _Facts(Record):
     values: tuple[Annotated[Column, Field(union_mode="left_to_right")], ...] = ()
 
 
-class _Line(_Facts):
-    """A row on disk: unit and metric descriptions as JSON texts, since a reader knows the former from the plan, and of
-    the latter there are few, so that it parses neither thousands of times."""
+class _Line(_Fields):
+    """A row on disk. `unit` and `infos` are JSON texts, so that a reader parses them once and not for every row: it
+    knows the units from the plan, and all rows share a few lists of metrics."""
 
     key: Digest
     unit: str
     infos: str
 
 
-class CatalogueRow(_Facts):
-    """What the catalogue says of one shard; `sha256` names the very file that it was read from.
+class CatalogueRow(_Fields):
+    """One shard; `sha256` is the digest of the file that the row was made from.
 
-    `values` has for each of `infos` one entry a condition (None is NaN, the infinities are text), or a text that says
-    why the metric is absent.
+    `values` has an entry for each metric in `infos`: one value for each condition (None for NaN, text for infinities),
+    or the reason why the metric is absent.
     """
 
     unit: Unit
@@ -54,14 +56,14 @@ class CatalogueRow(_Facts):
         return self.unit.key
 
     def line(self) -> str:
-        """The row as the one line that stands for it in the file, without its newline."""
-        facts = self.model_dump(mode="json", exclude={"unit", "infos"})
+        """The row as a line of the file, without its newline."""
+        fields = self.model_dump(mode="json", exclude={"unit", "infos"})
         texts = {"unit": canonical_json(self.unit), "infos": _INFOS.dump_json(self.infos).decode("utf-8")}
-        return canonical_json({"key": self.key, **texts, **facts})
+        return canonical_json({"key": self.key, **texts, **fields})
 
 
 def metric_columns(metrics: Sequence[MetricValues]) -> tuple[tuple[MetricInfo, ...], tuple[Column, ...]]:
-    """`infos` and `values` of a catalogue row, by name."""
+    """`infos` and `values` of a catalogue row, sorted by the metrics' names."""
     ordered = sorted(metrics, key=lambda metric: metric.info.name)
     return tuple(metric.info for metric in ordered), tuple(_column(metric) for metric in ordered)
 
@@ -81,9 +83,9 @@ def _encoded(value: float) -> Value:
 
 
 def read_catalogue(path: Path, units: Mapping[str, Unit]) -> tuple[dict[str, CatalogueRow], list[int]]:
-    """The catalogue's rows by key (the last line of a key holds), and the numbers of damaged lines, which are left out.
+    """The rows by key, of which the last line counts, and the numbers of damaged lines.
 
-    `units` are those that are known already; what a line says of them is not parsed.
+    Of units that are in `units` the text in the line is not parsed.
     """
     lines, damaged = read_lines(path, _Line)
     rows: dict[str, CatalogueRow] = {}
@@ -101,9 +103,9 @@ def _row(line: _Line, units: Mapping[str, Unit]) -> CatalogueRow:
     conditions = len(unit.conditions)
     fits = all(isinstance(column, str) or len(column) == conditions for column in line.values)
     if unit.key != line.key or len(infos) != len(line.values) or not fits:
-        raise ValueError("the row does not fit together")
-    facts = {name: getattr(line, name) for name in _Facts.model_fields}
-    return CatalogueRow.model_construct(unit=unit, infos=infos, **facts)
+        raise ValueError("the row is inconsistent")
+    fields = {name: getattr(line, name) for name in _Fields.model_fields}
+    return CatalogueRow.model_construct(unit=unit, infos=infos, **fields)
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""Files of one JSON record a line, which a driver appends to: reading them whatever a crash left."""
+"""Files with one JSON record per line, which a driver appends to."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Line = TypeVar("Line", bound=Record)
 
 
 def read_lines(path: Path, kind: type[Line]) -> tuple[list[tuple[int, Line]], list[int]]:
-    """The numbered records of a file, in order, and the numbers (from 1) of lines that are damaged. No file: none.
+    """Read the records of a file with their line numbers (from 1), and the numbers of lines that are no records.
 
-    A last line without its newline is being written, or was cut off by a crash: it is neither a record nor damage.
+    A last line without a newline is being written or was cut off by a crash, and is ignored. A missing file is empty.
     """
     try:
         lines = read_file(path).split(b"\n")

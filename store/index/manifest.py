@@ -1,4 +1,4 @@
-"""The manifest: the SHA-256 and size of every shard, as the driver acknowledged it."""
+"""The manifest: the SHA-256 and size of every shard that the driver recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from store.records import Record, canonical_json
 class ManifestRow(Record):
     """One shard: its path relative to the store, its size in bytes, and the SHA-256 of the whole file.
 
-    `seal` is the digest that stands in the shard's first bytes: it tells without the rest whether a row is up to date.
+    `seal` is the digest in the shard's first bytes, which shows without reading the rest whether the row is up to date.
     """
 
     path: Annotated[str, Field(pattern=r"^(baselines|units)/[0-9a-f]{64}\.h5$")]
@@ -23,11 +23,11 @@ class ManifestRow(Record):
     size: Annotated[int, Field(ge=0)]
 
     def line(self) -> str:
-        """The row as the one line that stands for it in the file, without its newline."""
+        """The row as a line of the file, without its newline."""
         return canonical_json(self)
 
 
 def read_manifest(path: Path) -> tuple[dict[str, ManifestRow], list[int]]:
-    """The rows by the shard's relative path (the last line of a path holds), and the numbers of damaged lines."""
+    """The rows by the shard's path, of which the last line counts, and the numbers of damaged lines."""
     lines, damaged = read_lines(path, ManifestRow)
     return {row.path: row for _, row in lines}, damaged

@@ -1,4 +1,4 @@
-"""Bringing manifest and catalogue in line with the shards that are there."""
+"""Bringing manifest and catalogue in line with the shards in the folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from store.shard.seal import read_seal_digest
 
 @dataclass(frozen=True, kw_only=True)
 class RebuildReport:
-    """What a rebuild did: shards `read` again, rows `dropped`, and the paths of `unreadable` shards in the store."""
+    """What a rebuild did: the number of shards `read` again and of rows `dropped`, and the paths of `unreadable` shards
+    relative to the store."""
 
     read: int = 0
     dropped: int = 0
@@ -26,13 +27,13 @@ class RebuildReport:
 
 
 def rebuild_indexes(
-    root: Path, units: Mapping[str, Unit], receipt: Callable[[str], ShardReceipt], *, full: bool = False
+    root: Path, units: Mapping[str, Unit], read_receipt: Callable[[str], ShardReceipt]
 ) -> RebuildReport:
-    """Rewrite manifest and catalogue: one row a shard, sorted; rows of shards that are gone are dropped.
+    """Rewrite manifest and catalogue with one sorted row for each shard; rows without a shard are dropped.
 
-    A shard is read (through `receipt`) where a row is missing, where its size or its seal is not the manifest's, where
-    the two rows disagree, and, with `full`, always. A shard that cannot be read keeps the manifest row it had, for
-    `verify` to compare with. Nothing is written where nothing changes.
+    A shard is read if a row is missing, if its size or seal differs from the manifest's, or if the two rows disagree.
+    A shard that cannot be read keeps its manifest row, so that `verify` can compare. Files that stay the same are not
+    written.
     """
     old_manifest, _ = read_manifest(root / MANIFEST)
     old_catalogue, _ = read_catalogue(root / CATALOGUE, units)
@@ -42,22 +43,22 @@ def rebuild_indexes(
     for folder in SHARD_FOLDERS:
         for key, path in shards(root, folder):
             name = f"{folder}/{path.name}"
-            known, row = old_manifest.get(name), old_catalogue.get(key)
-            if not full and known and row and known.sha256 == row.sha256 and _is_current(path, known):
-                manifest[name], catalogue[key] = known, row
+            listed, row = old_manifest.get(name), old_catalogue.get(key)
+            if listed and row and listed.sha256 == row.sha256 and _is_current(path, listed):
+                manifest[name], catalogue[key] = listed, row
                 continue
             try:
-                fresh = receipt(key)
-                manifest[name], catalogue[key] = fresh.manifest, fresh.catalogue
+                receipt = read_receipt(key)
+                manifest[name], catalogue[key] = receipt.manifest, receipt.catalogue
                 read += 1
             except (ShardDamaged, ShardMissing):
                 unreadable.append(name)
-                if known:
-                    manifest[name] = known
-    _write(root / MANIFEST, [manifest[name].line() for name in sorted(manifest)])
-    _write(root / CATALOGUE, [catalogue[key].line() for key in sorted(catalogue)])
-    gone = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
-    return RebuildReport(read=read, dropped=gone, unreadable=tuple(unreadable))
+                if listed:
+                    manifest[name] = listed
+    _write_lines(root / MANIFEST, [manifest[name].line() for name in sorted(manifest)])
+    _write_lines(root / CATALOGUE, [catalogue[key].line() for key in sorted(catalogue)])
+    dropped = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
+    return RebuildReport(read=read, dropped=dropped, unreadable=tuple(unreadable))
 
 
 def _is_current(path: Path, row: ManifestRow) -> bool:
@@ -67,7 +68,7 @@ def _is_current(path: Path, row: ManifestRow) -> bool:
         return False
 
 
-def _write(path: Path, lines: list[str]) -> None:
+def _write_lines(path: Path, lines: list[str]) -> None:
     data = "".join(line + "\n" for line in lines).encode("ascii")
     if not path.is_file() or path.read_bytes() != data:
         replace_file(path, data)

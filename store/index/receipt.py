@@ -12,7 +12,7 @@ from store.index.catalogue import CatalogueRow, metric_columns
 from store.index.manifest import ManifestRow
 from store.metric import MetricValues
 from store.records import Unit
-from store.shard.elements import damage_named
+from store.shard.elements import translate_hdf5_errors
 from store.shard.opening import open_image
 from store.shard.seal import seal_digest
 
@@ -67,5 +67,5 @@ def receipt_of(data: bytes, unit: Unit, facts: UnitFacts) -> ShardReceipt:
 
 def read_receipt(data: bytes, key: str, source: str) -> ShardReceipt:
     """The receipt of the unit `key` from the bytes of its complete shard; errors name `source`. Raises ShardDamaged."""
-    with damage_named(source), open_image(data, key, source) as reader:
+    with translate_hdf5_errors(source), open_image(data, key, source) as reader:
         return receipt_of(data, reader.unit, reader)

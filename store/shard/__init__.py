@@ -1,1 +1,1 @@
-"""What lies in one file: the HDF5 shard of a unit, its checksum, its elements."""
+"""The shard of a unit, one HDF5 file: its checksum, its elements, writing and reading it."""

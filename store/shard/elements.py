@@ -1,4 +1,4 @@
-"""Single elements of a shard: written with the name and version of their encoding, read without trusting them."""
+"""Single elements of a shard, written with the name and version of their encoding and checked when they are read."""
 
 from __future__ import annotations
 
@@ -9,58 +9,59 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Num
 
 from store.errors import ShardDamaged, StoreError
 from store.folder.files import JSON_LIMIT, parse_json
 
-Array = npt.NDArray[Any]
 COMPRESSION_LEVEL = 1  # float noise shrinks by 11% at level 1 and by 12% at level 4, which takes a fifth longer
-JSON_ELEMENT_LIMIT = min(JSON_LIMIT, 64 << 20)
-PICTURE_LIMIT = 1 << 31
+JSON_ELEMENT_LIMIT = min(JSON_LIMIT, 64 << 20)  # bytes
+PICTURE_LIMIT = 1 << 31  # bytes
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 
 def mark(element: h5py.Group | h5py.Dataset, encoding: str, version: int = 1) -> None:
-    """Attach the encoding's name and version."""
+    """Write the name and version of an element's encoding into its attributes."""
     element.attrs["encoding-type"] = encoding
     element.attrs["encoding-version"] = version
 
 
-def write_array(group: h5py.Group, name: str, values: Array, encoding: str, chunks: tuple[int, ...] | None) -> None:
-    """Write an array: shuffled, deflated and chunked where `chunks` says so, else contiguous."""
-    packed: dict[str, Any] = {"chunks": chunks, "shuffle": True, "compression": "gzip"}
-    packed["compression_opts"] = COMPRESSION_LEVEL
-    dataset = group.create_dataset(name, data=values, **(packed if chunks else {}))
+def write_array(
+    group: h5py.Group, name: str, values: Num[np.ndarray, "..."], encoding: str, chunks: tuple[int, ...] | None
+) -> None:
+    """Write an array: contiguous, or with `chunks` chunked, shuffled and deflated."""
+    packing: dict[str, Any] = {"chunks": chunks, "shuffle": True, "compression": "gzip"}
+    packing["compression_opts"] = COMPRESSION_LEVEL
+    dataset = group.create_dataset(name, data=values, **(packing if chunks else {}))
     mark(dataset, encoding)
 
 
 def write_text(group: h5py.Group, name: str, text: str) -> None:
-    """Write a JSON text as a scalar string of fixed length, so that a reader knows its size before reading it."""
+    """Write a JSON text as a scalar string of fixed length, whose size a reader knows before it reads it."""
     data = text.encode("utf-8")
     dataset = group.create_dataset(name, data=np.array(data, dtype=h5py.string_dtype("utf-8", len(data))))
     mark(dataset, "json")
 
 
 class Elements:
-    """Checked access to the members of an HDF5 group; `where` names the file in errors.
+    """Checked access to the members of an HDF5 group; errors name the file `source`.
 
-    Only hard links are followed, and external storage, virtual datasets and foreign filters are refused: a shard from
-    elsewhere must not make us open another file or load a plug-in.
+    Soft and external links, external storage, virtual datasets and filters other than deflate, shuffle and fletcher32
+    are refused: a shard from elsewhere must not make the reader open another file or load a plug-in.
     """
 
-    def __init__(self, group: h5py.Group, where: str) -> None:
+    def __init__(self, group: h5py.Group, source: str) -> None:
         self._group = group
-        self._where = where
+        self._source = source
 
-    def fail(self, element: str, what: str) -> ShardDamaged:
-        """The error for an element."""
-        return ShardDamaged(f"{self._where}: {element}: {what}")
+    def error(self, element: str, problem: str) -> ShardDamaged:
+        """The error to raise for an element."""
+        return ShardDamaged(f"{self._source}: {element}: {problem}")
 
     def names(self, limit: int = 1000) -> list[str]:
-        """The members' names. Raises ShardDamaged for more than `limit`."""
+        """The members' names, sorted. Raises ShardDamaged for more than `limit`."""
         if len(self._group) > limit:
-            raise self.fail(self._group.name or "/", f"{len(self._group)} members; at most {limit} are accepted")
+            raise self.error(self._group.name or "/", f"{len(self._group)} members; at most {limit} are accepted")
         return sorted(self._group)
 
     def __contains__(self, name: str) -> bool:
@@ -69,100 +70,96 @@ class Elements:
     def _member(self, name: str, kind: type) -> Any:
         link = self._group.get(name, getlink=True)
         if link is None:
-            raise self.fail(name, "is missing")
+            raise self.error(name, "is missing")
         if not isinstance(link, h5py.HardLink):
-            raise self.fail(name, "is a soft or external link, which no shard of ours has")
+            raise self.error(name, "is a soft or external link; shards have none")
         member = self._group[name]
         if not isinstance(member, kind):
-            raise self.fail(name, f"is a {type(member).__name__}, not a {kind.__name__}")
+            raise self.error(name, f"is a {type(member).__name__}, not a {kind.__name__}")
         return member
+
+    def _dataset(self, name: str, encoding: str) -> h5py.Dataset:
+        dataset: h5py.Dataset = self._member(name, h5py.Dataset)
+        Elements(dataset, self._source).check_encoding(name, encoding)
+        if dataset.is_virtual or dataset.external:
+            raise self.error(name, "keeps its values in another file; shards do not")
+        properties = dataset.id.get_create_plist()
+        if any(properties.get_filter(index)[0] not in _FILTERS for index in range(properties.get_nfilters())):
+            raise self.error(name, "is packed with a filter that shards do not use")
+        return dataset
 
     def group(self, name: str, encoding: str) -> Elements:
         """A member group of that encoding."""
-        elements = Elements(self._member(name, h5py.Group), self._where)
+        elements = Elements(self._member(name, h5py.Group), self._source)
         elements.check_encoding(name, encoding)
         return elements
 
     def array(self, name: str, encoding: str, dtypes: tuple[str, ...], shape: tuple[int | None, ...]) -> h5py.Dataset:
-        """A dataset of that encoding, type and shape (None: any length but 0); none of its values are read."""
-        dataset: h5py.Dataset = self._member(name, h5py.Dataset)
-        Elements(dataset, self._where).check_encoding(name, encoding)
-        self._check_storage(name, dataset)
+        """A dataset of that encoding, one of the types, and that shape (None: any length but 0). Reads no values."""
+        dataset = self._dataset(name, encoding)
         if dataset.dtype.name not in dtypes:
-            raise self.fail(name, f"type {dataset.dtype}; {', '.join(dtypes)} are accepted")
-        got = dataset.shape
+            raise self.error(name, f"type {dataset.dtype}; {', '.join(dtypes)} are accepted")
+        actual = dataset.shape
         if (
-            got is None
-            or len(got) != len(shape)
-            or any(b not in (a, None) or a == 0 for a, b in zip(got, shape, strict=True))
+            actual is None
+            or len(actual) != len(shape)
+            or any(length == 0 or wanted not in (length, None) for length, wanted in zip(actual, shape, strict=True))
         ):
-            wanted = ", ".join("any" if length is None else str(length) for length in shape)
-            raise self.fail(name, f"shape {got}; ({wanted}) is accepted")
-        if math.prod(got[-3:]) * dataset.dtype.itemsize > PICTURE_LIMIT:
-            raise self.fail(name, f"shape {got}: one picture is larger than {PICTURE_LIMIT} bytes")
+            accepted = ", ".join("any" if length is None else str(length) for length in shape)
+            raise self.error(name, f"shape {actual}; ({accepted}) is accepted")
+        if math.prod(actual[-3:]) * dataset.dtype.itemsize > PICTURE_LIMIT:
+            raise self.error(name, f"shape {actual}: one picture is larger than {PICTURE_LIMIT} bytes")
         return dataset
 
     def metric(self, name: str) -> h5py.Dataset:
-        """A dataset of one float64 axis that may be empty: a metric's values, or none where it is absent."""
-        dataset: h5py.Dataset = self._member(name, h5py.Dataset)
-        Elements(dataset, self._where).check_encoding(name, "metric")
-        self._check_storage(name, dataset)
+        """A metric's dataset: one axis of float64, which is empty where the metric is absent."""
+        dataset = self._dataset(name, "metric")
         if dataset.dtype.name != "float64" or dataset.shape is None or len(dataset.shape) != 1:
-            raise self.fail(name, f"type {dataset.dtype}, shape {dataset.shape}; one axis of float64 is accepted")
+            raise self.error(name, f"type {dataset.dtype}, shape {dataset.shape}; one axis of float64 is accepted")
         return dataset
 
-    def _check_storage(self, name: str, dataset: h5py.Dataset) -> None:
-        if dataset.is_virtual or dataset.external:
-            raise self.fail(name, "keeps its values in another file, which no shard of ours does")
-        properties = dataset.id.get_create_plist()
-        if any(properties.get_filter(index)[0] not in _FILTERS for index in range(properties.get_nfilters())):
-            raise self.fail(name, "is packed with a filter that no shard of ours uses")
-
     def json(self, name: str) -> Any:
-        """A parsed JSON element."""
-        dataset: h5py.Dataset = self._member(name, h5py.Dataset)
-        Elements(dataset, self._where).check_encoding(name, "json")
-        self._check_storage(name, dataset)
+        """The value of a JSON text."""
+        dataset = self._dataset(name, "json")
         if dataset.shape != () or dataset.dtype.kind != "S" or dataset.dtype.itemsize > JSON_ELEMENT_LIMIT:
-            raise self.fail(name, f"is no JSON text of at most {JSON_ELEMENT_LIMIT} bytes")
+            raise self.error(name, f"is not a JSON text of at most {JSON_ELEMENT_LIMIT} bytes")
         try:
             return parse_json(bytes(dataset[()]), name)
         except StoreError as error:
-            raise ShardDamaged(f"{self._where}: {error}") from error
+            raise ShardDamaged(f"{self._source}: {error}") from error
 
     def attribute(self, name: str, kind: type) -> Any:
-        """A scalar attribute: `kind` is str, int or float. Raises ShardDamaged for any other value."""
-        where = f"attribute {name}"
+        """A scalar attribute of the type `kind`: str, int or float. Raises ShardDamaged for any other value."""
+        element = f"attribute {name}"
         try:
             value = self._group.attrs[name]
         except KeyError:
-            raise self.fail(where, "is missing") from None
+            raise self.error(element, "is missing") from None
         plain = value.item() if isinstance(value, np.generic) else value
         if type(plain) is not kind or (isinstance(plain, float) and not math.isfinite(plain)):
-            raise self.fail(where, f"is {str(plain)[:40]!r}, not a {kind.__name__}")
+            raise self.error(element, f"is {str(plain)[:40]!r}, not a {kind.__name__}")
         return plain
 
     def optional_attribute(self, name: str, kind: type) -> Any:
-        """A scalar attribute, or None where there is none."""
+        """A scalar attribute, or None if the element has none of that name."""
         return self.attribute(name, kind) if name in self._group.attrs else None
 
     def check_encoding(self, name: str, encoding: str, newest: int = 1) -> None:
-        """Raise ShardDamaged unless the element has that encoding, in a version that this release reads."""
-        got, version = self.attribute("encoding-type", str), self.attribute("encoding-version", int)
-        if got != encoding:
-            raise self.fail(name, f"encoding {got[:40]!r}, not {encoding!r}")
+        """Raise ShardDamaged unless the element has that encoding, in a version from 1 to `newest`."""
+        actual, version = self.attribute("encoding-type", str), self.attribute("encoding-version", int)
+        if actual != encoding:
+            raise self.error(name, f"encoding {actual[:40]!r}, not {encoding!r}")
         if not 1 <= version <= newest:
-            raise self.fail(name, f"encoding {encoding} version {version}; this release reads up to {newest}: upgrade")
+            raise self.error(name, f"encoding {encoding} version {version}; this release reads up to {newest}: upgrade")
 
 
 @contextmanager
-def damage_named(where: str) -> Iterator[None]:
-    """Turn what h5py raises on a damaged file into ShardDamaged."""
+def translate_hdf5_errors(source: str) -> Iterator[None]:
+    """Raise ShardDamaged, which names `source`, for any error that h5py raises on a damaged file."""
     try:
         yield
     except StoreError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
-        raise ShardDamaged(
-            f"{where}: cannot be read: {str(error).splitlines()[0][:200] if str(error) else error!r}"
-        ) from error
+        reason = str(error).splitlines()[0][:200] if str(error) else repr(error)
+        raise ShardDamaged(f"{source}: cannot be read: {reason}") from error

@@ -1,6 +1,6 @@
 """A unit's payload as the bytes of a shard.
 
-HDF5 never touches the disk here: the file is built in memory, so that a full disk or a kill cannot leave it half done.
+The HDF5 file is built in memory: if the disk is full or the process is killed, no incomplete file is left.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import h5py
+import numpy as np
+from jaxtyping import Num
 
 from store.errors import StoreError
 from store.metric import MetricValues
 from store.records import Unit, canonical_json
 from store.shard.elements import mark, write_array, write_text
-from store.shard.payload import Array, UnitPayload
+from store.shard.payload import UnitPayload
 from store.shard.seal import SEAL_SIZE, sealed
 
 ENCODING = "skipscope-unit"
@@ -22,7 +24,7 @@ ENCODING_VERSION = 1
 
 
 def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
-    """The whole file for a checked payload; `settings_digest` says under which settings of the sweep it was made."""
+    """The bytes of the shard of a checked payload, made under the settings of that digest."""
     with h5py.File("shard", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
         mark(file, ENCODING, ENCODING_VERSION)
         file.attrs["key"] = unit.key
@@ -33,7 +35,7 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
         file.attrs["seconds"] = float(payload.seconds)
         file.attrs["unet_evaluations"] = payload.unet_evaluations
         write_text(file, "unit", canonical_json(unit))
-        write_text(file, "provenance", _provenance(payload))
+        write_text(file, "provenance", _provenance_json(payload))
         write_array(file, "final", payload.final, "pictures", (1, *payload.final.shape[1:]))
         _write_trajectory(file, "x_t", payload.x_t, payload.x_t_steps)
         _write_trajectory(file, "pred_x0", payload.pred_x0, payload.pred_x0_steps)
@@ -42,26 +44,27 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
         for name, rows in sorted(payload.distances.items()):
             write_array(distances, name, rows, "array", None)
         mark(file.create_group("metrics"), "metrics")
-        write_metrics(file["metrics"], payload.metrics)
+        _write_metrics(file["metrics"], payload.metrics)
         return _sealed_image(file)
 
 
 def add_metrics_to(data: bytes, metrics: Sequence[MetricValues]) -> bytes:
-    """A sealed shard's bytes with metrics added; one of the same name is replaced."""
+    """The bytes of a shard with metrics added, in place of those of the same name."""
     with open_in_memory(data) as file:
-        write_metrics(file["metrics"], metrics)
+        _write_metrics(file["metrics"], metrics)
         return _sealed_image(file)
 
 
-def _compact_attributes() -> Any:
-    """Attributes in the object's header: HDF5 moves more than eight into a heap, which takes kilobytes a metric."""
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_attr_phase_change(32, 16)
-    return properties
+def open_in_memory(data: bytes) -> h5py.File:
+    """Open the bytes of a shard as an HDF5 file in memory; changes to it do not reach any disk."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(1 << 16, False)
+    access.set_file_image(memoryview(data)[SEAL_SIZE:])
+    return h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
 
 
-def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
-    """Write each metric as a dataset with its description as attributes; an absent one is empty and says why."""
+def _write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
+    """Write each metric as a dataset with its description as attributes; an absent metric's dataset is empty."""
     for metric in metrics:
         info = metric.info
         if info.name in group:
@@ -82,7 +85,17 @@ def write_metrics(group: h5py.Group, metrics: Sequence[MetricValues]) -> None:
                 dataset.attrs[name] = value
 
 
-def _write_trajectory(file: h5py.File, name: str, values: Array | None, steps: tuple[int, ...]) -> None:
+def _compact_attributes() -> Any:
+    """Properties that keep attributes in the object's header: HDF5's default moves more than eight into a heap, which
+    takes kilobytes for each metric."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_attr_phase_change(32, 16)
+    return properties
+
+
+def _write_trajectory(
+    file: h5py.File, name: str, values: Num[np.ndarray, "S B C H W"] | None, steps: tuple[int, ...]
+) -> None:
     if values is None:
         return
     group = file.create_group(name)
@@ -95,19 +108,11 @@ def _write_trajectory(file: h5py.File, name: str, values: Array | None, steps: t
     mark(group["steps"], "array")
 
 
-def _provenance(payload: UnitPayload) -> str:
+def _provenance_json(payload: UnitPayload) -> str:
     try:
         return canonical_json(dict(payload.provenance))
     except (TypeError, ValueError) as error:
         raise StoreError(f"provenance: cannot be written as JSON: {error}") from error
-
-
-def open_in_memory(data: bytes) -> h5py.File:
-    """A sealed shard's bytes as an HDF5 file in memory. Changes to it do not reach any disk."""
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fapl_core(1 << 16, False)
-    access.set_file_image(memoryview(data)[SEAL_SIZE:])
-    return h5py.File(h5py.h5f.open(b"shard", h5py.h5f.ACC_RDWR, access))
 
 
 def _sealed_image(file: h5py.File) -> bytes:

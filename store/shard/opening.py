@@ -6,21 +6,21 @@ from pathlib import Path
 
 import h5py
 
-from store.shard.elements import damage_named
+from store.shard.elements import translate_hdf5_errors
 from store.shard.encoding import open_in_memory
 from store.shard.reader import UnitReader
 
 
 def open_reader(path: Path, key: str) -> UnitReader:
     """Open the shard of a unit and check its structure; no array is read. Raises ShardDamaged."""
-    with damage_named(str(path)):
+    with translate_hdf5_errors(str(path)):
         # Shards never change in place, so HDF5's own locks, which some network file systems lack, are not needed.
         return _checked_reader(h5py.File(path, "r", locking=False), key, str(path))
 
 
 def open_image(data: bytes, key: str, source: str) -> UnitReader:
     """Open the bytes of a complete shard, as `open_reader` opens a file; errors name `source`. Raises ShardDamaged."""
-    with damage_named(source):
+    with translate_hdf5_errors(source):
         return _checked_reader(open_in_memory(data), key, source)
 
 

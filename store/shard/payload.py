@@ -1,4 +1,4 @@
-"""What a worker hands over for one unit, and what it gets back."""
+"""The result of one unit as a worker passes it to the store, and its checks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32, UInt16
 
 from store.errors import PayloadError
 from store.metric import MetricValues
@@ -20,27 +21,27 @@ LATENT_DTYPES = ("float32", "float16", "uint16")
 PICTURE_DTYPES = ("float32", "float16")
 
 
-def bfloat16_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """float32 values, already rounded to bfloat16, as the 16 bits that are stored for them."""
+def bfloat16_bits(values: Float32[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
+    """The 16 bits of bfloat16 numbers that are given as float32."""
     return (np.ascontiguousarray(values, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
 
 
-def widen_bfloat16(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """The exact float32 values of stored bfloat16 bits."""
+def widen_bfloat16(bits: UInt16[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """bfloat16 numbers, given as their 16 bits, as float32; exact."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnitPayload:
-    """The result of one unit, as numpy arrays; B is the number of its conditions, N of its sampling steps.
+    """The result of one unit with B conditions and N sampling steps. `check_payload` checks the arrays.
 
-    - `steps`: N. `start`: the first step that was really run.
-    - `final`: (B, C, H, W) pictures, float32 or float16, in [-1, 1].
-    - `x_t`: (S', B, C, H, W) the states kept, and `x_t_steps` their indices: state i is the input of step i, N is the
-      final one. float32, float16, or uint16 for the bits of bfloat16.
-    - `pred_x0`: likewise, with steps from `start` to N-1.
-    - `distances`: (N - start, B) float32 to the baseline; row r belongs to step start + r: `pred_x0_*` compares what
-      that step predicts, `x_t_*` the state that it leaves (state start + r + 1). Empty for a baseline.
+    - `steps`: N. `start`: the first step that was computed; the states before it are the baseline's.
+    - `final`: (B, C, H, W) pictures in [-1, 1], float32 or float16.
+    - `x_t`: (S, B, C, H, W) the stored states, float32, float16, or uint16 for the bits of bfloat16. `x_t_steps`: their
+      S indices, ascending, from `start` to N. State i is the input of step i, and state N is the final one.
+    - `pred_x0`, `pred_x0_steps`: likewise the predictions of the clean picture, from `start` to N-1.
+    - `distances`: (N - start, B) float32 to the baseline, empty for a baseline. Row r belongs to step start + r:
+      `pred_x0_*` compares the step's prediction, `x_t_*` the state after it (state start + r + 1).
     - `seconds`: wall time. `unet_evaluations`: forward passes of the network for the whole batch.
     - `provenance`: a JSON object (versions, git commit, device, dtype, weights digest).
     """
@@ -60,7 +61,7 @@ class UnitPayload:
 
 
 def check_payload(unit: Unit, payload: UnitPayload) -> None:
-    """Raise PayloadError, naming the element, unless the payload fits the unit and itself."""
+    """Raise PayloadError, which names the element, unless the payload is consistent and fits the unit."""
     steps, start, batch = payload.steps, payload.start, len(unit.conditions)
     _require(batch > 0, "conditions", "a unit has at least one")
     _require(steps >= 1 and 0 <= start < steps, "start", f"{start} of {steps} steps; 0 to steps - 1 is accepted")
@@ -83,13 +84,13 @@ def check_payload(unit: Unit, payload: UnitPayload) -> None:
 
 
 def check_metrics(metrics: tuple[MetricValues, ...], batch: int) -> None:
-    """Raise PayloadError unless each metric has one value a condition and stands there once."""
+    """Raise PayloadError unless the metrics' names are unique and each has one value for each of `batch` conditions."""
     names = [metric.info.name for metric in metrics]
-    _require(len(set(names)) == len(names), "metrics", f"a name stands twice in {', '.join(names)}")
+    _require(len(set(names)) == len(names), "metrics", f"a name is repeated in {', '.join(names)}")
     for metric in metrics:
         if metric.values is not None:
-            got = len(metric.values)
-            _require(got == batch, f"metric {metric.info.name}", f"{got} values for {batch} conditions")
+            count = len(metric.values)
+            _require(count == batch, f"metric {metric.info.name}", f"{count} values for {batch} conditions")
 
 
 def _check_trajectory(
@@ -101,8 +102,8 @@ def _check_trajectory(
     _check_array(name, values, 5, LATENT_DTYPES)
     _require(values.shape[:2] == (len(kept), batch), name, f"shape {values.shape} for {len(kept)} steps, batch {batch}")
     ordered = all(a < b for a, b in zip(kept, kept[1:], strict=False))
-    fits = bool(kept) and ordered and kept[0] >= start and kept[-1] <= last
-    _require(fits, f"{name}_steps", f"{kept}; one or more ascending steps from {start} to {last} are accepted")
+    valid = bool(kept) and ordered and kept[0] >= start and kept[-1] <= last
+    _require(valid, f"{name}_steps", f"{kept}; one or more ascending steps from {start} to {last} are accepted")
 
 
 def _check_array(name: str, values: Array, dimensions: int, dtypes: tuple[str, ...]) -> None:
@@ -115,6 +116,6 @@ def _check_array(name: str, values: Array, dimensions: int, dtypes: tuple[str, .
     _require(bool(np.isfinite(numbers).all()), name, "holds numbers that are not finite")
 
 
-def _require(fits: bool, name: str, what: str) -> None:
-    if not fits:
-        raise PayloadError(f"{name}: {what}")
+def _require(valid: bool, name: str, problem: str) -> None:
+    if not valid:
+        raise PayloadError(f"{name}: {problem}")

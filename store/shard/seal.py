@@ -1,6 +1,6 @@
-"""The seal: the first 512 bytes of a shard, with size and SHA-256 of the rest, by which a shard proves itself whole.
+"""The seal: the first 512 bytes of a shard, with size and SHA-256 of the rest, which show whether the file is complete.
 
-HDF5 calls such bytes a user block and looks for its own signature behind it, so any HDF5 reader opens a sealed file.
+HDF5 calls such bytes a user block and looks for its signature behind them, so any HDF5 reader opens a sealed file.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ def sealed(image: bytes) -> bytes:
 
 
 def seal_state(data: bytes) -> Literal["whole", "truncated", "flipped", "none"]:
-    """Whether a file's bytes are those that were sealed, and if not, in which way; `none`: it has no seal of ours."""
+    """Whether a file's bytes are those that were sealed, fewer, or changed; `none` if they do not begin with a seal."""
     seal, image = data[:SEAL_SIZE], memoryview(data)[SEAL_SIZE:]
-    written = _SEAL.fullmatch(seal)
-    if written is None:
+    match = _SEAL.fullmatch(seal)
+    if match is None:
         return "none"
-    if len(image) < int(written.group(1)):
+    if len(image) < int(match.group(1)):
         return "truncated"
     return "whole" if seal == _seal(image) else "flipped"
 
 
 def seal_digest(data: bytes) -> str | None:
-    """The digest that a file's first bytes hold, or None where there is no seal."""
-    written = _SEAL.fullmatch(data[:SEAL_SIZE])
-    return written.group(2).decode("ascii") if written else None
+    """The digest in a file's first bytes; None if they are no seal."""
+    match = _SEAL.fullmatch(data[:SEAL_SIZE])
+    return match.group(2).decode("ascii") if match else None
 
 
 def read_seal_digest(path: Path) -> str | None:
-    """The digest that a shard's first bytes hold, read without the rest; None where there is none."""
+    """The digest in a file's first bytes, read without the rest; None if they are no seal or cannot be read."""
     try:
         with path.open("rb") as file:
             return seal_digest(file.read(SEAL_SIZE))
@@ -49,7 +49,7 @@ def read_seal_digest(path: Path) -> str | None:
 
 
 def read_sealed(path: Path) -> bytes:
-    """A shard's bytes. Raises ShardMissing, or ShardDamaged unless they are those that were sealed."""
+    """Read a shard in full. Raises ShardMissing, or ShardDamaged unless its bytes are those that were sealed."""
     try:
         data = read_file(path)
     except FileNotFoundError:
@@ -58,8 +58,8 @@ def read_sealed(path: Path) -> bytes:
         raise ShardDamaged(str(error)) from error
     state = seal_state(data)
     if state != "whole":
-        what = "is no shard of ours" if state == "none" else f"is {state}: it does not match its own checksum"
-        raise ShardDamaged(f"{path}: {what}; `prune --damaged` removes it, and the sweep then runs its unit again")
+        problem = "is not a shard" if state == "none" else f"is {state}: it does not match its own checksum"
+        raise ShardDamaged(f"{path}: {problem}; `prune --damaged` removes it, and the sweep then runs its unit again")
     return data
 
 

@@ -29,7 +29,7 @@ CONTROL = Unit(
 
 
 def make_ablation(number: int) -> Unit:
-    """One of many ablations that differ in their component."""
+    """An ablation of a component that depends on `number`."""
     return Unit(
         key=content_key(["ablation", number]),
         role="ablation",
@@ -47,7 +47,7 @@ PLAN = (BASELINE, CONTROL, *(make_ablation(number) for number in range(3)))
 
 
 def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
-    """A payload that fits a unit: everything kept, one metric measured and one absent."""
+    """A payload for a unit: all states and predictions, one metric with values and one absent."""
     rng = np.random.default_rng([seed, *bytes.fromhex(unit.key)[:4]])
     start = 0 if unit.role == "baseline" else 1
     batch = len(unit.conditions)
@@ -71,7 +71,7 @@ def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
         distances=distances,
         metrics=(
             MetricValues(info=psnr, values=np.array([np.inf, 20.5])),
-            MetricValues(info=lpips, absent="its weights are not here"),
+            MetricValues(info=lpips, absent="its weights are missing"),
         ),
         seconds=1.25,
         unet_evaluations=STEPS - start,
@@ -81,7 +81,7 @@ def make_payload(unit: Unit, size: int = 8, seed: int = 0) -> UnitPayload:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """A folder in memory where there is one: the hundreds of fsyncs of these tests are slow on a busy disk."""
+    """A folder in memory if possible: the hundreds of fsyncs of these tests are slow on a busy disk."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         yield Path(folder)
 
@@ -94,19 +94,19 @@ def header() -> SweepHeader:
 
 @pytest.fixture
 def store(tmp_path: Path, header: SweepHeader) -> SweepStore:
-    """An empty sweep in a folder of its own."""
+    """A sweep without shards."""
     return SweepStore.create(tmp_path / "sweep", header)
 
 
 @pytest.fixture
 def payload() -> Callable[..., UnitPayload]:
-    """Makes a payload for a unit: `payload(unit, size=8, seed=0)`."""
+    """The function `payload(unit, size=8, seed=0)`, which makes a payload for a unit."""
     return make_payload
 
 
 @pytest.fixture
 def ablation() -> Callable[[int], Unit]:
-    """Makes the ablation of a number; 0, 1 and 2 are planned."""
+    """The function that makes an ablation from a number; 0, 1 and 2 are planned."""
     return make_ablation
 
 

@@ -1,17 +1,18 @@
-"""Manifest, catalogue and table: appended to, cut by crashes, deleted, rebuilt."""
+"""Manifest, catalogue and table: appending, truncation by a crash, deletion, rebuilding."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from store.care.verify import verify
 from store.errors import ShardMissing, StoreError
+from store.folder.failures import remove_failure
 from store.folder.header import SweepHeader
 from store.index.catalogue import CatalogueRow
 from store.index.table import COLUMNS, SweepReader
@@ -19,12 +20,13 @@ from store.metric import MetricInfo
 from store.records import Unit
 from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
+from tests.store.problems import problems
 
 Payloads = Callable[..., UnitPayload]
 LISTS = ("manifest", "catalogue")
 
 
-def test_a_deleted_catalogue_is_rebuilt_as_it_was(filled: SweepStore) -> None:
+def test_a_deleted_catalogue_is_rebuilt_byte_for_byte(filled: SweepStore) -> None:
     filled.rebuild()
     before = {name: (filled.root / name).read_bytes() for name in LISTS}
     for gone in (LISTS[:1], LISTS[1:], LISTS):
@@ -45,7 +47,7 @@ def test_the_table_needs_no_catalogue(filled: SweepStore) -> None:
         np.testing.assert_array_equal(before[name], after[name])
 
 
-def test_a_line_cut_by_a_crash_is_ignored_and_healed(filled: SweepStore, payload: Payloads) -> None:
+def test_a_truncated_line_is_ignored_and_repaired(filled: SweepStore, payload: Payloads) -> None:
     rows = filled.catalogue()
     for name in LISTS:
         path = filled.root / name
@@ -53,23 +55,23 @@ def test_a_line_cut_by_a_crash_is_ignored_and_healed(filled: SweepStore, payload
     assert filled.catalogue() == rows
     with filled.drive("the next driver"):
         pass
-    assert verify(filled) == []
+    assert problems(filled) == []
     for name in LISTS:
         path = filled.root / name
         path.write_bytes(path.read_bytes() + b'{"half of a li')
     with filled.drive("the next driver"):
         filled.record(filled.receipt(filled.header.plan[0].key))
-    assert verify(filled) == []
+    assert problems(filled) == []
 
 
-def test_rebuilding_drops_what_is_gone_and_keeps_what_is_damaged(filled: SweepStore) -> None:
+def test_rebuilding_drops_missing_shards_and_keeps_damaged_ones(filled: SweepStore) -> None:
     gone, damaged = (filled.shard_path(unit.key) for unit in filled.header.plan[2:4])
     gone.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
     report = filled.rebuild()
     assert report.unreadable == (f"units/{damaged.name}",)
     assert report.dropped == 3
-    assert [(it.kind, it.path) for it in verify(filled)] == [("truncated", f"units/{damaged.name}")]
+    assert problems(filled) == [("truncated", f"units/{damaged.name}")]
     with filled.drive("the next driver"):
         assert filled.last_rebuild.unreadable == report.unreadable
 
@@ -90,10 +92,10 @@ def test_the_table_is_tidy(filled: SweepStore) -> None:
     assert table["seed"].dtype == np.int64 and table["guidance"].dtype == np.float64
     np.testing.assert_array_equal(table["psnr"], [np.inf, 20.5] * len(plan))
     assert np.isnan(table["lpips"]).all()
-    assert table.absent == {"lpips": ("its weights are not here",)}
+    assert table.absent == {"lpips": ("its weights are missing",)}
 
 
-def test_unplanned_units_stand_in_the_table_only_when_asked_for(filled: SweepStore) -> None:
+def test_unplanned_units_are_in_the_table_only_on_request(filled: SweepStore) -> None:
     filled.extend(SweepHeader(settings=filled.header.settings, plan=filled.header.plan[:2]))
     reader = SweepReader(filled.root)
     assert reader.table().rows == 4
@@ -119,7 +121,7 @@ def test_counts_and_failures(store: SweepStore, payload: Payloads, ablation: Cal
     assert (failure.reason, failure.attempts, set(store.failures())) == ("a bug", 1, {plan[1].key})
     (store.root / f"failures/{plan[1].key}.json").write_text("[")
     assert "cannot be read" in store.failures()[plan[1].key].reason
-    store.clear_failure(plan[1].key)
+    remove_failure(store.root, plan[1].key)
     assert store.failures() == {}
 
 
@@ -131,7 +133,7 @@ def test_a_shard_can_be_discarded(filled: SweepStore) -> None:
         filled.read(key)
 
 
-def test_a_worker_sees_the_token_of_its_own_folder_only(store: SweepStore, tmp_path: Path) -> None:
+def test_a_token_is_seen_in_its_own_folder_only(store: SweepStore, tmp_path: Path) -> None:
     other = SweepStore.create(tmp_path / "other", SweepHeader())
     token = store.new_token()
     assert SweepStore.open(store.root).sees_token(token)
@@ -142,37 +144,37 @@ def test_a_worker_sees_the_token_of_its_own_folder_only(store: SweepStore, tmp_p
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", '{"key": 1}', "\xff", "{" * 10_000])
-def test_hostile_lines_are_left_out_and_named(filled: SweepStore, line: str) -> None:
+def test_invalid_lines_are_ignored_and_reported(filled: SweepStore, line: str) -> None:
     rows = filled.catalogue()
     for name in LISTS:
         path = filled.root / name
         path.write_bytes(line.encode("latin-1") + b"\n" + path.read_bytes())
     assert filled.catalogue() == rows
-    assert [(it.kind, it.path) for it in verify(filled)] == [("damaged", "catalogue"), ("damaged", "manifest")]
+    assert problems(filled) == [("damaged", "catalogue"), ("damaged", "manifest")]
 
 
-def test_a_row_that_lies_about_its_shape_is_left_out(filled: SweepStore) -> None:
+def test_an_inconsistent_row_is_ignored_and_reported(filled: SweepStore) -> None:
     path = filled.root / "catalogue"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[0]["values"] = [[1.0], [1.0, 2.0, 3.0]]
     lines[1]["unit"] = lines[2]["unit"]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert SweepReader(filled.root).table().rows == 2 * len(filled.header.plan)
-    assert {(it.kind, it.path) for it in verify(filled)} == {("damaged", "catalogue")}
+    assert set(problems(filled)) == {("damaged", "catalogue")}
 
 
 @pytest.mark.parametrize("key", ["", "a" * 63, "A" * 64, "../" + "a" * 61, "a" * 64 + "\n", "/etc/passwd"])
-def test_only_a_key_becomes_a_path(store: SweepStore, key: str) -> None:
-    for call in (store.read, store.receipt, store.discard, store.clear_failure, store.shard_path):
-        with pytest.raises(StoreError, match="is no unit key: 64 lower-case hexadecimal digits are"):
+def test_only_a_valid_key_becomes_a_path(store: SweepStore, key: str) -> None:
+    for call in (store.read, store.receipt, store.discard, store.shard_path, partial(remove_failure, store.root)):
+        with pytest.raises(StoreError, match="is not a unit key; 64 lower-case hexadecimal digits are accepted"):
             call(key)
-    with pytest.raises(StoreError, match="is no unit key"):
+    with pytest.raises(StoreError, match="is not a unit key"):
         store.record_failure(key, "no")
 
 
 @pytest.mark.slow
 def test_ten_thousand_units_are_a_table_in_two_seconds(store: SweepStore, ablation: Callable[[int], Unit]) -> None:
-    """Of this process's time, from a closed folder to the columns; with nine metrics."""
+    """Process time from opening the store to the columns, with nine metrics."""
     units = [ablation(number) for number in range(10_000)]
     store.extend(SweepHeader(plan=(store.header.plan[0], *units)))
     infos = tuple(MetricInfo(name=f"metric_{number}", direction="lower", weights="ab" * 32) for number in range(9))

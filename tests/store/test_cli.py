@@ -1,4 +1,4 @@
-"""`python -m store` as a person runs it."""
+"""`python -m store`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 
 
 def run(*arguments: object, answer: str | None = None) -> Result:
-    """The command's result as a process of its own; standard input is no terminal."""
+    """Run the command in a new process; standard input is not a terminal."""
     command = [sys.executable, "-m", "store", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
@@ -32,61 +32,63 @@ def run(*arguments: object, answer: str | None = None) -> Result:
 
 
 @pytest.fixture
-def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command in this process, which starts faster."""
+def run_inside(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in this process, which is faster."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run_here(*arguments: object) -> Result:
+    def run_command(*arguments: object) -> Result:
         capsys.readouterr()
         status = main([*map(str, arguments)])
         return Result([], status, *capsys.readouterr())
 
-    return run_here
+    return run_command
 
 
-def failed(done: Result, message: str) -> None:
-    """It ended as errors do: status 2, one line, no traceback, nothing on standard output."""
+def assert_fails(done: Result, message: str) -> None:
+    """Assert exit status 2, one line on standard error, and nothing on standard output."""
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("skipscope: ") and message in done.stderr
 
 
-def test_ls(filled: SweepStore, here: Run) -> None:
+def test_ls(filled: SweepStore, run_inside: Run) -> None:
     filled.record_failure(filled.header.plan[0].key, "[red]once\x1b[0m")
     done = run("ls", filled.root)
     assert (done.returncode, done.stderr) == (0, "")
     assert "5 done, 0 failed, 0 left of 5" in done.stdout
     assert "stopped: finished" in done.stdout and "psnr" in done.stdout
     assert "bypass down_blocks.2.resnets.0 in steps 1-2" in done.stdout
-    document = json.loads(here("ls", filled.root, "--json").stdout)
+    document = json.loads(run_inside("ls", filled.root, "--json").stdout)
     assert document["counts"]["done"] == 5
     assert [unit["key"] for unit in document["units"]] == [unit.key for unit in filled.header.plan]
     assert document["size"] == sum(unit["size"] for unit in document["units"]) > 0
 
 
-def test_verify(filled: SweepStore, here: Run) -> None:
-    done = here("verify", filled.root)
+def test_verify(filled: SweepStore, run_inside: Run) -> None:
+    done = run_inside("verify", filled.root)
     assert (done.returncode, done.stdout) == (0, "everything is as it was written\n")
     path = filled.shard_path(filled.header.plan[2].key)
     path.write_bytes(path.read_bytes()[:1000])
     done = run("verify", filled.root)
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith(f"truncated  units/{path.name}: has 1000 of ")
-    done = here("verify", filled.root, "--json")
+    done = run_inside("verify", filled.root, "--json")
     assert done.returncode == 1
-    assert [(it["kind"], it["path"]) for it in json.loads(done.stdout)] == [("truncated", f"units/{path.name}")]
+    assert [(problem["kind"], problem["path"]) for problem in json.loads(done.stdout)] == [
+        ("truncated", f"units/{path.name}")
+    ]
 
 
-def test_prune(filled: SweepStore, here: Run) -> None:
-    assert here("prune", filled.root).stdout == "nothing to remove\n"
+def test_prune(filled: SweepStore, run_inside: Run) -> None:
+    assert run_inside("prune", filled.root).stdout == "nothing to remove\n"
     filled.extend(SweepHeader(settings=filled.header.settings, plan=filled.header.plan[:2]))
     done = run("prune", filled.root, answer="y\n")
-    assert done.returncode == 2 and "--yes removes unasked" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and "--yes removes without asking" in done.stderr and done.stderr.count("\n") == 1
     assert len(filled.present()) == 5
     done = run("prune", filled.root, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert "removed 3 files" in done.stdout and len(filled.present()) == 2
     with filled.drive("a test"):
-        failed(here("prune", filled.root, "--yes"), "is driven by a test")
+        assert_fails(run_inside("prune", filled.root, "--yes"), "is driven by a test")
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 5), ("y", 2)])
@@ -106,16 +108,16 @@ def test_prune_asks_on_a_terminal(filled: SweepStore, answer: str, left: int) ->
     assert process.returncode == 0 and len(filled.present()) == left
 
 
-def test_errors_are_one_line(store: SweepStore, tmp_path: Path, here: Run) -> None:
-    failed(run("ls", tmp_path / "nowhere"), "is not a sweep (no sweep.json)")
-    failed(here("verify"), "Missing argument 'DIR'")
-    failed(here("look", store.root), "No such command 'look'")
-    failed(here("ls", store.root, "--jsno"), "No such option: --jsno")
+def test_errors_are_one_line(store: SweepStore, tmp_path: Path, run_inside: Run) -> None:
+    assert_fails(run("ls", tmp_path / "nowhere"), "is not a sweep (no sweep.json)")
+    assert_fails(run_inside("verify"), "Missing argument 'DIR'")
+    assert_fails(run_inside("look", store.root), "No such command 'look'")
+    assert_fails(run_inside("ls", store.root, "--jsno"), "No such option: --jsno")
     path = store.root / "sweep.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 7'), encoding="utf-8")
-    failed(here("ls", store.root), "is of format 7; this release reads up to 1: upgrade")
+    assert_fails(run_inside("ls", store.root), "is of format 7; this release reads up to 1: upgrade")
     path.write_bytes(path.read_bytes()[:100])
-    failed(here("verify", store.root), "damaged")
+    assert_fails(run_inside("verify", store.root), "damaged")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_errors_are_one_line(store: SweepStore, tmp_path: Path, here: Run) -> No
     ],
 )
 def test_imports_stay_light(modules: str, unwanted: tuple[str, ...]) -> None:
-    """The store needs neither torch nor a command line, and the command line's help no array library."""
+    """The store imports neither torch nor the command line; the command line imports typer alone."""
     code = f"import sys, {modules}\nprint([name for name in {unwanted!r} if name in sys.modules])"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -1,4 +1,4 @@
-"""A store's small documents: only plain names, only regular files, only so large."""
+"""A store's documents: plain names, regular files and a size limit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ESCAPING = ["", ".", "..", "../a", "a/b", "/etc/passwd", ".hidden", "-rf", "a\n"
 
 
 @pytest.mark.parametrize("name", ESCAPING)
-def test_names_that_could_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_of_other_folders_are_refused(tmp_path: Path, name: str) -> None:
     for use in (
         lambda: document_path(tmp_path, "policies", name),
         lambda: read_document(tmp_path, "policies", name),
         lambda: write_document(tmp_path, "policies", name, b"x"),
     ):
-        with pytest.raises(StoreError, match="is no document's name") as refusal:
+        with pytest.raises(StoreError, match="is not a document's name") as refusal:
             use()
         assert str(refusal.value).isprintable() and len(str(refusal.value)) < 300
     assert list(tmp_path.iterdir()) == []
@@ -32,12 +32,12 @@ def test_names_that_could_lead_elsewhere_are_refused(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("folder", ["units", "", "..", "/tmp", "policies/x", "x" * 500])
 def test_other_folders_are_refused(tmp_path: Path, folder: Any) -> None:
-    with pytest.raises(StoreError, match="is no document's name"):
+    with pytest.raises(StoreError, match="is not a document's name"):
         document_path(tmp_path, folder, "a.json")
 
 
 @given(st.text(max_size=30))
-def test_any_name_is_a_file_of_the_folder_or_refused(name: str) -> None:
+def test_any_name_gives_a_file_of_the_folder_or_is_refused(name: str) -> None:
     root = Path("/store")
     try:
         path = document_path(root, "reports", name)
@@ -46,7 +46,7 @@ def test_any_name_is_a_file_of_the_folder_or_refused(name: str) -> None:
     assert path.parent == root / "reports" and os.path.normpath(path) == str(path)
 
 
-def test_what_is_written_is_read_and_listed(tmp_path: Path) -> None:
+def test_written_documents_are_read_and_listed(tmp_path: Path) -> None:
     assert document_names(tmp_path, "policies", ".json") == []
     for name in ("b.json", "a.json", "a.png"):
         assert write_document(tmp_path, "policies", name, name.encode()) == tmp_path / "policies" / name
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_and_listed(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "policies")) == ["a.json", "a.png", "b.json"]
 
 
-def test_what_is_no_regular_file_is_neither_listed_nor_read(tmp_path: Path) -> None:
+def test_only_regular_files_are_listed_and_read(tmp_path: Path) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()
     (tmp_path / "secret").write_text("secret")
@@ -87,7 +87,7 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "policies").write_text("x")
     for use in (
         lambda: document_names(tmp_path, "policies", ".json"),

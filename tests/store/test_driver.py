@@ -1,4 +1,4 @@
-"""One driver a store: the second is refused, the dead one is told apart and taken over."""
+"""One driver for each store: a second one is refused, a dead one is recognised and replaced."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from pathlib import Path
 
 import pytest
 
-from store.driver import lease as driver
+from store.driver.driver_state import STALE_SECONDS
 from store.errors import DriverRunning, StoreError
 from store.sweep_store import SweepStore
 
 FORK = multiprocessing.get_context("fork")
 
 
-def drive_until_told(path: Path, pipe: Connection) -> None:
+def drive_until_message(path: Path, pipe: Connection) -> None:
     with SweepStore.open(path).drive("the first"):
         pipe.send(os.getpid())
         pipe.recv()
 
 
-def started(store: SweepStore) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    here, there = FORK.Pipe()
-    process = FORK.Process(target=drive_until_told, args=(store.root, there))
+def start_driver(store: SweepStore) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    """A process that drives the store, and a pipe; it stops after a message through the pipe."""
+    ours, theirs = FORK.Pipe()
+    process = FORK.Process(target=drive_until_message, args=(store.root, theirs))
     process.start()
-    assert here.recv() == process.pid
-    return process, here
+    assert ours.recv() == process.pid
+    return process, ours
 
 
-def test_a_store_tells_who_drives_it(store: SweepStore) -> None:
+def test_the_state_names_the_driver(store: SweepStore) -> None:
     assert store.driver().state == "never"
     with store.drive("anna") as lease:
         state = store.driver()
@@ -53,7 +54,7 @@ def test_a_store_tells_who_drives_it(store: SweepStore) -> None:
 @pytest.mark.parametrize(
     ("error", "reason"), [(None, "finished"), (KeyboardInterrupt, "interrupted"), (RuntimeError, "failed")]
 )
-def test_a_driver_says_why_it_stopped(store: SweepStore, error: type[BaseException] | None, reason: str) -> None:
+def test_the_reason_for_stopping_is_recorded(store: SweepStore, error: type[BaseException] | None, reason: str) -> None:
     try:
         with store.drive("a test"):
             if error is not None:
@@ -63,8 +64,8 @@ def test_a_driver_says_why_it_stopped(store: SweepStore, error: type[BaseExcepti
     assert (store.driver().state, store.driver().reason) == ("stopped", reason)
 
 
-def test_a_second_driver_is_refused_with_the_name_of_the_first(store: SweepStore) -> None:
-    process, pipe = started(store)
+def test_a_second_driver_is_refused_and_the_first_named(store: SweepStore) -> None:
+    process, pipe = start_driver(store)
     expected = rf"is driven by the first on {socket.gethostname()}, process {process.pid}"
     with pytest.raises(DriverRunning, match=expected) as caught, store.drive("the second"):
         pass
@@ -83,8 +84,8 @@ def test_a_second_driver_in_the_same_process_is_refused(store: SweepStore) -> No
     assert store.driver().state == "stopped"
 
 
-def test_a_dead_driver_is_told_apart_and_taken_over(store: SweepStore) -> None:
-    process, _ = started(store)
+def test_a_dead_driver_is_recognised_and_replaced(store: SweepStore) -> None:
+    process, _ = start_driver(store)
     assert process.pid is not None
     assert store.driver().state == "running"
     os.kill(process.pid, signal.SIGKILL)
@@ -94,8 +95,8 @@ def test_a_dead_driver_is_told_apart_and_taken_over(store: SweepStore) -> None:
         assert (store.driver().state, store.driver().owner) == ("running", "the second")
 
 
-def test_a_dead_driver_that_nobody_waited_for_is_told_apart(store: SweepStore) -> None:
-    process, _ = started(store)
+def test_a_zombie_driver_is_recognised_as_dead(store: SweepStore) -> None:
+    process, _ = start_driver(store)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
@@ -105,29 +106,29 @@ def test_a_dead_driver_that_nobody_waited_for_is_told_apart(store: SweepStore) -
     process.join()
 
 
-def as_if_elsewhere(store: SweepStore, age: float) -> None:
-    """A driver on another machine, whose last heartbeat is `age` seconds old."""
+def fake_remote_driver(store: SweepStore, age: float) -> None:
+    """Write the record of a driver on another machine, whose last heartbeat is `age` seconds old."""
     path = store.root / "driver.json"
     if not path.exists():
-        with store.drive("elsewhere"):
+        with store.drive("a remote driver"):
             record = json.loads(path.read_text())
         path.write_text(json.dumps(record | {"host": "node7", "machine": "node7 boot pid:[1]", "pid": 1}))
     beat = time.time() - age
     os.utime(path, (beat, beat))
 
 
-def test_a_driver_elsewhere_is_judged_by_its_heartbeat(store: SweepStore) -> None:
-    as_if_elsewhere(store, age=1)
+def test_a_remote_driver_is_judged_by_its_heartbeat(store: SweepStore) -> None:
+    fake_remote_driver(store, age=1)
     assert store.driver().state == "running"
-    with pytest.raises(DriverRunning, match="elsewhere on node7"), store.drive("the second"):
+    with pytest.raises(DriverRunning, match="a remote driver on node7"), store.drive("the second"):
         pass
-    as_if_elsewhere(store, age=driver.STALE_SECONDS + 1)
+    fake_remote_driver(store, age=STALE_SECONDS + 1)
     assert store.driver().state == "died"
     with store.drive("the second"):
         assert store.driver().state == "running"
 
 
-def test_the_heartbeat_beats_and_notices_a_takeover(store: SweepStore) -> None:
+def test_the_heartbeat_is_updated_and_notices_another_driver(store: SweepStore) -> None:
     path = store.root / "driver.json"
     with store.drive("a test", heartbeat_seconds=0.02) as lease:
         os.utime(path, (1, 1))
@@ -143,10 +144,10 @@ def test_the_heartbeat_beats_and_notices_a_takeover(store: SweepStore) -> None:
     assert (store.driver().state, store.driver().owner) == ("running", "the thief")
 
 
-def test_maintenance_leaves_what_the_driver_before_said(store: SweepStore) -> None:
+def test_maintenance_restores_the_record_of_the_previous_driver(store: SweepStore) -> None:
     store.rebuild()
     assert store.driver().state == "never"
-    process, _ = started(store)
+    process, _ = start_driver(store)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -154,11 +155,11 @@ def test_maintenance_leaves_what_the_driver_before_said(store: SweepStore) -> No
     assert (store.driver().state, store.driver().owner) == ("died", "the first")
 
 
-def test_of_many_that_start_at_once_one_drives(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_many_simultaneous_drivers_gets_the_lease(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the file system has no locks."""
 
     def no_locks(*_: object) -> None:
-        raise OSError(95, "no locks here")
+        raise OSError(95, "no locks")
 
     monkeypatch.setattr("fcntl.flock", no_locks)
     barrier, winners, refused = threading.Barrier(8), list[int](), list[int]()
@@ -184,7 +185,7 @@ def test_of_many_that_start_at_once_one_drives(store: SweepStore, monkeypatch: p
     assert (len(winners), len(refused)) == (1, 7)
 
 
-def test_a_claim_that_was_left_is_dropped(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_acquisition_lock_is_removed(store: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
     path = store.root / "driver.claim"
     path.write_bytes(b"")
     os.utime(path, (1, 1))
@@ -192,7 +193,7 @@ def test_a_claim_that_was_left_is_dropped(store: SweepStore, monkeypatch: pytest
         assert not path.exists()
 
 
-def test_a_damaged_driver_file_says_what_to_do(store: SweepStore) -> None:
+def test_a_damaged_driver_file_is_an_error(store: SweepStore) -> None:
     (store.root / "driver.json").write_text("{}")
     with pytest.raises(StoreError, match=r"driver\.json: is damaged; remove it if no driver runs"):
         store.driver()

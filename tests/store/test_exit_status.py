@@ -1,4 +1,4 @@
-"""The end of a command line: one line a mistake on stderr, and an exit status."""
+"""run_app: lines on stderr and an exit status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.exit_status import run_app
 ROOT = Path(__file__).parents[2]
 
 
-def app_that(outcome: BaseException | int | None) -> typer.Typer:
+def app_with(outcome: BaseException | int | None) -> typer.Typer:
     """An app whose only command raises or returns something."""
     app = typer.Typer()
 
@@ -46,22 +46,22 @@ def app_that(outcome: BaseException | int | None) -> typer.Typer:
 def test_status_and_message(
     outcome: BaseException | None, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_app(app_that(outcome), []) == status
+    assert run_app(app_with(outcome), []) == status
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "".join(f"skipscope: {line}\n" for line in message.splitlines()))
 
 
 def test_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_app(app_that(None), ["--nothing"]) == 2
+    assert run_app(app_with(None), ["--nothing"]) == 2
     assert capsys.readouterr().err == "skipscope: No such option: --nothing\n"
 
 
-def test_a_fault_of_the_program_is_raised() -> None:
+def test_a_bug_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        run_app(app_that(ZeroDivisionError("a bug")), [])
+        run_app(app_with(ZeroDivisionError("a bug")), [])
 
 
-def test_a_reader_that_went_away_is_no_traceback() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     code = (
         "import sys, typer; from store.exit_status import run_app; app = typer.Typer()\n"
         "@app.command()\ndef command(): [print('x' * 1000) for _ in range(1000)]\n"

@@ -1,4 +1,4 @@
-"""No space left: one clear error, nothing half-visible, and what was there stays."""
+"""No space left: StoreFull, no incomplete files, and existing files unchanged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from store.care.verify import verify
 from store.errors import StoreFull
 from store.folder.header import SweepHeader
 from store.records import Unit
 from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
+from tests.store.problems import problem_kinds, problems
 
 Payloads = Callable[..., UnitPayload]
 
@@ -24,9 +24,9 @@ Payloads = Callable[..., UnitPayload]
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False, timeout=20)
     except OSError as error:
@@ -34,12 +34,12 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     if done.returncode:
         pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
     try:
-        yield place
+        yield mount_point
     finally:
-        subprocess.run(["umount", str(place)], check=True, timeout=20)
+        subprocess.run(["umount", str(mount_point)], check=True, timeout=20)
 
 
-def test_a_disk_that_is_really_full(
+def test_a_small_file_system_fills_up(
     tiny_disk: Path, header: SweepHeader, payload: Payloads, ablation: Callable[[int], Unit]
 ) -> None:
     store = SweepStore.create(tiny_disk / "sweep", header)
@@ -55,13 +55,13 @@ def test_a_disk_that_is_really_full(
     assert {receipt.key for receipt in written} == store.present()
     assert not list(store.root.rglob("*.tmp"))
     store.shard_path(written[0].key).unlink()
-    assert {it.kind for it in verify(store)} <= {"stale", "missing", "unlisted"}
+    assert problem_kinds(store) <= {"stale", "missing", "unlisted"}
     store.rebuild()
-    assert {it.kind for it in verify(store)} == {"stale"}
+    assert problem_kinds(store) == {"stale"}
 
 
 def full_after(monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
-    """Let `os.<name>` report a full disk from one of its calls on."""
+    """Let `os.<name>` raise ENOSPC after a number of calls."""
     real, count = getattr(os, name), 0
 
     def counted(*arguments: object) -> object:
@@ -101,7 +101,7 @@ def test_a_full_disk_while_a_line_is_appended(
     after = {name: (filled.root / name).read_bytes() for name in before}
     assert after["catalogue"] == before["catalogue"]
     assert (after["manifest"] == before["manifest"]) == (calls == 0)
-    assert verify(filled) == []
+    assert problems(filled) == []
 
 
 def test_a_full_disk_while_the_plan_is_extended(filled: SweepStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_full_disk_while_the_plan_is_extended(filled: SweepStore, monkeypatch:
     assert filled.header == before == SweepStore.open(filled.root).header
 
 
-def test_the_error_survives_the_way_from_a_worker(tmp_path: Path) -> None:
+def test_the_error_can_be_pickled(tmp_path: Path) -> None:
     error = StoreFull(tmp_path, 5, 3)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301  (as Ray hands it over)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  (as Ray does)
     assert (str(again), again.path, again.needed, again.free) == (str(error), tmp_path, 5, 3)

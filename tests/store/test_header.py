@@ -1,4 +1,4 @@
-"""sweep.json: made once, extended atomically, refused when it is not ours."""
+"""sweep.json: created once, extended atomically, refused if foreign or damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
 
 
-def test_what_was_created_is_opened(store: SweepStore, header: SweepHeader) -> None:
+def test_a_created_sweep_is_opened(store: SweepStore, header: SweepHeader) -> None:
     assert SweepStore.open(store.root).header == header
     json.loads((store.root / "sweep.json").read_bytes())
 
@@ -27,11 +27,11 @@ def test_a_folder_that_is_not_a_sweep(tmp_path: Path) -> None:
     with pytest.raises(NotASweep):
         SweepStore.open(tmp_path / "nowhere")
     (tmp_path / "sweep.json").write_text('{"format": "something else"}')
-    with pytest.raises(NotASweep, match="does not say format 'skipscope-sweep'"):
+    with pytest.raises(NotASweep, match=r"the format in sweep\.json is not 'skipscope-sweep'"):
         SweepStore.open(tmp_path)
 
 
-def test_a_newer_format_is_refused_whatever_it_holds(store: SweepStore) -> None:
+def test_a_newer_format_is_refused_whatever_it_contains(store: SweepStore) -> None:
     path = store.root / "sweep.json"
     text = path.read_text(encoding="utf-8").replace('"version": 1,', '"version": 2,')
     for newer in (text, text.replace('"plan"', '"units"')):
@@ -43,8 +43,8 @@ def test_a_newer_format_is_refused_whatever_it_holds(store: SweepStore) -> None:
 def test_every_flipped_byte_of_the_header_is_noticed(store: SweepStore) -> None:
     path = store.root / "sweep.json"
     data = path.read_bytes()
-    for place in range(0, len(data), 7):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    for offset in range(0, len(data), 7):
+        path.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
         with pytest.raises((SweepDamaged, NotASweep, NewerFormat)) as caught:
             SweepStore.open(store.root)
         assert "\n" not in str(caught.value)
@@ -55,13 +55,13 @@ def test_every_flipped_byte_of_the_header_is_noticed(store: SweepStore) -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format": NaN}', "\xff", '{"a": ' + "9" * 5000 + "}", "[]"])
-def test_hostile_json_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_json_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "sweep.json").write_text(text, encoding="latin-1")
     with pytest.raises(StoreError):
         SweepStore.open(tmp_path)
 
 
-def test_a_sweep_is_not_made_over_anything(store: SweepStore, header: SweepHeader, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(store: SweepStore, header: SweepHeader, tmp_path: Path) -> None:
     with pytest.raises(NotASweep, match="is not empty"):
         SweepStore.create(store.root, header)
     full = tmp_path / "full"
@@ -69,12 +69,12 @@ def test_a_sweep_is_not_made_over_anything(store: SweepStore, header: SweepHeade
     (full / "notes.txt").write_text("mine")
     with pytest.raises(NotASweep, match="is not empty"):
         SweepStore.create(full, header)
-    assert [it.name for it in full.iterdir()] == ["notes.txt"]
+    assert [path.name for path in full.iterdir()] == ["notes.txt"]
     with pytest.raises(NotASweep, match="cannot be made here"):
         SweepStore.create(full / "notes.txt" / "sweep", header)
 
 
-def test_extending_keeps_what_is_there(
+def test_extending_keeps_the_shards(
     store: SweepStore, payload: Callable[..., UnitPayload], ablation: Callable[[int], Unit]
 ) -> None:
     unit = store.header.plan[0]
@@ -88,17 +88,17 @@ def test_extending_keeps_what_is_there(
     assert again.present("ablation") == set()
 
 
-def test_what_json_cannot_hold_is_never_written(tmp_path: Path) -> None:
+def test_values_that_json_cannot_represent_are_refused(tmp_path: Path) -> None:
     for value in (float("nan"), {1, 2}, "\ud800"):
         with pytest.raises(StoreError, match="config cannot be written as JSON"):
             SweepStore.create(tmp_path / "sweep", SweepHeader(config={"a": value}))
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_plan_is_closed(header: SweepHeader, ablation: Callable[[int], Unit]) -> None:
-    with pytest.raises(ValidationError, match="which is no baseline of the plan"):
+def test_a_plan_has_unique_keys_and_its_own_baselines(header: SweepHeader, ablation: Callable[[int], Unit]) -> None:
+    with pytest.raises(ValidationError, match="which is not a baseline of the plan"):
         SweepHeader(plan=(ablation(0),))
-    with pytest.raises(ValidationError, match="a key stands twice"):
+    with pytest.raises(ValidationError, match="a key is repeated"):
         SweepHeader(plan=(*header.plan, header.plan[-1]))
 
 

@@ -1,4 +1,4 @@
-"""Shards from elsewhere: nothing outside is opened, and what does not fit is named."""
+"""Manipulated shards: no other file is opened, and the error names the element."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import h5py
 import numpy as np
 import pytest
 
-from store.care.verify import verify
 from store.errors import ShardDamaged, StoreError
 from store.records import Unit
 from store.shard.payload import UnitPayload
 from store.shard.seal import SEAL_SIZE, sealed
 from store.sweep_store import SweepStore
+from tests.store.problems import problems
 
 Change = Callable[[h5py.File], Any]
 
 
 @pytest.fixture
 def unit(filled: SweepStore) -> Unit:
-    """A unit that is done."""
+    """A finished unit."""
     return filled.header.plan[2]
 
 
 def tamper(store: SweepStore, unit: Unit, change: Change) -> Path:
-    """Change a shard and seal it again, as somebody would who knows the format."""
+    """Change a shard and renew its seal."""
     path = store.shard_path(unit.key)
     image = path.with_suffix(".image")
     image.write_bytes(path.read_bytes()[SEAL_SIZE:])
@@ -40,7 +40,7 @@ def tamper(store: SweepStore, unit: Unit, change: Change) -> Path:
 
 
 def replace_dataset(file: h5py.File, name: str, **make: Any) -> None:
-    """Put another dataset in the place of one, with its attributes."""
+    """Replace a dataset and keep its attributes."""
     attributes = dict(file[name].attrs)
     del file[name]
     dataset = file.create_dataset(name, **make)
@@ -107,8 +107,8 @@ CASES: dict[str, tuple[Change, str]] = {
     "steps outside": (replaced("pred_x0/steps", data=np.array([1, 2, 4])), "pred_x0/steps: .* not ascending"),
     "no final": (missing("final"), "final: is missing"),
     "no unit": (missing("unit"), "unit: is missing"),
-    "unit no JSON": (replaced("unit", data=np.bytes_("{")), "unit: is no valid JSON"),
-    "unit no text": (replaced("unit", data=np.zeros(3)), "unit: is no JSON text"),
+    "unit no JSON": (replaced("unit", data=np.bytes_("{")), "unit: is not valid JSON"),
+    "unit no text": (replaced("unit", data=np.zeros(3)), "unit: is not a JSON text"),
     "unit no unit": (replaced("unit", data=np.bytes_('{"a": 1}')), "unit: is not a unit"),
     "group as dataset": (
         lambda file: (missing("final")(file), file.create_group("final")),
@@ -132,8 +132,8 @@ def test_a_hostile_shard_is_refused(filled: SweepStore, unit: Unit, case: str) -
     with pytest.raises(ShardDamaged, match=message) as caught:
         filled.read(unit.key, check=True)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert ("foreign", f"units/{path.name}") in {(it.kind, it.path) for it in verify(filled)}
-    assert unit.key in filled.catalogue()  # what was recorded of it is not lost
+    assert ("foreign", f"units/{path.name}") in set(problems(filled))
+    assert unit.key in filled.catalogue()  # its recorded row is kept
 
 
 METRICS: dict[str, tuple[Change, str]] = {
@@ -154,7 +154,7 @@ def test_hostile_metrics_are_refused(filled: SweepStore, unit: Unit, case: str) 
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", b"\x89HDF\r\n\x1a\n" + bytes(600), bytes(5000)])
-def test_what_is_no_hdf5_is_refused(filled: SweepStore, unit: Unit, data: bytes) -> None:
+def test_a_file_that_is_not_hdf5_is_refused(filled: SweepStore, unit: Unit, data: bytes) -> None:
     filled.shard_path(unit.key).write_bytes(data)
     for call in (filled.read, filled.receipt):
         with pytest.raises(ShardDamaged) as caught:
@@ -162,7 +162,7 @@ def test_what_is_no_hdf5_is_refused(filled: SweepStore, unit: Unit, data: bytes)
         assert "\n" not in str(caught.value)
 
 
-def test_a_link_in_the_place_of_a_shard_is_refused(filled: SweepStore, unit: Unit, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_shard_is_refused(filled: SweepStore, unit: Unit, tmp_path: Path) -> None:
     path = filled.shard_path(unit.key)
     outside = tmp_path / "outside.h5"
     path.rename(outside)
@@ -173,7 +173,7 @@ def test_a_link_in_the_place_of_a_shard_is_refused(filled: SweepStore, unit: Uni
             call(unit.key)
 
 
-def test_a_link_in_the_place_of_a_folder_is_refused(
+def test_a_link_in_place_of_a_folder_is_refused(
     store: SweepStore, payload: Callable[..., UnitPayload], tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside"
@@ -186,7 +186,7 @@ def test_a_link_in_the_place_of_a_folder_is_refused(
     assert list(outside.iterdir()) == []
 
 
-def test_lists_that_are_links_are_not_written_through(filled: SweepStore, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_manifest_is_not_followed(filled: SweepStore, tmp_path: Path) -> None:
     receipt = filled.receipt(filled.header.plan[0].key)
     outside = tmp_path / "outside"
     outside.write_text("mine\n")

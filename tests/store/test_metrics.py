@@ -1,11 +1,10 @@
-"""Metrics in shards: added, replaced, checked, and kept apart where they do not compare."""
+"""Metrics in shards: adding, replacing, checking; values of different versions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from store.care.verify import verify
 from store.errors import PayloadError, ShardDamaged, ShardMissing
 from store.index.table import SweepReader
 from store.metric import MetricInfo, MetricValues
@@ -13,6 +12,7 @@ from store.records import content_key
 from store.shard.encoding import add_metrics_to
 from store.shard.reader import UnitReader
 from store.sweep_store import SweepStore
+from tests.store.problems import problems
 
 
 def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
@@ -21,10 +21,10 @@ def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
         before = reader.payload()
     lpips = MetricInfo(name="lpips", direction="lower", low=0, weights="ab12")
     receipt = filled.add_metrics(unit.key, lambda _: [MetricValues(info=lpips, values=np.array([0.25, 0.5]))])
-    assert [(it.kind, it.path) for it in verify(filled)] == [("unlisted", f"units/{unit.key}.h5")]
+    assert problems(filled) == [("unlisted", f"units/{unit.key}.h5")]
     with filled.drive("measure"):
         filled.record(receipt)
-    assert verify(filled) == []
+    assert problems(filled) == []
     with filled.read(unit.key, check=True) as reader:
         after = reader.payload()
     np.testing.assert_array_equal(after.x_t, before.x_t)
@@ -37,7 +37,7 @@ def test_metrics_are_added_and_replaced(filled: SweepStore) -> None:
         filled.add_metrics(content_key("nobody"), lambda _: [])
 
 
-def test_the_metrics_are_computed_from_the_bytes_that_were_checked(filled: SweepStore) -> None:
+def test_metrics_are_computed_from_the_checked_bytes(filled: SweepStore) -> None:
     unit = filled.header.plan[2]
     path = filled.shard_path(unit.key)
     whole = path.read_bytes()
@@ -49,18 +49,16 @@ def test_the_metrics_are_computed_from_the_bytes_that_were_checked(filled: Sweep
 
     receipt = filled.add_metrics(unit.key, compute)
     assert receipt == filled.receipt(unit.key)
-    assert path.read_bytes() == add_metrics_to(whole, [receipt_metric(filled, unit.key, "mean")])
+    assert path.read_bytes() == add_metrics_to(whole, [stored_metric(filled, unit.key, "mean")])
 
 
-def receipt_metric(store: SweepStore, key: str, name: str) -> MetricValues:
+def stored_metric(store: SweepStore, key: str, name: str) -> MetricValues:
     with store.read(key) as reader:
         return next(metric for metric in reader.metrics if metric.info.name == name)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyError, OSError, PayloadError])
-def test_an_error_of_a_metric_is_raised_as_it_is_and_changes_nothing(
-    filled: SweepStore, error: type[Exception]
-) -> None:
+def test_an_error_of_a_metric_is_raised_and_changes_nothing(filled: SweepStore, error: type[Exception]) -> None:
     key = filled.header.plan[2].key
     before = filled.shard_path(key).read_bytes()
 
@@ -77,10 +75,10 @@ def test_a_damaged_shard_is_not_measured(filled: SweepStore) -> None:
     path = filled.shard_path(key)
     path.write_bytes(path.read_bytes()[:-1] + b"\xfe")
     with pytest.raises(ShardDamaged, match="is flipped"):
-        filled.add_metrics(key, lambda _: pytest.fail("a damaged shard was handed over"))
+        filled.add_metrics(key, lambda _: pytest.fail("a damaged shard was read"))
 
 
-def test_a_crash_after_measuring_is_healed_by_the_next_driver(filled: SweepStore) -> None:
+def test_a_crash_after_measuring_is_repaired_by_the_next_driver(filled: SweepStore) -> None:
     key = filled.header.plan[2].key
     info = MetricInfo(name="mse", direction="lower", low=0)
     path = filled.shard_path(key)
@@ -88,19 +86,19 @@ def test_a_crash_after_measuring_is_healed_by_the_next_driver(filled: SweepStore
     filled.add_metrics(key, lambda _: [MetricValues(info=info, values=np.array([1.0, 2.0]))])
     with filled.drive("the next driver"):
         pass
-    assert verify(filled) == []
+    assert problems(filled) == []
     assert info in filled.catalogue()[key].infos
     size = path.stat().st_size
     path.write_bytes(before)
     filled.add_metrics(key, lambda _: [MetricValues(info=info, values=np.array([3.0, 4.0]))])
-    assert path.stat().st_size == size, "the case is that only the content differs"
+    assert path.stat().st_size == size, "only the content may differ in this case"
     with filled.drive("the next driver"):
         pass
-    assert verify(filled) == []
+    assert problems(filled) == []
     np.testing.assert_array_equal(filled.catalogue()[key].values[1], (3.0, 4.0))
 
 
-def test_values_that_do_not_compare_are_not_mixed(filled: SweepStore) -> None:
+def test_values_of_different_versions_are_not_mixed(filled: SweepStore) -> None:
     newer = MetricInfo(name="psnr", version=3, direction="higher", low=0)
     with filled.drive("measure"):
         receipt = filled.add_metrics(
@@ -114,7 +112,7 @@ def test_values_that_do_not_compare_are_not_mixed(filled: SweepStore) -> None:
     assert table.absent["psnr"] == ("was measured by version 2 or other weights; measure again",)
 
 
-def test_metrics_must_fit() -> None:
+def test_invalid_metric_values_are_refused() -> None:
     info = MetricInfo(name="ssim", direction="higher", low=-1, high=1)
     MetricValues(info=info, values=np.array([1.0 + 1e-6, np.nan]))
     with pytest.raises(PayloadError, match=r"metric ssim: 1.5 is outside its range \[-1.0, 1.0\]"):

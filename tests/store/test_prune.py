@@ -1,4 +1,4 @@
-"""prune removes what the sweep no longer needs, and nothing else anywhere."""
+"""prune removes what the sweep no longer needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from store.care.prune import PruneItem, PrunePlan, plan_prune, prune
-from store.care.verify import verify
 from store.errors import DriverRunning, StoreError
 from store.folder.header import SweepHeader
 from store.records import content_key
 from store.sweep_store import SweepStore
+from tests.store.problems import problem_kinds, problems
 
 
 def listed(root: Path) -> set[str]:
@@ -20,25 +20,25 @@ def listed(root: Path) -> set[str]:
 
 
 def shorten(store: SweepStore, units: int) -> list[str]:
-    """Let the plan name only its first units; return the files of the others."""
+    """Reduce the plan to its first units; return the shards of the others."""
     gone = [f"units/{unit.key}.h5" for unit in store.header.plan[units:]]
     store.extend(SweepHeader(settings=store.header.settings, plan=store.header.plan[:units]))
     return gone
 
 
-def test_nothing_is_removed_from_a_sound_store(filled: SweepStore) -> None:
+def test_nothing_is_removed_from_a_complete_store(filled: SweepStore) -> None:
     assert plan_prune(filled).items == ()
 
 
-def test_what_is_no_longer_needed_is_removed(filled: SweepStore) -> None:
+def test_unneeded_files_are_removed(filled: SweepStore) -> None:
     gone = shorten(filled, 3)
     leftover = f"baselines/{'a' * 64}.h5.17.0123456789ab.tmp"
     (filled.root / leftover).write_bytes(b"half")
     filled.record_failure(filled.header.plan[0].key, "it failed once")
     filled.record_failure(content_key("gone"), "it was planned once")
     token = f"tokens/{filled.new_token()}"
-    for stranger in ("notes.txt", "units/notes.txt", "reports/mine.tmp", "policies/policy.json"):
-        (filled.root / stranger).write_text("mine")
+    for other in ("notes.txt", "units/notes.txt", "reports/mine.tmp", "policies/policy.json"):
+        (filled.root / other).write_text("mine")
     failures = [f"failures/{filled.header.plan[0].key}.json", f"failures/{content_key('gone')}.json"]
     before = listed(filled.root)
     plan = plan_prune(filled)
@@ -47,11 +47,11 @@ def test_what_is_no_longer_needed_is_removed(filled: SweepStore) -> None:
     assert plan.total == sum((filled.root / path).stat().st_size for path in expected)
     assert prune(filled, plan) == plan
     assert listed(filled.root) == before - expected
-    assert {it.kind for it in verify(filled)} == {"foreign"}
+    assert problem_kinds(filled) == {"foreign"}
     assert plan_prune(filled).items == ()
 
 
-def test_damaged_shards_go_when_asked_for(filled: SweepStore) -> None:
+def test_damaged_shards_are_removed_on_request(filled: SweepStore) -> None:
     truncated, flipped = (filled.shard_path(unit.key) for unit in filled.header.plan[2:4])
     truncated.write_bytes(truncated.read_bytes()[:-1])
     flipped.write_bytes(flipped.read_bytes()[:-1] + b"\xfe")
@@ -59,7 +59,7 @@ def test_damaged_shards_go_when_asked_for(filled: SweepStore) -> None:
     plan = plan_prune(filled, damaged=True)
     assert {item.path for item in plan.items} == {f"units/{truncated.name}", f"units/{flipped.name}"}
     prune(filled, plan, damaged=True)
-    assert verify(filled) == []
+    assert problems(filled) == []
     assert filled.status_counts().left == 2
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_removed_while_a_driver_runs(filled: SweepStore) -> None:
         assert before <= listed(filled.root)
 
 
-def test_what_was_planned_again_meanwhile_is_kept(filled: SweepStore) -> None:
+def test_units_that_were_planned_again_are_kept(filled: SweepStore) -> None:
     whole = filled.header
     shorten(filled, 3)
     other = SweepStore.open(filled.root)
@@ -99,20 +99,20 @@ def test_links_are_not_followed(filled: SweepStore, tmp_path: Path) -> None:
     assert listed(outside) == before
 
 
-def test_of_a_link_to_a_file_only_the_link_may_go(filled: SweepStore, tmp_path: Path) -> None:
+def test_a_link_is_removed_and_its_target_kept(filled: SweepStore, tmp_path: Path) -> None:
     outside = tmp_path / "outside.h5"
     outside.write_bytes(b"mine")
     link = filled.root / f"units/{content_key('nobody')}.h5"
     os.symlink(outside, link)
     assert plan_prune(filled).items == ()
-    assert {(it.kind, it.path) for it in verify(filled)} == {("foreign", f"units/{link.name}")}
+    assert set(problems(filled)) == {("foreign", f"units/{link.name}")}
     prune(filled, plan_prune(filled, damaged=True), damaged=True)
     assert not link.is_symlink() and outside.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("path", ["../outside", "units/../../outside", "/etc/passwd", "units/..", "elsewhere/x"])
-def test_a_plan_from_elsewhere_reaches_nothing_outside(filled: SweepStore, tmp_path: Path, path: str) -> None:
+def test_a_plan_cannot_name_files_outside_the_store(filled: SweepStore, tmp_path: Path, path: str) -> None:
     (tmp_path / "outside").write_text("mine")
     prune(filled, PrunePlan(items=(PruneItem(path=path, reason="", size=0),)))
     assert (tmp_path / "outside").read_text() == "mine"
-    assert verify(filled) == []
+    assert problems(filled) == []

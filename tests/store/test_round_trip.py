@@ -1,4 +1,4 @@
-"""What is written is what is read, whatever is kept and in whatever precision."""
+"""Writing and reading a shard, with any arrays stored and in any precision."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def arrays(dtype: str, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
 @st.composite
 def metric_values(draw: st.DrawFn, batch: int) -> tuple[MetricValues, ...]:
     names = draw(st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), unique=True, max_size=3))
-    found = []
+    metrics = []
     for name in names:
         info = MetricInfo(
             name=name,
@@ -49,8 +49,8 @@ def metric_values(draw: st.DrawFn, batch: int) -> tuple[MetricValues, ...]:
             weights=draw(st.none() | st.just("ab12")),
         )
         values = draw(st.none() | hnp.arrays(np.float64, batch, elements=st.floats(width=64)))
-        found.append(MetricValues(info=info, values=values, absent=None if values is not None else "why not"))
-    return tuple(found)
+        metrics.append(MetricValues(info=info, values=values, absent=None if values is not None else "a reason"))
+    return tuple(metrics)
 
 
 @st.composite
@@ -86,7 +86,7 @@ def units_and_payloads(draw: st.DrawFn) -> tuple[Unit, UnitPayload]:
 
 
 def plain(value: Any) -> Any:
-    """A value that compares equal where the original is the same, NaN included."""
+    """A value for comparison, in which NaN equals NaN."""
     if isinstance(value, np.ndarray):
         return value.dtype.name, value.shape, value.tobytes()
     if isinstance(value, MetricValues):
@@ -97,13 +97,13 @@ def plain(value: Any) -> Any:
 
 
 def stored(payload: UnitPayload) -> dict[str, Any]:
-    """A payload's fields as a reader gives them."""
-    found = {it.name: getattr(payload, it.name) for it in fields(payload)}
+    """The fields of the payload that a reader returns for a written one."""
+    values = {field.name: getattr(payload, field.name) for field in fields(payload)}
     for name in ("x_t", "pred_x0"):
-        if found[name] is not None and found[name].dtype == np.uint16:
-            found[name] = widen_bfloat16(found[name])
-    found["metrics"] = sorted((plain(metric) for metric in payload.metrics), key=lambda it: it[0].name)
-    return {name: plain(value) for name, value in found.items()}
+        if values[name] is not None and values[name].dtype == np.uint16:
+            values[name] = widen_bfloat16(values[name])
+    values["metrics"] = sorted((plain(metric) for metric in payload.metrics), key=lambda metric: metric[0].name)
+    return {name: plain(value) for name, value in values.items()}
 
 
 @settings(max_examples=40, deadline=None)
@@ -130,19 +130,20 @@ def test_slices_are_parts_of_the_whole(store: SweepStore, payload: Callable[...,
     with store.read(unit.key) as reader:
         assert (reader.start, reader.x_t_steps, reader.pred_x0_steps) == (1, (1, 2, 3, 4), (1, 2, 3))
         np.testing.assert_array_equal(reader.x_t(4), written.x_t[3])
-        np.testing.assert_array_equal(reader.step(2).pred_x0, written.pred_x0[1])
-        assert reader.step(4).pred_x0 is None
+        np.testing.assert_array_equal(reader.pred_x0(2), written.pred_x0[1])
+        with pytest.raises(StoreError, match=r"pred_x0 of step 4 is not stored; stored steps: 1, 2, 3"):
+            reader.pred_x0(4)
         sample = reader.sample(1)
         np.testing.assert_array_equal(sample.x_t, written.x_t[:, 1])
         np.testing.assert_array_equal(sample.final, written.final[1])
-        with pytest.raises(StoreError, match=r"x_t of step 0 is not stored; kept are 1, 2, 3, 4"):
+        with pytest.raises(StoreError, match=r"x_t of step 0 is not stored; stored steps: 1, 2, 3, 4"):
             reader.x_t(0)
         with pytest.raises(StoreError, match="sample 2 is outside the batch; 0 to 1 are accepted"):
             reader.sample(2)
 
 
-def test_a_slice_is_read_without_the_rest(store: SweepStore, payload: Callable[..., UnitPayload]) -> None:
-    """Spoil one chunk: only what lies in it can no longer be read."""
+def test_a_slice_is_read_alone(store: SweepStore, payload: Callable[..., UnitPayload]) -> None:
+    """With one chunk overwritten, everything outside it can still be read."""
     import h5py
 
     unit = store.header.plan[2]
@@ -168,13 +169,13 @@ def test_a_slice_is_read_without_the_rest(store: SweepStore, payload: Callable[.
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 0xFFFF))
-def test_bfloat16_bits_survive(bits: int) -> None:
+def test_bfloat16_bits_are_exact(bits: int) -> None:
     values = widen_bfloat16(np.array([bits], dtype=np.uint16))
     assert bfloat16_bits(values).tolist() == [bits]
 
 
-def test_the_first_whole_shard_stays(store: SweepStore, payload: Callable[..., UnitPayload]) -> None:
-    """A worker that was thought dead must not replace what the manifest already lists."""
+def test_the_first_complete_shard_is_kept(store: SweepStore, payload: Callable[..., UnitPayload]) -> None:
+    """A slow worker that was taken for dead must not replace a shard that the manifest lists."""
     unit = store.header.plan[2]
     first = store.write(unit, payload(unit, seed=1))
     assert store.write(unit, payload(unit, seed=2)) == first
@@ -203,7 +204,7 @@ def test_the_first_whole_shard_stays(store: SweepStore, payload: Callable[..., U
         ({"provenance": {"x": float("nan")}}, "provenance: cannot be written as JSON"),
     ],
 )
-def test_a_payload_that_does_not_fit_is_refused(
+def test_an_inconsistent_payload_is_refused(
     store: SweepStore, payload: Callable[..., UnitPayload], change: dict[str, Any], message: str
 ) -> None:
     unit = store.header.plan[2]

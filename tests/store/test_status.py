@@ -37,13 +37,13 @@ def test_the_rate_counts_what_this_driver_wrote(store: SweepStore, payload: Payl
     assert status.rate == pytest.approx(0.5) and status.seconds_left == pytest.approx(status.counts.left / 0.5)
 
 
-def test_a_shard_that_is_replaced_meanwhile_counts_as_written_now(
+def test_a_shard_that_vanishes_counts_as_written_now(
     store: SweepStore, payload: Payloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unit = store.header.plan[0]
     real = store.shards
 
-    def gone() -> Iterator[tuple[str, Path]]:
+    def with_vanished_shard() -> Iterator[tuple[str, Path]]:
         yield from real()
         yield unit.key, store.root / "units" / "gone.h5"
 
@@ -52,7 +52,7 @@ def test_a_shard_that_is_replaced_meanwhile_counts_as_written_now(
         since = store.driver().since
         assert since is not None
         os.utime(store.shard_path(unit.key), (since + 1, since + 1))
-        monkeypatch.setattr(store, "shards", gone)
+        monkeypatch.setattr(store, "shards", with_vanished_shard)
         monkeypatch.setattr("store.care.status.time.time", lambda: since + 4)
         assert sweep_status(store).rate == pytest.approx(2 / 4)
 
@@ -67,6 +67,6 @@ def test_failures_are_in_plan_order(store: SweepStore) -> None:
 
 
 def test_evaluations_with_and_without_stored_states(filled: SweepStore) -> None:
-    """Of two conditions each: a baseline of 4 steps, and four units of 3 steps that start at step 1."""
+    """A baseline of 4 steps and four units of 3 steps that start at step 1, with two conditions each."""
     counts = evaluation_counts(SweepReader(filled.root).table())
     assert (counts.done, counts.from_step_0) == (2 * (4 + 4 * 3), 2 * 5 * 4)

@@ -11,7 +11,7 @@ from store.shard.payload import UnitPayload
 from store.sweep_store import SweepStore
 
 
-def test_the_step_and_each_conditions_other_prompt(filled: SweepStore, payload: Callable[..., UnitPayload]) -> None:
+def test_the_table_has_step_and_prompts_of_a_switch(filled: SweepStore, payload: Callable[..., UnitPayload]) -> None:
     baseline = filled.header.plan[0]
     switch = Unit(
         key=content_key("switch"),
