@@ -159,7 +159,7 @@ def _serve() -> None:
     torch.set_num_threads(1)
     import compute.analysis.report.sample_sheet
     import compute.models.model
-    import compute.sweep.start
+    import compute.sweep.start  # noqa: F401
     import store.care.status  # noqa: F401
 
     for line in sys.stdin:
