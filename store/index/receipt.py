@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from store.folder.layout import shard_name
 from store.index.catalogue import CatalogueRow, metric_columns
 from store.index.manifest import ManifestRow
-from store.metric import MetricValues
 from store.records import Unit
 from store.shard.elements import translate_hdf5_errors
 from store.shard.opening import open_image
+from store.shard.payload import UnitPayload
+from store.shard.reader import UnitReader
 from store.shard.seal import seal_digest
 
 
@@ -30,32 +29,17 @@ class ShardReceipt:
         return self.catalogue.key
 
 
-class UnitFacts(Protocol):
-    """The scalars and metrics of a unit's run. UnitPayload and UnitReader both have them."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def unet_evaluations(self) -> int: ...
-    @property
-    def metrics(self) -> Sequence[MetricValues]: ...
-
-
-def receipt_of(data: bytes, unit: Unit, facts: UnitFacts) -> ShardReceipt:
-    """The receipt of a shard with the bytes `data`, whose unit and facts are known."""
+def receipt_of(data: bytes, unit: Unit, result: UnitPayload | UnitReader) -> ShardReceipt:
+    """The receipt of a unit's shard with the bytes `data` and the content `result`."""
     digest = hashlib.sha256(data).hexdigest()
-    infos, values = metric_columns(facts.metrics)
+    infos, values = metric_columns(result.metrics)
     row = CatalogueRow(
         unit=unit,
         sha256=digest,
-        steps=int(facts.steps),
-        start=int(facts.start),
-        seconds=float(facts.seconds),
-        unet_evaluations=int(facts.unet_evaluations),
+        steps=int(result.steps),
+        start=int(result.start),
+        seconds=float(result.seconds),
+        unet_evaluations=int(result.unet_evaluations),
         infos=infos,
         values=values,
     )

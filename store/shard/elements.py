@@ -43,15 +43,15 @@ def write_text(group: h5py.Group, name: str, text: str) -> None:
     mark(dataset, "json")
 
 
-class Elements:
-    """Checked access to the members of an HDF5 group; errors name the file `source`.
+class Element:
+    """Checked access to an HDF5 element: its attributes and, of a group, its members. Errors name the file `source`.
 
     Soft and external links, external storage, virtual datasets and filters other than deflate, shuffle and fletcher32
     are refused: a shard from elsewhere must not make the reader open another file or load a plug-in.
     """
 
-    def __init__(self, group: h5py.Group, source: str) -> None:
-        self._group = group
+    def __init__(self, element: h5py.Group | h5py.Dataset, source: str) -> None:
+        self._element = element
         self._source = source
 
     def error(self, element: str, problem: str) -> ShardDamaged:
@@ -60,27 +60,27 @@ class Elements:
 
     def names(self, limit: int = 1000) -> list[str]:
         """The members' names, sorted. Raises ShardDamaged for more than `limit`."""
-        if len(self._group) > limit:
-            raise self.error(self._group.name or "/", f"{len(self._group)} members; at most {limit} are accepted")
-        return sorted(self._group)
+        if len(self._element) > limit:
+            raise self.error(self._element.name or "/", f"{len(self._element)} members; at most {limit} are accepted")
+        return sorted(self._element)
 
     def __contains__(self, name: str) -> bool:
-        return self._group.get(name, getlink=True) is not None
+        return self._element.get(name, getlink=True) is not None
 
     def _member(self, name: str, kind: type) -> Any:
-        link = self._group.get(name, getlink=True)
+        link = self._element.get(name, getlink=True)
         if link is None:
             raise self.error(name, "is missing")
         if not isinstance(link, h5py.HardLink):
             raise self.error(name, "is a soft or external link; shards have none")
-        member = self._group[name]
+        member = self._element[name]
         if not isinstance(member, kind):
             raise self.error(name, f"is a {type(member).__name__}, not a {kind.__name__}")
         return member
 
     def _dataset(self, name: str, encoding: str) -> h5py.Dataset:
         dataset: h5py.Dataset = self._member(name, h5py.Dataset)
-        Elements(dataset, self._source).check_encoding(name, encoding)
+        Element(dataset, self._source).check_encoding(name, encoding)
         if dataset.is_virtual or dataset.external:
             raise self.error(name, "keeps its values in another file; shards do not")
         properties = dataset.id.get_create_plist()
@@ -88,11 +88,11 @@ class Elements:
             raise self.error(name, "is packed with a filter that shards do not use")
         return dataset
 
-    def group(self, name: str, encoding: str) -> Elements:
+    def group(self, name: str, encoding: str) -> Element:
         """A member group of that encoding."""
-        elements = Elements(self._member(name, h5py.Group), self._source)
-        elements.check_encoding(name, encoding)
-        return elements
+        group = Element(self._member(name, h5py.Group), self._source)
+        group.check_encoding(name, encoding)
+        return group
 
     def array(self, name: str, encoding: str, dtypes: tuple[str, ...], shape: tuple[int | None, ...]) -> h5py.Dataset:
         """A dataset of that encoding, one of the types, and that shape (None: any length but 0). Reads no values."""
@@ -132,7 +132,7 @@ class Elements:
         """A scalar attribute of the type `kind`: str, int or float. Raises ShardDamaged for any other value."""
         element = f"attribute {name}"
         try:
-            value = self._group.attrs[name]
+            value = self._element.attrs[name]
         except KeyError:
             raise self.error(element, "is missing") from None
         plain = value.item() if isinstance(value, np.generic) else value
@@ -142,7 +142,7 @@ class Elements:
 
     def optional_attribute(self, name: str, kind: type) -> Any:
         """A scalar attribute, or None if the element has none of that name."""
-        return self.attribute(name, kind) if name in self._group.attrs else None
+        return self.attribute(name, kind) if name in self._element.attrs else None
 
     def check_encoding(self, name: str, encoding: str, newest: int = 1) -> None:
         """Raise ShardDamaged unless the element has that encoding, in a version from 1 to `newest`."""

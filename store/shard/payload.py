@@ -22,7 +22,7 @@ PICTURE_DTYPES = ("float32", "float16")
 
 
 def bfloat16_bits(values: Float32[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
-    """The 16 bits of bfloat16 numbers that are given as float32."""
+    """The 16 bits of bfloat16 numbers that are given as float32; further bits are dropped."""
     return (np.ascontiguousarray(values, dtype=np.float32).view(np.uint32) >> 16).astype(np.uint16)
 
 

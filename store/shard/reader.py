@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from store.errors import PayloadError, StoreError
 from store.metric import MetricInfo, MetricValues
 from store.records import Unit
-from store.shard.elements import Elements, translate_hdf5_errors
+from store.shard.elements import Element, translate_hdf5_errors
 from store.shard.encoding import ENCODING, ENCODING_VERSION
 from store.shard.payload import (
     DISTANCES,
@@ -51,7 +51,7 @@ class UnitReader:
 
     def __init__(self, file: h5py.File, source: str) -> None:
         self._file = file
-        self._root = Elements(file, source)
+        self._root = Element(file, source)
         self._source = source
         self._root.check_encoding("/", ENCODING, ENCODING_VERSION)
         self.unit = self._unit()
@@ -170,9 +170,9 @@ class UnitReader:
         group = self._root.group("metrics", "metrics")
         return tuple(self._metric(group, name) for name in group.names())
 
-    def _metric(self, group: Elements, name: str) -> MetricValues:
+    def _metric(self, group: Element, name: str) -> MetricValues:
         dataset = group.metric(name)
-        attributes = Elements(dataset, self._source)
+        attributes = Element(dataset, self._source)
         absent = attributes.optional_attribute("absent", str)
         if absent is None and dataset.shape != (self._batch,):
             raise self._root.error(f"metrics/{name}", f"shape {dataset.shape} for {self._batch} conditions")

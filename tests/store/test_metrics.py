@@ -45,7 +45,7 @@ def test_metrics_are_computed_from_the_checked_bytes(filled: SweepStore) -> None
 
     def compute(reader: UnitReader) -> list[MetricValues]:
         path.write_bytes(b"changed by somebody else meanwhile")
-        return [MetricValues(info=info, values=reader.final.mean(axis=(1, 2, 3)))]
+        return [MetricValues(info=info, values=reader.final.mean(axis=(1, 2, 3), dtype=np.float64))]
 
     receipt = filled.add_metrics(unit.key, compute)
     assert receipt == filled.receipt(unit.key)
