@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from compute.cli import policies
+from compute.extras import how_to_install
 from store.errors import SkipscopeError
 
 app = typer.Typer(
@@ -27,10 +28,10 @@ LpipsTrunk = Annotated[
 ]
 
 
-def main() -> None:
-    """Run the command line: exit status 2 for bad input and faults, 130 after Ctrl-C, never a traceback for those."""
+def main(application: typer.Typer = app) -> None:
+    """Run a command line: exit status 2 for bad input and faults, 130 after Ctrl-C, never a traceback for those."""
     try:
-        status = app(standalone_mode=False)  # typer makes 130 of Ctrl-C and says nothing
+        status = application(standalone_mode=False)  # typer makes 130 of Ctrl-C and says nothing
         sys.stdout.flush()
     except SkipscopeError as error:
         _leave(str(error), 2)
@@ -41,6 +42,10 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _leave(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
+    except ModuleNotFoundError as error:
+        if (advice := how_to_install(error)) is None:
+            raise
+        _leave(advice, 2)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # click's own errors about usage
             _leave(error.format_message(), 2)
