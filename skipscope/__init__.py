@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compute.config.schema import SweepConfig, load_config
-    from compute.models.load import load_model
+    from compute.models.model import load_model
     from compute.pipeline.applied import applied
     from compute.policy.skip_policy import SkipPolicy
     from compute.recommend.find_policy import recommend, validate
@@ -45,7 +45,7 @@ _MODULES = {
     "SweepResult": "compute.sweep.run",
     "applied": "compute.pipeline.applied",
     "load_config": "compute.config.schema",
-    "load_model": "compute.models.load",
+    "load_model": "compute.models.model",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
     "sweep": "compute.sweep.launch",

@@ -9,9 +9,7 @@ import typer
 
 from compute.cli import main as compute_cli
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_cli.app.info.help
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_cli.app.info.help)
 app.add_typer(compute_cli.app)
 
 

@@ -31,8 +31,8 @@ def recommend(
 
     Give one of `max_damage` (the fastest policy whose damage is at most this; 1 is the distance between two seeds) and
     `min_speedup` (the least damage at this speedup or above). `metric` is what damage is computed from. Candidates are
-    run on the sweep's own prompts; or on `prompts` (a list, or a text file's Path), each with every one of `seeds` (0 to
-    7 unless given); or on `count` captions of glide-mini's `split`, `held-out` or `train`. Progress is reported on
+    run on the sweep's own prompts; or on `prompts` (a list, or a text file's Path), each with every one of `seeds` (0
+    to 7 unless given); or on `count` captions of glide-mini's `split`, `held-out` or `train`. Progress is reported on
     standard error.
 
     The policy is not validated: see `validate`. Raises SkipscopeError for a store or an argument that cannot be used,

@@ -1,4 +1,4 @@
-"""MkDocs hook: shows README, CONTRIBUTING and CHANGELOG as pages, and makes links that leave docs/ links to the repository."""
+"""MkDocs hook: README, CONTRIBUTING and CHANGELOG become pages; links that leave docs/ lead to the repository."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from tests.test_architecture import MODULES, ROOT, imports, name_of, run_python
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 BUILD_TOOLS = {"setuptools"}
-NEEDED_BY_CHECKOUT = {"playwright", "psutil"}  # benchmarks, which no wheel holds
 OURS = {"skipscope", "compute", "store", "dashboard", "benchmarks"}
 
 
@@ -42,10 +41,8 @@ PINNED = pins("requirements.txt")
 
 def installed_by(extra: str) -> set[str]:
     """Normalised names that an extra brings, through other extras of ours too."""
-    found: set[str] = set()
-    for one in map(Requirement, EXTRAS[extra]):
-        found |= set().union(*map(installed_by, one.extras)) if one.name == "skipscope" else {canonicalize_name(one.name)}
-    return found
+    ours = [one for one in map(Requirement, EXTRAS[extra]) if one.name == "skipscope"]
+    return set(ranges(EXTRAS[extra])).union(*(installed_by(other) for one in ours for other in one.extras))
 
 
 def test_every_range_has_a_pin_and_every_pin_a_range() -> None:
@@ -65,8 +62,8 @@ def test_a_range_is_open_below_the_pin_and_closed_above(name: str) -> None:
 @pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("requirements*.txt")))
 def test_every_requirement_is_pinned(file: str) -> None:
     lines = [line.partition(" #")[0].strip() for line in (ROOT / file).read_text().splitlines()]
-    loose = [line for line in lines if line and not line.startswith(("#", "-r ")) and not re.search(r"==|@[0-9a-f]{40}$", line)]
-    assert not loose
+    requirements = [line for line in lines if line and not line.startswith(("#", "-r "))]
+    assert [line for line in requirements if not re.search(r"==|@[0-9a-f]{40}$", line)] == []
 
 
 def test_the_build_tool_is_pinned_within_what_the_build_accepts() -> None:
@@ -92,7 +89,7 @@ def test_every_import_is_declared() -> None:
     undeclared = {
         (name_of(path), name)
         for path, name, distribution in distributions_imported()
-        if distribution not in DECLARED.keys() | indirect and name not in NEEDED_BY_CHECKOUT
+        if distribution not in DECLARED.keys() | indirect
     }
     assert not undeclared
 
@@ -102,7 +99,7 @@ def test_the_table_of_extras_names_every_optional_module() -> None:
     optional = DECLARED.keys() - ranges(PROJECT["dependencies"]).keys()
     assert {canonicalize_name(known[module][0]) for module in EXTRA_OF} == optional
     for module, extra in EXTRA_OF.items():
-        assert canonicalize_name(known[module][0]) in {canonicalize_name(Requirement(line).name) for line in EXTRAS[extra]}
+        assert canonicalize_name(known[module][0]) in ranges(EXTRAS[extra])
 
 
 def test_a_module_of_no_extra_is_not_explained() -> None:
@@ -121,8 +118,8 @@ def test_a_module_of_no_extra_is_not_explained() -> None:
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )
 def test_a_command_says_which_extra_is_missing(command: list[str], module: str, extra: str) -> None:
-    code = f"import sys\nsys.modules[{module!r}] = None\nsys.argv = ['skipscope', *{command!r}]\nfrom skipscope.cli import main\nmain()"
-    process = run_python(code)
+    program = ["import sys", f"sys.modules[{module!r}] = None", f"sys.argv = ['skipscope', *{command!r}]"]
+    process = run_python("\n".join([*program, "from skipscope.cli import main", "main()"]))
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr.count("\n") == 1
     assert process.stderr.startswith(f"skipscope: {module} is not installed: pip install ")
