@@ -104,3 +104,22 @@ def test_a_missing_dependency_is_an_import_error_that_helps(name: str, module: s
     last = process.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: skipscope.{name}: {module} is not installed: pip install ")
     assert f'"skipscope[{extra}]"' in last
+
+
+SNIPPETS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "dashboard" / "pages" / "policies" / "details.py"]
+)
+
+
+@pytest.mark.parametrize("path", SNIPPETS, ids=lambda path: path.name)
+def test_snippets_for_users_import_public_names(path: Path) -> None:
+    snippets = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    snippets += re.findall(r'^_IN_PYTHON = """\\\n(.*?)^"""', path.read_text(), re.MULTILINE | re.DOTALL)
+    for node in ast.walk(ast.parse("\n".join(snippets))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module == "skipscope"
+            assert {alias.name for alias in node.names} <= set(skipscope.__all__)
+
+
+def test_there_are_snippets() -> None:
+    assert sum(path.read_text().count("from skipscope import") for path in SNIPPETS) >= 5
