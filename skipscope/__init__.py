@@ -61,7 +61,7 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
-        from compute.extras import how_to_install
+        from store.extras import how_to_install
 
         if (advice := how_to_install(error)) is None:
             raise

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from compute.cli import policies
-from compute.extras import how_to_install
 from store.errors import SkipscopeError
+from store.extras import how_to_install
 
 app = typer.Typer(
     no_args_is_help=True,

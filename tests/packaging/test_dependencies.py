@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from compute.extras import EXTRA_OF, how_to_install
+from store.extras import EXTRA_OF, how_to_install
 from tests.test_architecture import MODULES, ROOT, imports, name_of, run_python
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
