@@ -10,34 +10,36 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
+DOCS_READY := $(VENV)/.ready-docs
+SKIPSCOPE := $(VENV)/bin/skipscope
 STORE ?= runs/demo
 BUDGETS ?= 0.01,0.03
 COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 
-.PHONY: help demo dashboard example screenshots test test-slow lint train-mini
+.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs wheel train-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find its phases, recommend and validate policies
-	$(PY) -m compute sweep configs/demo.yaml --store $(STORE)
-	$(PY) -m compute summary $(STORE) --sheet $(STORE)/reports/sheet.png
-	$(PY) -m compute phases $(STORE)
+	$(SKIPSCOPE) sweep configs/demo.yaml --store $(STORE)
+	$(SKIPSCOPE) summary $(STORE) --sheet $(STORE)/reports/sheet.png
+	$(SKIPSCOPE) phases $(STORE)
 	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
-		$(PY) -m compute recommend $(STORE) --max-damage $(BUDGETS) --count 24 -o $(STORE)/policies
-	$(PY) -m compute validate --keep --count $(COUNT) $(STORE)/policies/*.json
+		$(SKIPSCOPE) recommend $(STORE) --max-damage $(BUDGETS) --count 24 -o $(STORE)/policies
+	$(SKIPSCOPE) validate --keep --count $(COUNT) $(STORE)/policies/*.json
 	@echo 'to look at all of it:    make dashboard'
-	@echo 'to draw by a policy:     $(PY) -m compute sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'
+	@echo 'to sample by a policy:   $(SKIPSCOPE) sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'
 	@echo 'to apply it in Python:   policy = SkipPolicy.load("$(STORE)/policies/mse-damage-0.01.json")'
 	@echo '                         with applied(policy, pipe): ...    # see the README'
 
 dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
-	$(PY) -m streamlit run dashboard/app.py -- $(if $(wildcard $(STORE)/sweep.json),--store $(STORE))
+	$(SKIPSCOPE) dashboard $(if $(wildcard $(STORE)/sweep.json),$(STORE))
 
 example: demo ## make the dashboard's example store again: a smaller sweep, with the demo's policies
-	$(PY) -m compute sweep configs/example.yaml --store $(EXAMPLE)
+	$(SKIPSCOPE) sweep configs/example.yaml --store $(EXAMPLE)
 	cp $(STORE)/policies/*.json $(STORE)/policies/*.png $(EXAMPLE)/policies/
 
 screenshots: $(DEV_READY) ## take the documentation's pictures of the dashboard on runs/demo
@@ -49,14 +51,27 @@ test: $(DEV_READY) ## all tests but the slow ones
 test-slow: $(DEV_READY) ## the tests that take minutes
 	$(PY) -m pytest -m slow
 
+coverage: $(DEV_READY) ## the tests of `make test`, and the share of each file that they run
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(PY) -m coverage run -m pytest -m "not slow"
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
 lint: $(DEV_READY) ## style (ruff), types (mypy), who may import whom (import-linter)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(DOCS_READY) ## build the documentation's site into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+
+wheel: $(RUN_READY) ## build the wheel into dist/
+	rm -rf build/lib build/bdist.*
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 train-mini: $(RUN_READY) ## train glide-mini from nothing into runs/glide-mini (hours on a CPU); run again, it resumes
-	$(PY) -m compute train-mini -o $(MINI)
+	$(SKIPSCOPE) train-mini -o $(MINI)
 
 $(PY):
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; Python 3.11 or newer is needed (PYTHON=... names it)" >&2; exit 1; }
@@ -72,4 +87,8 @@ $(RUN_READY): requirements.txt pyproject.toml | $(PY)
 
 $(DEV_READY): requirements-dev.txt $(RUN_READY)
 	$(PIP) install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(DOCS_READY): requirements-docs.txt | $(PY)
+	$(PIP) install --quiet -r requirements-docs.txt
 	@touch $@

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from store.errors import SkipscopeError
+from store.extras import how_to_install
 
 _INTERRUPTED = "interrupted; what is done stays, and the same command goes on from there"
 
@@ -16,9 +17,9 @@ _INTERRUPTED = "interrupted; what is done stays, and the same command goes on fr
 def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_name: str | None = None) -> int:
     """Run a command line and return its exit status.
 
-    0, or what the command exits with; 1 if nobody reads standard output; 2 for SkipscopeError, OSError and usage
-    errors, printed as `skipscope: <message>`, one line for each of the message's; 130 after Ctrl-C. Other exceptions
-    are raised. `arguments` are those of the process by default.
+    0, or what the command exits with; 1 if nobody reads standard output; 2 for SkipscopeError, OSError, usage errors
+    and a missing optional dependency, printed as `skipscope: <message>`, one line for each of the message's; 130 after
+    Ctrl-C. Other exceptions are raised. `arguments` are those of the process by default.
     """
     try:
         status = app(arguments, prog_name=prog_name, standalone_mode=False)
@@ -32,6 +33,11 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_na
         return 1
     except OSError as error:
         return _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
+    except ModuleNotFoundError as error:
+        advice = how_to_install(error)
+        if advice is None:
+            raise
+        return _fail(advice, 2)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # a usage error of click, or typer's copy
             return _fail(error.format_message(), 2)

@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("store", "compute", "dashboard")
+PACKAGES = ("store", "compute", "dashboard", "skipscope")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TEXT = (".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".cfg", "")
 NOT_OURS = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
 
 # What each part may not import, directly.
 FORBIDDEN = {
-    "store": {"compute", "dashboard", "torch", "ray", "streamlit", "diffusers"},
-    "compute": {"dashboard", "h5py", "streamlit"},
+    "skipscope": {"torch", "ray", "streamlit", "diffusers", "h5py", "numpy", "pydantic"},
+    "store": {"skipscope", "compute", "dashboard", "torch", "ray", "streamlit", "diffusers"},
+    "compute": {"skipscope", "dashboard", "h5py", "streamlit"},
     "compute/policy": {"torch", "ray", "diffusers", "torchvision"},
     "compute/analysis": {"torch", "ray", "diffusers", "torchvision"},
-    "dashboard": {"torch", "ray", "diffusers", "torchvision", "h5py"},
+    "dashboard": {"skipscope", "torch", "ray", "diffusers", "torchvision", "h5py"},
 }
 ONLY_IN = {"ray": ("compute/sweep/executors/ray_executor.py",), "h5py": ("store/",), "streamlit": ("dashboard/",)}
 
@@ -104,7 +105,17 @@ for name in {sorted(name.removesuffix(".__init__") for name in names)!r}:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("compute", "--help"), ("compute", "sweep", "--help"), ("compute", "bad"), ("store", "--help")]
+    "arguments",
+    [
+        ("compute", "--help"),
+        ("compute", "sweep", "--help"),
+        ("compute", "bad"),
+        ("store", "--help"),
+        ("skipscope", "--help"),
+        ("skipscope", "dashboard", "--help"),
+        ("skipscope", "store", "--help"),
+        ("skipscope", "bad"),
+    ],
 )
 def test_the_command_line_answers_without_torch(arguments: tuple[str, ...]) -> None:
     code = f"""

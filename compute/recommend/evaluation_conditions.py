@@ -15,6 +15,10 @@ from compute.policy.skip_policy import SkipPolicy
 from store.records import Condition
 from store.sweep_store import SweepStore
 
+PromptLines = Path | Sequence[str]
+"""A text file with a prompt a line, or the prompts themselves."""
+SeedNumbers = str | Sequence[int]
+""" "0:8" (half-open), "3" or "1,5,9", or the seeds themselves."""
 _CONDITION_LIMIT = 100_000
 
 
@@ -31,7 +35,7 @@ SEARCH = Draw(captions=3, first_seed=3_000_000)
 
 
 def search_conditions(
-    store: SweepStore, *, prompts: Path | None, seeds: str | None, split: str, count: int | None
+    store: SweepStore, *, prompts: PromptLines | None, seeds: SeedNumbers | None, split: str, count: int | None
 ) -> list[Condition] | None:
     """What a search runs its candidates on, where more than the sweep's own conditions is asked for; else None."""
     if prompts is not None and count is not None:
@@ -49,7 +53,13 @@ def search_conditions(
 
 
 def unseen_conditions(
-    policy: SkipPolicy, source: ModelSource, *, prompts: Path | None, seeds: str | None, split: str, count: int
+    policy: SkipPolicy,
+    source: ModelSource,
+    *,
+    prompts: PromptLines | None,
+    seeds: SeedNumbers | None,
+    split: str,
+    count: int,
 ) -> tuple[list[Condition], tuple[str, str]]:
     """What to validate a policy on, and in words its prompts and seeds. See `conditions_for`."""
     seen = set() if policy.prediction is None else set(policy.prediction.prompts)
@@ -69,8 +79,8 @@ def conditions_for(
     source: ModelSource,
     guidance: float,
     *,
-    prompts: Path | None,
-    seeds: str | None,
+    prompts: PromptLines | None,
+    seeds: SeedNumbers | None,
     split: str,
     count: int,
     draw: Draw,
@@ -78,18 +88,18 @@ def conditions_for(
 ) -> tuple[list[Condition], tuple[str, str]]:
     """Conditions to run policies on, and in words their prompts and seeds.
 
-    Every line of a prompt file with every seed; without a file `count` captions of one of glide-mini's splits, each
+    Every prompt of a file or list with every seed; without prompts `count` captions of one of glide-mini's splits, each
     with a seed of its own. Raises ConfigError.
     """
     if prompts is not None:
         numbers = _seeds("0:8" if seeds is None else seeds)
-        lines = read_prompts(PromptFile(file=str(prompts.absolute())), Path())
+        lines, of_a_file = _prompt_lines(prompts), " of a file" if isinstance(prompts, Path) else ""
         if len(lines) * len(numbers) > _CONDITION_LIMIT:
             raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(numbers)} seeds each are too many")
         found = [Condition(prompt=line, seed=seed, guidance=guidance) for line in lines for seed in numbers]
         if len(set(found)) != len(found):
             raise ConfigError("--prompts, --seeds: the same prompt and seed stand there twice; each is run once")
-        return found, (f"{len(lines)} prompts of a file", _in_words(numbers))
+        return found, (f"{len(lines)} prompts{of_a_file}", _in_words(numbers))
     if seeds is not None:
         raise ConfigError("--seeds: belongs to --prompts; without it each prompt has a seed of its own")
     if judge_for(source) is None:
@@ -118,13 +128,21 @@ def _unseen(split: Split, count: int, draw: Draw, seen: Set[str]) -> list[str]:
         amount = min(2 * amount + len(seen), most)
 
 
-def _seeds(text: str) -> list[int]:
+def _prompt_lines(prompts: PromptLines) -> list[str]:
+    if isinstance(prompts, Path):
+        return read_prompts(PromptFile(file=str(prompts.absolute())), Path())
+    if isinstance(prompts, str) or not prompts:
+        raise ConfigError("prompts: give a list of prompts, or the Path of a text file with a prompt a line")
+    return list(prompts)
+
+
+def _seeds(given: SeedNumbers) -> list[int]:
     try:
-        numbers = parse_seeds(text)
+        numbers = parse_seeds(given) if isinstance(given, str) else list(given)
     except ConfigError as error:
         raise ConfigError(f"--{error}") from None
     if not all(0 <= seed < 2**63 for seed in numbers):
-        raise ConfigError(f"--seeds: {text[:60]!r}: seeds from 0 to {2**63 - 1} are accepted")
+        raise ConfigError(f"--seeds: {str(given)[:60]!r}: seeds from 0 to {2**63 - 1} are accepted")
     return numbers
 
 

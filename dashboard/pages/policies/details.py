@@ -22,8 +22,7 @@ from store.errors import SkipscopeError
 _PICTURES = 12
 _SHORT = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Fewer steps"}
 _IN_PYTHON = """\
-from compute.policy.skip_policy import SkipPolicy
-from compute.pipeline import applied
+from skipscope import SkipPolicy, applied
 
 policy = SkipPolicy.load("policy.json")
 with applied(policy, pipe):
@@ -69,7 +68,7 @@ def _take_along(file: PolicyFile) -> None:
     with shell:
         st.caption("On the command line")
         st.code(
-            f'python -m compute sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
+            f'skipscope sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
             language="shell",
         )
 

@@ -1,0 +1,74 @@
+"""Skipscope's public API: sweep a diffusion UNet, find and validate a skip policy, apply it to a pipeline.
+
+The names in `__all__` are stable under semantic versioning; everything in `compute`, `store` and `dashboard` that is
+not reachable from them may change in any release. A name is imported when it is first used, so `import skipscope` and
+the names that only read files load neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compute.config.schema import SweepConfig, load_config
+    from compute.models.model import load_model
+    from compute.pipeline.applied import applied
+    from compute.policy.skip_policy import SkipPolicy
+    from compute.recommend.find_policy import recommend, validate
+    from compute.sweep.launch import sweep
+    from compute.sweep.run import SweepResult
+    from compute.unet.graph_reader import read_graph
+    from store.errors import SkipscopeError
+    from store.index.table import SweepReader
+
+__all__ = [
+    "SkipPolicy",
+    "SkipscopeError",
+    "SweepConfig",
+    "SweepReader",
+    "SweepResult",
+    "applied",
+    "load_config",
+    "load_model",
+    "read_graph",
+    "recommend",
+    "sweep",
+    "validate",
+]
+
+_MODULES = {
+    "SkipPolicy": "compute.policy.skip_policy",
+    "SkipscopeError": "store.errors",
+    "SweepConfig": "compute.config.schema",
+    "SweepReader": "store.index.table",
+    "SweepResult": "compute.sweep.run",
+    "applied": "compute.pipeline.applied",
+    "load_config": "compute.config.schema",
+    "load_model": "compute.models.model",
+    "read_graph": "compute.unet.graph_reader",
+    "recommend": "compute.recommend.find_policy",
+    "sweep": "compute.sweep.launch",
+    "validate": "compute.recommend.find_policy",
+}
+"""Public name -> the module that defines it."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name (PEP 562). Raises ImportError, with the extra to install, where a dependency is missing."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        from store.extras import how_to_install
+
+        if (advice := how_to_install(error)) is None:
+            raise
+        raise ImportError(f"skipscope.{name}: {advice}", name=error.name) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,37 @@
+"""The `skipscope` command: the commands of `compute`, the dashboard, and the commands of `store` as a group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compute.cli import main as compute_cli
+from store.cli import app as store_app
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_cli.app.info.help)
+app.add_typer(compute_cli.app)
+app.add_typer(store_app, name="store")
+
+
+@app.command()
+def dashboard(
+    store: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="The sweep's folder; runs/demo or the bundled example unless given."),
+    ] = None,
+    address: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 opens it to others.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The first free one from 8501 unless given.")
+    ] = None,
+) -> None:
+    """Look at a sweep in the browser; Ctrl-C ends it."""
+    from dashboard.launch import launch
+
+    launch(store, address=address, port=port)
+
+
+def main() -> None:
+    """Run the command line."""
+    compute_cli.main(app)
