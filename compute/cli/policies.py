@@ -38,7 +38,8 @@ def recommend(
 ) -> None:
     """Search a sweep for a skip policy, and run candidates closed-loop: on the sweep's own prompts, or on more."""
     from compute.recommend.evaluation_conditions import search_conditions
-    from compute.recommend.recommender import Goal, Recommender, goals_of
+    from compute.recommend.goal import Goal, goals_of
+    from compute.recommend.recommender import Recommender
     from store.sweep_store import SweepStore
 
     goals: list[Goal] = goals_of(metric, max_damage, min_speedup)
@@ -55,7 +56,7 @@ def recommend(
     def tell(line: str) -> None:
         print(line, file=sys.stderr)
 
-    recommender = Recommender(opened, metric=metric, tell=tell, conditions=conditions)
+    recommender = Recommender(opened, metric=metric, report=tell, conditions=conditions)
     for goal, path in targets.items():
         policy = recommender.recommend(goal)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +90,13 @@ def validate(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Run policies on prompts they never saw, beside full compute and fewer steps, and write in what came out."""
+    from compute.cli.validation_text import validation_document, validation_lines
     from compute.policy.skip_policy import SkipPolicy
     from compute.progress import bar
     from compute.recommend.evaluation_conditions import unseen_conditions
     from compute.recommend.policy_model import load_for
-    from compute.recommend.validation import as_json, summary_lines
     from compute.recommend.validation import validate as run
-    from compute.recommend.validation_picture import picture_grid
+    from compute.recommend.validation_picture import validation_picture
     from store.folder.files import replace_file
 
     if output is not None and len(policies) > 1:
@@ -107,22 +108,20 @@ def validate(
         if keep and policy.validation is not None:
             continue
         there = load_for(policy, model=model)
-        conditions, said = unseen_conditions(
-            policy, there.source, prompts=prompts, seeds=seeds, split=split, count=count
-        )
-        with bar(f"validate {policy.name}", len(conditions), unit="picture") as progress:
-            found = run(policy, there, conditions, said=said, batch=batch, bar=progress)
+        evaluation = unseen_conditions(policy, there.source, prompts=prompts, seeds=seeds, split=split, count=count)
+        with bar(f"validate {policy.name}", len(evaluation.conditions), unit="picture") as progress:
+            found = run(policy, there, evaluation, batch=batch, bar=progress)
         target = output or path
         target.parent.mkdir(parents=True, exist_ok=True)
         found.policy.save(target)
         pictures = target.with_name(target.name.removesuffix(".json") + ".png")
-        replace_file(pictures, picture_grid(found.pictures, found.conditions))
+        replace_file(pictures, validation_picture(found.pictures, found.conditions))
         loaded[path] = found.policy
     if json_:
-        print(json.dumps([as_json(policy) for policy in loaded.values()], indent=1))
+        print(json.dumps([validation_document(policy) for policy in loaded.values()], indent=1))
         return
     for path, policy in loaded.items():
-        print("\n".join([*summary_lines(policy), f"  {output or path}"]))
+        print("\n".join([*validation_lines(policy), f"  {output or path}"]))
 
 
 def _check_place(path: Path) -> None:

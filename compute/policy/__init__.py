@@ -1,1 +1,1 @@
-"""The component graph, schedules of actions and what they leave alive: plain data and plain Python, without torch."""
+"""Skip policies as plain data: component graph, schedules, liveness, cost model, search and files. No torch."""

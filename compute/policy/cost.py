@@ -1,4 +1,8 @@
-"""What a schedule costs in seconds: the whole plan is summed, because liveness makes savings non-additive."""
+"""The cost model: seconds of a schedule.
+
+Costs are summed over the nodes that a whole resolved schedule runs, because savings of single actions do not add up:
+what one action saves depends on which components the others leave live.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from compute.policy.liveness import ResolvedSchedule, StepPlan
 
 @dataclass(frozen=True, kw_only=True)
 class CostModel:
-    """Measured seconds of a batch of `batch` pictures on one machine.
+    """Seconds for a batch of `batch` pictures, measured on one machine.
 
-    `run` is spent once (text, noise); `step` at every step, also a dropped one (the sampler); `network` at every step
-    that calls the UNet (embeddings, guidance). `computed` and `bypassed` are of the nodes of the component graph.
+    `run` is spent once (text, noise), `step` at every step, dropped ones included (the sampler), and `network` at every
+    step that calls the UNet (embeddings, guidance). `computed` holds the seconds of each node of the component graph,
+    `bypassed` those of each component's shortcut.
     """
 
     batch: int
@@ -24,17 +29,17 @@ class CostModel:
     bypassed: Mapping[str, float]
 
     def seconds_of(self, plan: StepPlan) -> float:
-        """Seconds of one step of a batch."""
+        """Return the seconds of one step of a batch."""
         if plan.unet is not None:
             return self.step
-        partly = [*plan.bypassed, *(name for name, parts in plan.writes.items() if "delta" in parts)]
+        shortcuts = [*plan.bypassed, *(name for name, parts in plan.writes.items() if "delta" in parts)]
         return (
             self.step
             + self.network
             + sum(self.computed.get(name, 0.0) for name in plan.computed)
-            + sum(self.bypassed.get(name, 0.0) for name in partly)
+            + sum(self.bypassed.get(name, 0.0) for name in shortcuts)
         )
 
     def seconds(self, resolved: ResolvedSchedule) -> float:
-        """Seconds of a whole run of a batch."""
+        """Return the seconds of a whole run of a batch."""
         return self.run + sum(self.seconds_of(plan) for plan in resolved.steps)

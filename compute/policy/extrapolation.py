@@ -1,4 +1,4 @@
-"""Linear extrapolation over step indices: what a reuse of order 1 reads."""
+"""Linear extrapolation over step indices, for a reuse of order 1."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ Value = TypeVar("Value")
 
 
 def extrapolated(step: int, sources: tuple[int, int], latest: Value, earlier: Value) -> Value:
-    """Return the line through two values, at `step`; `sources` are the steps that they belong to, the latest first.
+    """Return the value at `step` on the line through two values, which belong to the steps `sources`, latest first.
 
-    The abscissa is the step index, so that the result is right also where the three steps are not evenly spaced.
-    `Value` is a number, an array or a tensor.
+    The steps need not be evenly spaced. `Value` is a number, an array or a tensor.
     """
     distance = (step - sources[0]) / (sources[0] - sources[1])
     line: Value = latest + (latest - earlier) * distance  # type: ignore[operator]

@@ -1,8 +1,8 @@
-"""The component graph of a UNet as plain data: what feeds what, what each part costs, and which actions it admits.
+"""The component graph of a UNet as plain data: its nodes, their inputs, costs and admitted actions.
 
-The graph holds two sorts of nodes. Components can be acted on (`store.records.Kind`); structures (the input
-convolution, the concatenations, the output) are what lies between them. A skip connection is a node of its own, between
-its source module and the decoder's concatenation. `unet` is a component without edges: it stands for the whole network.
+There are two sorts of nodes: components, which a schedule can act on (`store.actions.Kind`), and the structures between
+them (the input convolution, concatenations, the output). A skip connection is a node of its own, between its source
+module and the decoder's concatenation. `unet` is a component without edges that stands for the whole network.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class UnknownComponent(SkipscopeError):
-    """A name or a pattern that fits no component of the graph."""
+    """A name or pattern that matches no component of the graph."""
 
 
 class Component(Record):
     """A part of the network that a schedule can act on.
 
-    `flops` is what one forward pass of one sample costs here (a multiplication and an addition are two), `bypass_flops`
-    what is left of it when the component is bypassed. `level` counts resolutions from 0, the full one;
-    `position` is the component's place in network order.
+    `flops` counts the component's operations in one forward pass of one sample (a multiplication and an addition are
+    two), `bypass_flops` those that remain when it is bypassed. `level` counts resolutions from 0, the full one.
+    `position` is the index in network order.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Component(Record):
 
 
 class Structure(Record):
-    """A part of the network between the components. An `embedding` runs whenever the network does."""
+    """A node between components. An `embedding` runs at every step that runs the network."""
 
     name: str
     kind: StructureKind
@@ -63,10 +63,10 @@ Edge = tuple[str, str]
 
 
 class ComponentGraph(Record):
-    """Components and structures in network order, and the edges (from, to) along which tensors flow.
+    """Components and structures in network order, and the edges (source, target) along which tensors flow.
 
-    Network order is topological: every edge points forwards. `input_shape` is the (channels, height, width) and
-    `sequence_length` the number of text tokens that the FLOPs were counted for.
+    Network order is topological: every edge points forwards. FLOPs were counted for an input of shape `input_shape`
+    (channels, height, width) and `sequence_length` text tokens.
     """
 
     components: tuple[Component, ...]
@@ -97,57 +97,58 @@ class ComponentGraph(Record):
 
     @cached_property
     def inputs(self) -> Mapping[str, tuple[str, ...]]:
-        """For every node the nodes it reads."""
-        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        """The nodes that each node reads."""
+        inputs: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in self.edges:
-            found[target].append(source)
-        return {name: tuple(sources) for name, sources in found.items()}
+            inputs[target].append(source)
+        return {name: tuple(sources) for name, sources in inputs.items()}
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
-        """The nodes whose value leaves the network."""
+        """The output nodes of the network."""
         return tuple(structure.name for structure in self.structures if structure.kind == "output")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The components' names in network order."""
+        """The names of the components in network order."""
         return tuple(name for name, node in self.nodes.items() if isinstance(node, Component))
 
     def component(self, name: str) -> Component:
-        """The component of a name; raises UnknownComponent."""
+        """Return the component of a name. Raises UnknownComponent."""
         node = self.nodes.get(name)
         if not isinstance(node, Component):
             raise UnknownComponent(f"no component is called {name!r}{self._near(name)}")
         return node
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
-        """The names of a kind's components in network order."""
+        """Return the names of the components of a kind, in network order."""
         return tuple(component.name for component in self.components if component.kind == kind)
 
     def match(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """The components that any of the patterns fits, in network order.
+        """Return the names of the components that match any of the patterns, in network order.
 
-        A pattern is a name, a shell-style glob over names (`up_blocks.*.attentions.*`) or `kind:resnet`.
-        Raises UnknownComponent for a pattern that fits nothing, with the names that come near.
+        A pattern is a name, a shell-style glob over names (`up_blocks.*.attentions.*`) or a kind (`kind:resnet`).
+        Raises UnknownComponent, with similar names, for a pattern that matches nothing.
         """
         matched: set[str] = set()
         for pattern in patterns:
-            fits = self._fits(pattern)
-            if not fits:
+            names = self._matching(pattern)
+            if not names:
                 raise UnknownComponent(f"no component matches {pattern!r}{self._near(pattern)}")
-            matched.update(fits)
+            matched.update(names)
         return tuple(name for name in self.names if name in matched)
 
-    def _fits(self, pattern: str) -> tuple[str, ...]:
+    def _matching(self, pattern: str) -> tuple[str, ...]:
         if pattern.startswith("kind:"):
             kind = pattern.removeprefix("kind:")
             return tuple(component.name for component in self.components if component.kind == kind)
         return tuple(name for name in self.names if fnmatchcase(name, pattern))
 
     def _near(self, pattern: str) -> str:
+        """Return the end of an error message: names similar to a pattern."""
         if pattern.startswith("kind:"):
-            here = [kind for kind in KINDS if self.of_kind(kind)]
-            return f"; the kinds here are {', '.join(here)}"
+            kinds = [kind for kind in KINDS if self.of_kind(kind)]
+            return f"; the kinds here are {', '.join(kinds)}"
         near = difflib.get_close_matches(pattern, self.names, n=3, cutoff=0.5)
         return f"; near names: {', '.join(near)}" if near else f"; names look like {', '.join(self.names[1:4])}"
 
@@ -157,9 +158,9 @@ class ComponentGraph(Record):
         return self.flops(self.nodes)
 
     def flops(self, running: Iterable[str], bypassed: Iterable[str] = ()) -> int:
-        """FLOPs of one forward pass of one sample in which the `running` nodes are computed, others bypassed or absent.
+        """Return the FLOPs of one forward pass of one sample that computes the nodes `running` and bypasses others.
 
-        Embeddings always run and need not be named; `unet` stands for its parts and costs nothing by itself.
+        Embeddings are always counted; `unet` is not, because its nodes are.
         """
         names = set(running) - {UNET}
         names |= {structure.name for structure in self.structures if structure.kind == "embedding"}
@@ -168,10 +169,10 @@ class ComponentGraph(Record):
         )
 
     def to_json(self) -> str:
-        """The graph's canonical JSON text."""
+        """Return the canonical JSON text of the graph."""
         return canonical_json(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ComponentGraph:
-        """The graph of a JSON text; raises pydantic's ValidationError for anything else."""
+        """Read a graph from JSON text. Raises pydantic's ValidationError for text that is no graph."""
         return cls.model_validate_json(text)

@@ -1,4 +1,4 @@
-"""The component graph among a store's reports, for those who read it without the model."""
+"""The component graph in a store's reports, readable without the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def has_graph(root: Path) -> bool:
 
 
 def read_stored_graph(root: Path) -> ComponentGraph | None:
-    """Return the component graph of a store, or None where it has none. Raises StoreError for any other file."""
+    """Return the component graph of a store, or None if it has none. Raises StoreError for a damaged file."""
     if not has_graph(root):
         return None
     try:

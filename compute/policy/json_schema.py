@@ -1,14 +1,25 @@
-"""Prints the JSON Schema of policy files: `python -m compute.policy.json_schema > docs/policy.schema.json`."""
+"""The JSON Schema of policy files: `python -m compute.policy.json_schema > docs/policy.schema.json`."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from compute.policy.skip_policy import policy_schema
+from compute.policy.skip_policy import SkipPolicy
+
+
+def policy_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a policy file, in which `format` and `version` are required, too."""
+    schema = SkipPolicy.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "required": ["format", "version", *schema["required"]],
+    }
 
 
 def schema_text() -> str:
-    """What docs/policy.schema.json holds."""
+    """Return the text of docs/policy.schema.json."""
     return json.dumps(policy_schema(), indent=2) + "\n"
 
 

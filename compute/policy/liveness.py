@@ -1,14 +1,13 @@
-"""Nobody reads it, nobody runs it: from a schedule to what each step really runs, reads and keeps.
+"""Liveness: which nodes each step of a schedule runs, which earlier steps it reads, and what it keeps for later ones.
 
-The rule. A node is *live* at a step when its value reaches the output of that step: the walk goes backwards from the
-output, through a component's inputs where its action needs them (`compute`, `bypass` and `reuse_delta` do, `reuse` and
-`zero` do not). What is not live is dead and does not run. Where `unet` is reused, everything is dead.
+A node is *live* at a step if its value reaches the output of that step. Live nodes are found by walking the graph
+backwards from the output: through a component's inputs if its action needs them (`compute`, `bypass` and `reuse_delta`
+do, `reuse` and `zero` do not). All other nodes are dead and do not run. If `unet` is reused, every node is dead.
 
-A live `reuse` or `reuse_delta` reads the last earlier step at which the component was *live and computed* (with order
-1, the last two). So a step's live set depends on that step's actions alone: a read never makes an earlier step run
-more than its own output asks for, what is read was live by definition, and there is no circle to resolve. A component
-that is dead, or that is not computed, is never a source; where no source is left, the schedule is refused. A dead
-component reads and writes nothing, whatever its action says.
+A live `reuse` or `reuse_delta` reads the last earlier step at which the component was live and computed (with order 1,
+the last two). So the live nodes of a step depend on the actions of that step alone: reading never makes an earlier step
+run more nodes. A component that is dead, or has an action other than `compute`, is never a source. A schedule that
+leaves a reuse without a source is refused. A dead component reads and writes nothing, whatever its action.
 """
 
 from __future__ import annotations
@@ -24,11 +23,12 @@ from store.records import Action
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlan:
-    """What one step does.
+    """What one step runs, reads and keeps.
 
-    `actions` are those of live components that are not computed; `computed` the live nodes that run in full, components
-    and structures; `dead` the nodes that do not run. `sources` gives for each component that reuses the steps it reads,
-    latest first; `writes` what later steps read of this one: the value, or its residual contribution.
+    `actions` holds the actions of live components that are not computed, `computed` the live nodes (components and
+    structures) that run in full, `dead` the nodes that do not run. `sources` holds, for each component that reuses, the
+    steps that it reads, latest first. `writes` holds, for each component that later steps read, the parts to keep: the
+    value, or the residual contribution.
     """
 
     step: int
@@ -45,7 +45,7 @@ class StepPlan:
 
     @property
     def bypassed(self) -> frozenset[str]:
-        """The live components of which only the shortcut path runs."""
+        """The live components of which only the shortcut runs."""
         return frozenset(name for name, action in self.actions.items() if action.properties.runs_shortcut)
 
 
@@ -58,7 +58,7 @@ class ResolvedSchedule:
     steps: tuple[StepPlan, ...]
 
     def earliest_source(self, start: int) -> int:
-        """The first step that a run must start from so that all that steps `start` and later read is computed."""
+        """Return the last step from which a run can start so that steps from `start` on find every value they read."""
         first = start
         while True:
             read = [min(steps) for plan in self.steps[first:] for steps in plan.sources.values()]
@@ -67,7 +67,7 @@ class ResolvedSchedule:
             first = min(read)
 
     def flops(self, step: int) -> int:
-        """FLOPs of a step's forward pass for one sample; 0 where `unet` is reused."""
+        """Return the FLOPs of a step's forward pass for one sample; 0 if `unet` is reused."""
         plan = self.steps[step]
         if plan.unet:
             return 0
@@ -76,11 +76,11 @@ class ResolvedSchedule:
 
     @property
     def total_flops(self) -> int:
-        """FLOPs of all steps for one sample, guidance not counted."""
+        """FLOPs of all steps for one sample, without guidance."""
         return sum(self.flops(step) for step in range(len(self.steps)))
 
     def last_reads(self) -> Mapping[tuple[str, int], int]:
-        """For each (component, step) whose value is kept, the last step that reads it."""
+        """Return the last step that reads each kept value, by (component, step that computed it)."""
         return {
             (name, source): plan.step
             for plan in self.steps
@@ -90,10 +90,10 @@ class ResolvedSchedule:
 
 
 def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
-    """Checks a schedule against a graph and says what every step runs, reads and keeps.
+    """Check a schedule against a graph and return what each step runs, reads and keeps.
 
-    Raises ScheduleError for actions that a component does not admit, for a `reuse` of what was never computed before,
-    and for `unet` beside others; UnknownComponent for a name that the graph lacks.
+    Raises ScheduleError for an action that its component does not admit, a reuse without a source, and an action of
+    `unet` beside others; UnknownComponent for a name that is not in the graph.
     """
     live_sets: dict[tuple[tuple[str, Action], ...], frozenset[str]] = {}
     history: dict[str, list[int]] = {}
@@ -109,27 +109,28 @@ def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
             history.setdefault(name, []).append(step)
         for name, sources in plan.sources.items():
             part = plan.actions[name].properties.reads
-            assert part is not None, "only what reads has sources"
+            assert part is not None, "an action with sources reads"
             for source in sources:
                 writes.setdefault(source, {}).setdefault(name, set()).add(part)
         plans.append(plan)
-    plans = [replace(plan, writes=_frozen(writes.get(plan.step, {}))) for plan in plans]
+    for step, parts_of in writes.items():
+        plans[step] = replace(plans[step], writes={name: frozenset(parts) for name, parts in parts_of.items()})
     return ResolvedSchedule(graph=graph, schedule=schedule, steps=tuple(plans))
 
 
 def _checked(graph: ComponentGraph, row: StepActions, step: int) -> StepActions:
-    """The actions of a step, each admitted by its component, with `space` said for `unet`."""
+    """Return the actions of a step after checking that their components admit them; `unet` gets its default space."""
     for name, action in row.items():
-        _check(graph.component(name), action, step)
+        _check_admitted(graph.component(name), action, step)
     if UNET in row and len(row) > 1:
         others = ", ".join(name for name in row if name != UNET)
-        raise ScheduleError(f"unet is to {row[UNET]} at step {step} beside {others}: unet alone is accepted")
+        raise ScheduleError(f"{UNET} can't {row[UNET]} at step {step} beside {others}: unet alone is accepted")
     if UNET in row and row[UNET].space is None:
         return {UNET: row[UNET].model_copy(update={"space": "eps"})}
     return row
 
 
-def _check(component: Component, action: Action, step: int) -> None:
+def _check_admitted(component: Component, action: Action, step: int) -> None:
     accepted = f"accepted for it: {', '.join(component.actions)}"
     if action.name not in component.actions:
         reason = _reason(component, action)
@@ -139,6 +140,7 @@ def _check(component: Component, action: Action, step: int) -> None:
 
 
 def _reason(component: Component, action: Action) -> str:
+    """Return why a component does not admit an action, for an error message."""
     if component.kind in ("downsampler", "upsampler") and action.properties.requires == "residual":
         return "a plain convolution has no shortcut to fall back on"
     if component.kind == "unet":
@@ -147,7 +149,7 @@ def _reason(component: Component, action: Action) -> str:
 
 
 def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
-    """The nodes whose value reaches the output of a step with these actions; none where `unet` is reused."""
+    """Return the live nodes of a step with these actions; none if `unet` is reused."""
     if UNET in row:
         return frozenset()
     live = {UNET, *graph.outputs}
@@ -163,6 +165,7 @@ def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
 def _plan(
     graph: ComponentGraph, row: StepActions, live: frozenset[str], step: int, history: Mapping[str, list[int]]
 ) -> StepPlan:
+    """Return the plan of a step, without `writes`; `history` holds the earlier steps that computed each node."""
     actions = {name: action for name, action in row.items() if name in live or name == UNET}
     return StepPlan(
         step=step,
@@ -178,16 +181,12 @@ def _plan(
 
 
 def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple[int, ...]:
-    """The steps that a reuse reads, latest first."""
+    """Return the steps that a reuse reads, latest first, of the steps at which its component was computed."""
     needed = action.order + 1
     if len(computed) < needed:
-        found = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
+        available = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
         count = "one earlier step that does is needed" if needed == 1 else "two earlier steps that do are needed"
         raise ScheduleError(
-            f"{name} can't {action} at step {step}: {found} {name} (where it is dead, it is not computed); {count}"
+            f"{name} can't {action} at step {step}: {available} {name} (where it is dead, it is not computed); {count}"
         )
     return tuple(reversed(computed[-needed:]))
-
-
-def _frozen(writes: Mapping[str, set[CachedPart]]) -> Mapping[str, frozenset[CachedPart]]:
-    return {name: frozenset(parts) for name, parts in writes.items()}

@@ -1,6 +1,6 @@
-"""The pictures beside a policy's file: a PNG with a row a run and a column a condition, and the text that describes it.
+"""The layout of a validation's PNG: one row for each run, one column for each condition, described by a text entry.
 
-`compute.recommend.validation_picture` writes such a file, the dashboard reads it without trusting it.
+`compute.recommend.validation_picture` writes such files; the dashboard reads them without trusting them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from compute.policy.quality import RunName
 from store.records import Record
 
 PICTURE_TEXT_KEY = "skipscope"
-"""The PNG's text entry that holds the JSON of a `PictureGrid`."""
-PROMPT_LIMIT = 10_000
+"""The PNG's text entry that holds a `PictureGrid` as JSON."""
+MAX_PROMPT_LENGTH = 10_000
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class TileCondition(Record):
     """The condition of a column."""
 
-    prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)]
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
     seed: int
 
 
 class PictureGrid(Record):
-    """What a PNG of tiles shows: `tile` is (height, width), `rows` the runs from the top, `conditions` the columns."""
+    """The tiles of a PNG: `tile` is (height, width), `rows` the runs from the top, `conditions` the columns."""
 
     tile: tuple[Pixels, Pixels]
     rows: Annotated[tuple[RunName, ...], Field(min_length=1, max_length=3)]
@@ -35,5 +35,5 @@ class PictureGrid(Record):
     @model_validator(mode="after")
     def _rows_differ(self) -> PictureGrid:
         if len(set(self.rows)) != len(self.rows):
-            raise ValueError("rows: each run stands once")
+            raise ValueError("rows: a run appears twice")
         return self

@@ -1,55 +1,44 @@
-"""What a policy was predicted and measured to do: its quality and speed beside full compute, with intervals."""
+"""Predicted and measured quality of a policy: speed, damage and fidelity beside full compute, with intervals."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from compute.policy.plain_text import Name, Text
 from compute.statistics.estimate import Estimate
 from store.records import Record
 
-_CONTROLS = r"\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069"  # with those that turn the direction
-
-
-def _plain(text: str) -> str:
-    """Text of a policy file reaches terminals and pages, where control characters would act."""
-    if re.search(f"[{_CONTROLS}]", text):
-        raise ValueError("holds a control character; printable text is accepted")
-    return text
-
-
-PlainText = Annotated[str, AfterValidator(_plain), Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*$"})]
-Name = Annotated[PlainText, Field(min_length=1, max_length=200)]
-Text = Annotated[PlainText, Field(max_length=2000)]
-PROMPT_LIMIT = 10_000
+MAX_PROMPTS = 10_000
+"""The number of prompts that a prediction may list."""
 Positive = Annotated[float, Field(gt=0)]
 RunName = Literal["full", "policy", "fewer_steps"]
 """The runs that a validation compares: full compute, the policy, full compute with fewer steps."""
 
 
 class Prediction(Record):
-    """What the search found, on the sweep's own prompts: this is no validation.
+    """What the search expects of a policy. It is not a validation.
 
-    `speedup` is by the cost model; `damage` was measured closed-loop on the conditions that the search used, whose
-    `prompts` a validation must leave alone.
+    `speedup` comes from the cost model. `damage` was measured closed-loop on the search's own conditions, whose
+    `prompts` a validation must not use.
     """
 
     metric: Name
     speedup: Positive
     damage: Estimate
     conditions: Annotated[int, Field(ge=1)]
-    prompts: Annotated[tuple[Text, ...], Field(max_length=PROMPT_LIMIT)] = ()
+    prompts: Annotated[tuple[Text, ...], Field(max_length=MAX_PROMPTS)] = ()
 
 
 class RunQuality(Record):
-    """One of the runs that a validation compares: full compute, the policy, or full compute with fewer steps.
+    """Speed and quality of one of the runs that a validation compares.
 
-    `speedup` is full compute's time divided by its own, of rounds run in turn. `fidelity` holds shares of pictures that
-    show what the prompt says, by aspect; `kid` the kernel distance to real scenes; both are absent without a judge.
-    `damage` is by metric, against full compute with the same noise; fewer steps follow other noise and have none.
+    `speedup` is full compute's time divided by the run's own. `damage` is by metric, against full compute with the same
+    noise; full compute and fewer steps have none, the latter because other steps add other noise. `fidelity` is the
+    share of pictures that match their prompt, by aspect; `kid` is the kernel distance to real scenes in the judge's
+    features. Both need a judge.
     """
 
     name: RunName
@@ -62,9 +51,9 @@ class RunQuality(Record):
 
 
 class Validation(Record):
-    """A closed-loop comparison on prompts and seeds that took no part in the search.
+    """A closed-loop comparison of a policy with full compute, on prompts and seeds that the search did not use.
 
-    `fidelity_difference` is the policy's share minus full compute's, paired by condition, with its interval.
+    `fidelity_difference` is the policy's fidelity minus full compute's, by aspect, paired by condition.
     """
 
     prompts: Name
@@ -87,7 +76,7 @@ class Validation(Record):
         return self
 
     def run(self, name: RunName) -> RunQuality | None:
-        """The run of that name, if it was made."""
+        """Return the run of a name, or None if the validation lacks it."""
         return next((run for run in self.runs if run.name == name), None)
 
     @property

@@ -1,4 +1,4 @@
-"""A schedule: which action each component takes at each step. What is not said is computed."""
+"""A schedule: an action for each component and step. Components without an action are computed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ StepActions = Mapping[str, Action]
 
 
 class ScheduleError(SkipscopeError):
-    """A schedule that can't be carried out; the text names the component, the step and what is accepted."""
+    """A schedule that can't be executed; the message names the component, the step and what is accepted."""
 
 
 class Schedule(Record):
     """Actions by step and component for a run of `steps` sampling steps; step 0 is the noisiest.
 
-    Always canonical: `compute` is never written down, steps without actions are left out, keys are sorted; so schedules
-    that do the same are equal. Raises ScheduleError for a step outside the run.
+    The form is canonical, so that equivalent schedules are equal: `compute` and steps without actions are left out, and
+    keys are sorted. Raises ScheduleError for a step outside the run.
     """
 
     steps: Annotated[int, Field(ge=1)]
@@ -46,12 +46,15 @@ class Schedule(Record):
 
     @classmethod
     def empty(cls, steps: int) -> Schedule:
-        """The schedule of a baseline: everything is computed."""
+        """Return the schedule of a baseline, in which every component is computed."""
         return cls(steps=steps)
 
     @classmethod
     def from_ablation(cls, ablation: Ablation, steps: int) -> Schedule:
-        """An ablation's action on its components at every step of its window."""
+        """Return the schedule that applies an ablation's action at every step of its window.
+
+        Raises ScheduleError for a window that ends after the run.
+        """
         window = ablation.window
         if window.stop > steps:
             raise ScheduleError(
@@ -61,34 +64,21 @@ class Schedule(Record):
         row = dict.fromkeys(ablation.components, ablation.action)
         return cls(steps=steps, actions=dict.fromkeys(range(window.start, window.stop), row))
 
-    @classmethod
-    def merge(cls, *schedules: Schedule) -> Schedule:
-        """All actions of several schedules of the same number of steps; two actions for one component are refused."""
-        if len({schedule.steps for schedule in schedules}) != 1:
-            counts = sorted({schedule.steps for schedule in schedules})
-            raise ScheduleError(f"schedules of {counts} steps can't be merged: one number of steps is accepted")
-        merged: dict[int, dict[str, Action]] = {}
-        for step, name, action in (entry for schedule in schedules for entry in schedule.entries()):
-            known = merged.setdefault(step, {}).setdefault(name, action)
-            if known != action:
-                raise ScheduleError(f"{name} is to {known} and to {action} at step {step}: one action is accepted")
-        return cls(steps=schedules[0].steps, actions=merged)
-
     @property
     def is_empty(self) -> bool:
-        """Whether everything is computed at every step."""
+        """Whether every component is computed at every step."""
         return not self.actions
 
     def at(self, step: int) -> StepActions:
-        """The actions of a step that are not `compute`."""
+        """Return the actions of a step, without `compute`."""
         return self.actions.get(step, {})
 
     def action(self, step: int, component: str) -> Action:
-        """What a component does at a step."""
+        """Return the action of a component at a step."""
         return self.at(step).get(component, COMPUTE)
 
     def entries(self) -> Iterator[tuple[int, str, Action]]:
-        """Every (step, component, action) that is not `compute`, in order."""
+        """Yield every (step, component, action) but `compute`, in order."""
         for step, row in self.actions.items():
             for name, action in row.items():
                 yield step, name, action

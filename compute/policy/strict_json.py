@@ -1,4 +1,4 @@
-"""JSON from an untrusted file, and JSON that people can read: no more than the text itself, no torch."""
+"""JSON that is not trusted (limited size, no duplicate fields, finite numbers), and JSON laid out for people."""
 
 from __future__ import annotations
 
@@ -12,102 +12,102 @@ _DIGITS = 40
 _WIDTH = 124
 
 
-class NotStrict(ValueError):
-    """A text that is no JSON document as accepted here; the text says why in one line."""
+class JsonRefused(ValueError):
+    """A JSON document that is not accepted; the message is one line."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of at most SIZE_LIMIT. Raises NotStrict, also where it cannot be read."""
+    """Return at most SIZE_LIMIT + 1 bytes of a regular file. Raises JsonRefused for one that can't be read."""
     try:
         if not path.is_file():
-            there = path.exists()
-            raise NotStrict("is not a regular file; give a JSON file" if there else "there is no such file")
+            raise JsonRefused("is not a regular file; give a JSON file" if path.exists() else "there is no such file")
         with path.open("rb") as file:
             return file.read(SIZE_LIMIT + 1)
+    except JsonRefused:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        if isinstance(error, NotStrict):
-            raise
-        raise NotStrict(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise JsonRefused(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def parse(data: bytes | str) -> Any:
-    """The value of a JSON text (UTF-8). Raises NotStrict.
+    """Return the value of a JSON text (UTF-8).
 
-    Refused besides what is no JSON: more than SIZE_LIMIT bytes, a field that stands twice, NaN and infinities, numbers
-    of more than 40 digits, and nesting that is too deep to read.
+    Raises JsonRefused for text that is not JSON, and for more than SIZE_LIMIT bytes, duplicate fields, NaN, infinities,
+    numbers of more than 40 digits, and too deep nesting.
     """
-    text = _text(data)
-    try:
-        return json.loads(
-            text, object_pairs_hook=_each_once, parse_constant=_no_constant, parse_int=_int, parse_float=_float
-        )
-    except NotStrict:
-        raise
-    except json.JSONDecodeError as error:
-        raise NotStrict(f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise NotStrict("is nested too deeply") from None
-
-
-def _text(data: bytes | str) -> str:
     try:
         raw = data.encode("utf-8") if isinstance(data, str) else data
         if len(raw) > SIZE_LIMIT:
-            raise NotStrict(f"is larger than the {SIZE_LIMIT >> 20} MiB that are accepted")
-        return raw.decode("utf-8")
+            raise JsonRefused(f"is larger than the {SIZE_LIMIT >> 20} MiB that are accepted")
+        return json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_int=_int,
+            parse_float=_float,
+        )
+    except JsonRefused:
+        raise
     except UnicodeError:
-        raise NotStrict("is not UTF-8 text") from None
+        raise JsonRefused("is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise JsonRefused(f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise JsonRefused("is nested too deeply") from None
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            raise NotStrict(f"is not accepted: the field {name[:60]!r} stands twice")
-        found[name] = value
-    return found
+        if name in fields:
+            raise JsonRefused(f"is not accepted: the field {name[:60]!r} appears twice")
+        fields[name] = value
+    return fields
 
 
 def _no_constant(name: str) -> Never:
-    raise NotStrict(f"is not JSON: {name} is no number; finite numbers are accepted")
+    raise JsonRefused(f"is not JSON: {name} is no number; finite numbers are accepted")
 
 
 def _int(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise NotStrict(f"is not accepted: a number of {len(digits)} digits; at most {_DIGITS} are")
+    _check_length(digits)
     return int(digits)
 
 
 def _float(digits: str) -> float:
-    if len(digits) > _DIGITS:
-        raise NotStrict(f"is not accepted: a number of {len(digits)} digits; at most {_DIGITS} are")
+    _check_length(digits)
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise NotStrict(f"is not accepted: {digits} is too large a number")
+        raise JsonRefused(f"is not accepted: {digits} is too large a number")
     return value
 
 
-def laid_out(value: Any, indent: str = "", before: int = 0) -> str:
-    """The JSON text of a value, in the order of its fields: on one line where it fits, else one item a line.
+def _check_length(digits: str) -> None:
+    if len(digits) > _DIGITS:
+        raise JsonRefused(f"is not accepted: a number of {len(digits)} digits; at most {_DIGITS} are")
 
-    It begins `before` characters after its indent.
+
+def indented(value: Any, indent: str = "", offset: int = 0) -> str:
+    """Return the JSON text of a value with its fields in order: on one line if it fits, else one item a line.
+
+    The text begins `offset` characters after its indent.
     """
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    fits = len(indent) + before + len(line) <= _WIDTH
+    fits = len(indent) + offset + len(line) <= _WIDTH
     if fits or not value or not isinstance(value, Mapping | list | tuple):
         return line
     deeper = indent + "  "
     if isinstance(value, Mapping):
         names = {name: json.dumps(name, ensure_ascii=False) + ": " for name in value}
-        items = [deeper + names[name] + laid_out(item, deeper, len(names[name])) for name, item in value.items()]
+        items = [deeper + names[name] + indented(item, deeper, len(names[name])) for name, item in value.items()]
         return "{\n" + ",\n".join(items) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(_filled(value, deeper)) + f"\n{indent}]"
+    return "[\n" + ",\n".join(_item_lines(value, deeper)) + f"\n{indent}]"
 
 
-def _filled(items: Sequence[Any], indent: str) -> list[str]:
-    """The items' lines; names share lines."""
+def _item_lines(items: Sequence[Any], indent: str) -> list[str]:
+    """Return one line for each item; where all items are strings, as many on a line as fit."""
     if not all(isinstance(item, str) for item in items):
-        return [indent + laid_out(item, indent) for item in items]
+        return [indent + indented(item, indent) for item in items]
     lines: list[str] = []
     for item in items:
         text = json.dumps(item, ensure_ascii=False)

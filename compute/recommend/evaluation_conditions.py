@@ -1,4 +1,4 @@
-"""What policies are run on: by a search on some prompts, by a validation on others that the search never saw."""
+"""The conditions that policies are run on: a search on some prompts, a validation on others."""
 
 from __future__ import annotations
 
@@ -23,21 +23,36 @@ _CONDITION_LIMIT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
-    """Which captions are drawn, and their first seed, far from those of sweeps, of `fidelity` and of each other."""
+class CaptionSet:
+    """A random set of captions, by the seed that selects them, and the sampling seed of its first caption.
 
-    captions: int
+    The seeds are far from those of sweeps and of other sets.
+    """
+
+    caption_seed: int
     first_seed: int
 
 
-VALIDATION = Draw(captions=2, first_seed=2_000_000)
-SEARCH = Draw(captions=3, first_seed=3_000_000)
+VALIDATION = CaptionSet(caption_seed=2, first_seed=2_000_000)
+SEARCH = CaptionSet(caption_seed=3, first_seed=3_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConditions:
+    """Conditions to run policies on, with texts that describe their prompts and their seeds."""
+
+    conditions: tuple[Condition, ...]
+    prompts: str
+    seeds: str
 
 
 def search_conditions(
     store: SweepStore, *, prompts: PromptLines | None, seeds: SeedNumbers | None, split: str, count: int | None
-) -> list[Condition] | None:
-    """What a search runs its candidates on, where more than the sweep's own conditions is asked for; else None."""
+) -> tuple[Condition, ...] | None:
+    """Return the conditions that a search is asked to run candidates on, or None for the sweep's own.
+
+    The arguments are as for `evaluation_conditions`. Raises ConfigError.
+    """
     if prompts is not None and count is not None:
         raise ConfigError("--prompts, --count: give one of the two")
     if prompts is None and count is None:
@@ -46,10 +61,9 @@ def search_conditions(
         return None
     source = ModelSource.find(str(store.header.config.get("model", "")))
     guidance = next(c.guidance for unit in store.header.plan for c in unit.conditions)
-    found, _ = conditions_for(
-        source, guidance, prompts=prompts, seeds=seeds, split=split, count=count or 1, draw=SEARCH
-    )
-    return found
+    return evaluation_conditions(
+        source, guidance, prompts=prompts, seeds=seeds, split=split, count=count or 1, captions_of=SEARCH
+    ).conditions
 
 
 def unseen_conditions(
@@ -60,22 +74,25 @@ def unseen_conditions(
     seeds: SeedNumbers | None,
     split: str,
     count: int,
-) -> tuple[list[Condition], tuple[str, str]]:
-    """What to validate a policy on, and in words its prompts and seeds. See `conditions_for`."""
+) -> EvaluationConditions:
+    """Return conditions to validate a policy on; captions that its search used are left out.
+
+    The arguments are as for `evaluation_conditions`. Raises ConfigError.
+    """
     seen = set() if policy.prediction is None else set(policy.prediction.prompts)
-    return conditions_for(
+    return evaluation_conditions(
         source,
         policy.guidance,
         prompts=prompts,
         seeds=seeds,
         split=split,
         count=count,
-        draw=VALIDATION,
+        captions_of=VALIDATION,
         seen=seen,
     )
 
 
-def conditions_for(
+def evaluation_conditions(
     source: ModelSource,
     guidance: float,
     *,
@@ -83,49 +100,55 @@ def conditions_for(
     seeds: SeedNumbers | None,
     split: str,
     count: int,
-    draw: Draw,
+    captions_of: CaptionSet,
     seen: Set[str] = frozenset(),
-) -> tuple[list[Condition], tuple[str, str]]:
-    """Conditions to run policies on, and in words their prompts and seeds.
+) -> EvaluationConditions:
+    """Return every line of a prompt file with every seed, or `count` captions of one of glide-mini's splits.
 
-    Every prompt of a file or list with every seed; without prompts `count` captions of one of glide-mini's splits, each
-    with a seed of its own. Raises ConfigError.
+    Each caption has a seed of its own, and captions in `seen` are left out. Raises ConfigError for options that do not
+    belong together or are not understood, and for too few captions.
     """
     if prompts is not None:
-        numbers = _seeds("0:8" if seeds is None else seeds)
-        lines, of_a_file = _prompt_lines(prompts), " of a file" if isinstance(prompts, Path) else ""
-        if len(lines) * len(numbers) > _CONDITION_LIMIT:
-            raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(numbers)} seeds each are too many")
-        found = [Condition(prompt=line, seed=seed, guidance=guidance) for line in lines for seed in numbers]
-        if len(set(found)) != len(found):
-            raise ConfigError("--prompts, --seeds: the same prompt and seed stand there twice; each is run once")
-        return found, (f"{len(lines)} prompts{of_a_file}", _in_words(numbers))
+        return _of_prompts(prompts, _seeds("0:8" if seeds is None else seeds), guidance)
     if seeds is not None:
         raise ConfigError("--seeds: belongs to --prompts; without it each prompt has a seed of its own")
     if judge_for(source) is None:
-        raise ConfigError(
-            f"--prompts: {source.name!r} draws no scenes with known captions; give a file, a prompt a line"
-        )
+        raise ConfigError(f"--prompts: there are no captions for {source.name!r}; give a file with one prompt a line")
     if split not in get_args(Split):
         raise ConfigError(f"--split: {split!r} is no split; accepted: {', '.join(get_args(Split))}")
-    unseen = _unseen(split, count, draw, seen)  # type: ignore[arg-type]  # checked just above
-    found = [Condition(prompt=prompt, seed=draw.first_seed + i, guidance=guidance) for i, prompt in enumerate(unseen)]
-    return found, (
-        f"glide-mini's {split} split",
-        f"{draw.first_seed} to {draw.first_seed + len(found) - 1}, one a prompt",
+    unseen = _unseen_captions(split, count, captions_of, seen)  # type: ignore[arg-type]  # checked just above
+    first = captions_of.first_seed
+    return EvaluationConditions(
+        conditions=tuple(
+            Condition(prompt=prompt, seed=first + i, guidance=guidance) for i, prompt in enumerate(unseen)
+        ),
+        prompts=f"glide-mini's {split} split",
+        seeds=f"{first} to {first + len(unseen) - 1}, one a prompt",
     )
 
 
-def _unseen(split: Split, count: int, draw: Draw, seen: Set[str]) -> list[str]:
-    """The first `count` captions of a draw that are none of those seen. Raises ConfigError where there are too few."""
-    amount, most = count, 50 * (count + len(seen))
+def _of_prompts(prompts: PromptLines, seeds: Sequence[int], guidance: float) -> EvaluationConditions:
+    lines, source = _prompt_lines(prompts), " of a file" if isinstance(prompts, Path) else ""
+    if len(lines) * len(seeds) > _CONDITION_LIMIT:
+        raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(seeds)} seeds each are too many")
+    conditions = tuple(Condition(prompt=line, seed=seed, guidance=guidance) for line in lines for seed in seeds)
+    if len(set(conditions)) != len(conditions):
+        raise ConfigError("--prompts, --seeds: a prompt and seed are given twice; each pair is run once")
+    return EvaluationConditions(
+        conditions=conditions, prompts=f"{len(lines)} prompts{source}", seeds=_seeds_text(seeds)
+    )
+
+
+def _unseen_captions(split: Split, count: int, captions_of: CaptionSet, seen: Set[str]) -> list[str]:
+    """Return the first `count` captions of a set that are not in `seen`. Raises ConfigError if there are too few."""
+    amount, limit = count, 50 * (count + len(seen))
     while True:
-        found = [prompt for prompt in captions(split, amount, draw.captions) if prompt not in seen]
-        if len(found) >= count:
-            return found[:count]
-        if amount == most:
-            raise ConfigError(f"--count: the search has seen most {split} captions; {len(found)} others were found")
-        amount = min(2 * amount + len(seen), most)
+        unseen = [prompt for prompt in captions(split, amount, captions_of.caption_seed) if prompt not in seen]
+        if len(unseen) >= count:
+            return unseen[:count]
+        if amount == limit:
+            raise ConfigError(f"--count: the search has seen most {split} captions; {len(unseen)} others were found")
+        amount = min(2 * amount + len(seen), limit)
 
 
 def _prompt_lines(prompts: PromptLines) -> list[str]:
@@ -138,15 +161,16 @@ def _prompt_lines(prompts: PromptLines) -> list[str]:
 
 def _seeds(given: SeedNumbers) -> list[int]:
     try:
-        numbers = parse_seeds(given) if isinstance(given, str) else list(given)
+        seeds = parse_seeds(given) if isinstance(given, str) else list(given)
     except ConfigError as error:
         raise ConfigError(f"--{error}") from None
-    if not all(0 <= seed < 2**63 for seed in numbers):
+    if not all(0 <= seed < 2**63 for seed in seeds):
         raise ConfigError(f"--seeds: {str(given)[:60]!r}: seeds from 0 to {2**63 - 1} are accepted")
-    return numbers
+    return seeds
 
 
-def _in_words(seeds: Sequence[int]) -> str:
+def _seeds_text(seeds: Sequence[int]) -> str:
+    """Describe seeds in at most 60 characters, or by their number and range."""
     listed = ", ".join(map(str, seeds))
     if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"

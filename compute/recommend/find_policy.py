@@ -11,8 +11,9 @@ from compute.policy.skip_policy import SkipPolicy
 from compute.progress import bar
 from compute.recommend import validation
 from compute.recommend.evaluation_conditions import search_conditions, unseen_conditions
+from compute.recommend.goal import goals_of
 from compute.recommend.policy_model import load_for
-from compute.recommend.recommender import Recommender, goals_of
+from compute.recommend.recommender import Recommender
 from store.sweep_store import SweepStore
 
 
@@ -41,7 +42,7 @@ def recommend(
     (goal,) = goals_of(metric, None if max_damage is None else repr(float(max_damage)), min_speedup)
     opened = SweepStore.open(store)
     conditions = search_conditions(opened, prompts=prompts, seeds=seeds, split=split, count=count)
-    return Recommender(opened, metric=metric, tell=_report, conditions=conditions).recommend(goal)
+    return Recommender(opened, metric=metric, report=_report, conditions=conditions).recommend(goal)
 
 
 def validate(
@@ -54,7 +55,7 @@ def validate(
     batch: int = 8,
     model: str | os.PathLike[str] | None = None,
 ) -> SkipPolicy:
-    """The policy with its measured speed and quality, on prompts that took no part in the search for it.
+    """Return the policy with its measured speed and quality, on prompts that took no part in the search for it.
 
     Every condition is run at full compute, by the policy, at full compute with so many fewer steps that it takes the
     policy's time, and with another seed, whose distance is damage 1. `prompts` and `seeds` are as for `recommend`;
@@ -64,9 +65,9 @@ def validate(
     Raises SkipscopeError for weights other than the policy's, and for prompts that the search has seen.
     """
     loaded = load_for(policy, model=None if model is None else os.fspath(model))
-    conditions, said = unseen_conditions(policy, loaded.source, prompts=prompts, seeds=seeds, split=split, count=count)
-    with bar(f"validate {policy.name}", len(conditions), unit="picture") as progress:
-        return validation.validate(policy, loaded, conditions, said=said, batch=batch, bar=progress).policy
+    evaluation = unseen_conditions(policy, loaded.source, prompts=prompts, seeds=seeds, split=split, count=count)
+    with bar(f"validate {policy.name}", len(evaluation.conditions), unit="picture") as progress:
+        return validation.validate(policy, loaded, evaluation, batch=batch, bar=progress).policy
 
 
 def _report(line: str) -> None:

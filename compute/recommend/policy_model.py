@@ -1,4 +1,4 @@
-"""From a policy to the model and the sampler that it is for, or a refusal that says how to go on."""
+"""Loads the model of a policy, and checks that a run is the one that the policy is for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from compute.policy.skip_policy import PolicyError, SkipPolicy
 
 
 def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None = None) -> Model:
-    """The model that a policy is for, by its name or from a folder. Raises PolicyError for other weights."""
+    """Load the model that a policy is for, by the policy's name of it or from a folder `model`.
+
+    Raises PolicyError for other weights than the policy's, ModelNotFound for a model that is missing or damaged.
+    """
     source = ModelSource.find(model or policy.model.name)
     if source.digest != policy.model.weights:
         raise PolicyError(
@@ -22,12 +25,12 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
 
 
 def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:
-    """Raises PolicyError where somebody asks for another run than the policy's; None asks for nothing."""
+    """Check options of the command line against the policy's own run; None is accepted. Raises PolicyError."""
     own = {"steps": policy.sampler.steps, "guidance": policy.guidance, "sampler": policy.sampler.name}
-    asked = {"steps": steps, "guidance": guidance, "sampler": sampler}
-    for name, value in asked.items():
+    given = {"steps": steps, "guidance": guidance, "sampler": sampler}
+    for name, value in given.items():
         if value is not None and value != own[name]:
             raise PolicyError(
-                f"--{name}: {value} is asked for and the policy is for {own[name]}: leave --{name} away, or make a "
+                f"--{name}: {value} is asked for and the policy is for {own[name]}: leave --{name} out, or make a "
                 "policy for it with a sweep of its own"
             )

@@ -1,9 +1,9 @@
-"""Times a model's components on this machine: what the cost model predicts from."""
+"""Times the components of a model on this machine, for the cost model."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,10 +25,11 @@ from store.records import Action, Condition
 from store.sampler import SamplerSettings
 
 Times = dict[str, list[float]]
+"""Seconds of each call, by the path of the module."""
 
 
 def now(device: torch.device) -> float:
-    """Seconds of a clock, after all that was started on the device has ended."""
+    """Return the time in seconds, after waiting for the work that was queued on the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -36,67 +37,69 @@ def now(device: torch.device) -> float:
 
 @torch.inference_mode()
 def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:
-    """The cost model of a model, for runs of `batch` pictures with this sampler: medians over `repeats` passes.
+    """Measure the cost model for runs of `batch` pictures with a sampler, as medians over `repeats` passes.
 
-    Two whole steps, one that calls the UNet and one that drops it, are timed in the sampling loop; what the components
-    leave of their difference is the network's own share.
+    Two whole steps are timed in the sampling loop: one that calls the UNet, and one that drops it. The network's own
+    share is their difference minus the seconds of the components.
     """
     layouts = tuple(read_blocks(model.unet))
-    runs: list[float] = []
-    text = _encoded(model, batch, runs, repeats)
-    times: Times = {}
-    with _timed(_parts(model.unet, layouts), times, model.device):
-        full = _loop(model, sampler, text, batch, guidance, Schedule.empty(sampler.steps), repeats)
-    bypassed: Times = {}
-    with _shortcuts_timed(layouts, bypassed, model.device):
-        _loop(model, sampler, text, batch, guidance, Schedule.empty(sampler.steps), repeats)
+    text, run_seconds = _time_encoding(model, batch, repeats)
+    full = Schedule.empty(sampler.steps)
+    module_times: Times = {}
+    with _modules_timed(_timed_modules(model.unet, layouts), module_times, model.device):
+        full_seconds = _time_steps(model, sampler, text, batch, guidance, full, repeats)
+    shortcut_times: Times = {}
+    with _shortcuts_timed(layouts, shortcut_times, model.device):
+        _time_steps(model, sampler, text, batch, guidance, full, repeats)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
-    without = _loop(model, sampler, text, batch, guidance, dropped, repeats)
-    step = _median(without[1:] or without) if sampler.steps > 1 else 0.0
-    computed = _by_node({name: _median(found) for name, found in times.items()}, layouts)
+    dropped_seconds = _time_steps(model, sampler, text, batch, guidance, dropped, repeats)
+    step = _median(dropped_seconds[1:] or dropped_seconds) if sampler.steps > 1 else 0.0
+    computed = _by_node({path: _median(seconds) for path, seconds in module_times.items()}, layouts)
     return CostModel(
         batch=batch,
-        run=_median(runs),
+        run=_median(run_seconds),
         step=step,
-        network=max(0.0, _median(full) - step - sum(computed.values())),
+        network=max(0.0, _median(full_seconds) - step - sum(computed.values())),
         computed=computed,
-        bypassed={name: _median(found) for name, found in bypassed.items()},
+        bypassed={path: _median(seconds) for path, seconds in shortcut_times.items()},
     )
 
 
-def _encoded(model: Model, batch: int, runs: list[float], repeats: int) -> TextEncoding:
-    device = model.device
+def _time_encoding(model: Model, batch: int, repeats: int) -> tuple[TextEncoding, list[float]]:
+    """Return the encoding of empty prompts, and the seconds of each of `repeats` encodings with initial noise."""
+    seconds = []
     for _ in range(repeats):
-        began = now(device)
+        start = now(model.device)
         text = model.encode([""] * batch)
         model.noise(range(batch))
-        runs.append(now(device) - began)
-    return text
+        seconds.append(now(model.device) - start)
+    return text, seconds
 
 
-def _loop(
+def _time_steps(
     model: Model,
     sampler: SamplerSettings,
     text: TextEncoding,
     batch: int,
     guidance: float,
-    plan: Schedule,
+    schedule: Schedule,
     repeats: int,
 ) -> list[float]:
-    """Seconds of the first steps of a run, after one to get warm."""
+    """Return the seconds of the first `repeats` steps of a run, after one step to warm up."""
     conditions = [Condition(prompt="", seed=seed, guidance=guidance) for seed in range(batch)]
     scheduler, x_t = model.scheduler(sampler), model.noise(range(batch))
     stop = min(sampler.steps, repeats + 1)
-    took, began = [], now(model.device)
-    with executing(model.unet, resolve(model.graph, plan)) as execution:
+    seconds, start = [], now(model.device)
+    with executing(model.unet, resolve(model.graph, schedule)) as execution:
         for _ in model.steps(conditions, scheduler, text, x_t, stop=stop, execution=execution):
-            took.append(now(model.device) - began)
-            began = now(model.device)
-    return took[1:] if len(took) > 1 else took
+            seconds.append(now(model.device) - start)
+            start = now(model.device)
+    return seconds[1:] if len(seconds) > 1 else seconds
 
 
-def _parts(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Module]]:
+def _timed_modules(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules to time with their paths: the outer convolutions, the blocks and their layers."""
     yield "conv_in", unet.conv_in
     yield "conv_out", unet.conv_out
     for layout in layouts:
@@ -105,26 +108,26 @@ def _parts(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Modul
 
 
 @contextmanager
-def _timed(parts: Iterator[tuple[str, nn.Module]], times: Times, device: torch.device) -> Iterator[None]:
-    """Notes the seconds of each call of the modules while the context lasts."""
+def _modules_timed(modules: Iterable[tuple[str, nn.Module]], times: Times, device: torch.device) -> Iterator[None]:
+    """Add the seconds of each call of the modules to `times` while the context lasts."""
     hooks: list[Any] = []
-    began: dict[str, float] = {}
+    starts: dict[str, float] = {}
 
-    def before(name: str) -> Callable[..., None]:
+    def before(path: str) -> Callable[..., None]:
         def hook(*_: Any) -> None:
-            began[name] = now(device)
+            starts[path] = now(device)
 
         return hook
 
-    def after(name: str) -> Callable[..., None]:
+    def after(path: str) -> Callable[..., None]:
         def hook(*_: Any) -> None:
-            times.setdefault(name, []).append(now(device) - began[name])
+            times.setdefault(path, []).append(now(device) - starts[path])
 
         return hook
 
     try:
-        for name, module in parts:
-            hooks += [module.register_forward_pre_hook(before(name)), module.register_forward_hook(after(name))]
+        for path, module in modules:
+            hooks += [module.register_forward_pre_hook(before(path)), module.register_forward_hook(after(path))]
         yield
     finally:
         for hook in hooks:
@@ -133,13 +136,13 @@ def _timed(parts: Iterator[tuple[str, nn.Module]], times: Times, device: torch.d
 
 @contextmanager
 def _shortcuts_timed(layouts: Sequence[Layout], times: Times, device: torch.device) -> Iterator[None]:
-    """Runs and times the path around each residual branch beside the component itself."""
+    """Run the shortcut of each residual component before the component itself, and add its seconds to `times`."""
 
     def hook_of(layer: Layer) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            began = now(device)
+            start = now(device)
             shortcut(layer, inputs[0])
-            times.setdefault(layer.path, []).append(now(device) - began)
+            times.setdefault(layer.path, []).append(now(device) - start)
 
         return hook
 
@@ -153,14 +156,17 @@ def _shortcuts_timed(layouts: Sequence[Layout], times: Times, device: torch.devi
 
 
 def _by_node(seconds: dict[str, float], layouts: Sequence[Layout]) -> dict[str, float]:
-    """What a block takes beyond its layers belongs to its concatenations, where it has any."""
-    found = {name: seconds[name] for name in ("conv_in", "conv_out")}
+    """Return seconds by node of the component graph.
+
+    The seconds of a block beyond those of its layers are shared by its concatenations; without any they are left out.
+    """
+    nodes = {name: seconds[name] for name in ("conv_in", "conv_out")}
     for layout in layouts:
-        own = {layer.path: seconds[layer.path] for layer in layout.layers}
+        layers = {layer.path: seconds[layer.path] for layer in layout.layers}
         concats = [concat_name(layer.path) for layer in layout.layers if layer.takes_skip]
-        rest = max(0.0, seconds[layout.path] - sum(own.values()))
-        found |= own | {name: rest / len(concats) for name in concats}
-    return found
+        rest = max(0.0, seconds[layout.path] - sum(layers.values()))
+        nodes |= layers | {name: rest / len(concats) for name in concats}
+    return nodes
 
 
 def _median(values: Sequence[float]) -> float:

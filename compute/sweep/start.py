@@ -15,6 +15,7 @@ import torch
 
 from compute.config.schema import SweepConfig
 from compute.models.model import Model, load_model
+from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.policy.graph_document import has_graph, write_graph
 from compute.policy.liveness import resolve
@@ -25,7 +26,7 @@ from compute.sweep.executors.address import check_address
 from compute.sweep.executors.executor import Executor, Failed, Outcome, SerialExecutor, SweepStopped
 from compute.sweep.plan import Plan, first_step, make_plan, schedule_of, settings_of, unet_evaluations
 from compute.sweep.run import SweepResult, run_sweep
-from compute.sweep.worker import WorkerSpec, eight_bit, measured, metrics_for
+from compute.sweep.worker import WorkerSpec, eight_bit, measured
 from store.errors import NotASweep
 from store.folder.header import SweepHeader
 from store.folder.layout import HEADER

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from compute.config.schema import Kept
 from compute.metrics.distance import trajectory_distances
-from compute.metrics.registry import MetricSet, Sources, metrics
+from compute.metrics.registry import MetricSet
 from compute.metrics.semantic import of_other_prompt
-from compute.models.judges import judge_for
 from compute.models.model import load_model
+from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.pipeline.sampling import TextEncoding
 from compute.policy.liveness import ResolvedSchedule, resolve
@@ -206,11 +206,6 @@ class Worker:
         while len(self._baselines) > _BASELINES_KEPT:
             self._baselines.popitem(last=False)
         return self._baselines[key]
-
-
-def metrics_for(source: ModelSource, names: Sequence[str], lpips_trunk: Path | None, device: str) -> MetricSet:
-    """The metrics of these names for a model: with its judge, if it has one."""
-    return metrics(names, Sources(lpips_trunk=lpips_trunk, judge=judge_for(source), device=device))
 
 
 def measured(

@@ -208,7 +208,7 @@ HOSTILE: list[tuple[str, bytes | None, str]] = [
     ("nested", b"[" * 100_000, "is nested too deeply"),
     ("not a number", b'{"format": NaN}', "NaN is no number"),
     ("huge", b" " * (2 << 20), "is larger than the 1 MiB"),
-    ("twice", b'{"format": "a", "format": "b"}', "the field 'format' stands twice"),
+    ("twice", b'{"format": "a", "format": "b"}', "the field 'format' appears twice"),
 ]
 
 

@@ -18,8 +18,9 @@ from compute.models.model import Model, load_model
 from compute.models.source import GLIDE_MINI
 from compute.pipeline import applied, initial_noise, make_scheduler, sample
 from compute.policy.liveness import resolve
+from compute.policy.rules import rules_of
 from compute.policy.schedule import Schedule
-from compute.policy.skip_policy import PolicyModel, SkipPolicy, rules_of
+from compute.policy.skip_policy import PolicyModel, SkipPolicy
 from compute.unet import executing, parameter_digests
 from store.records import Action, Condition
 from store.sampler import SamplerSettings

@@ -1,4 +1,4 @@
-"""Random component graphs and schedules: a main path with skips, as in a UNet but of any shape."""
+"""Random component graphs and schedules: a main path with skip connections, as in a UNet but of any shape."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ SKIP: tuple[ActionName, ...] = ("compute", "zero", "reuse")
 
 
 def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGraph:
-    """conv_in, the named components one after the other, conv_out; `skips` lead from a component into another's concat.
+    """A graph of conv_in, the named components in order, and conv_out.
 
-    Names that begin with `plain` admit no bypass. FLOPs are powers of two, so that a sum says what is in it.
+    `skips` lead from a component into the concatenation before another. Names that begin with `plain` admit no bypass.
+    FLOPs are powers of two, so that a sum shows its terms.
     """
     sources = {target: source for source, target in skips}
     components: list[Component] = []
@@ -76,12 +77,13 @@ def graphs(draw: st.DrawFn) -> ComponentGraph:
     for target in draw(st.lists(st.integers(1, count - 1), unique=True, max_size=4)):
         source = draw(st.integers(-1, target - 1))
         skips.append(("conv_in" if source < 0 else names[source], names[target]))
-    return chain(*names, skips=tuple(one for one in skips if [s for s, _ in skips].count(one[0]) == 1))
+    sources = [source for source, _ in skips]
+    return chain(*names, skips=tuple(skip for skip in skips if sources.count(skip[0]) == 1))
 
 
 @st.composite
 def schedules(draw: st.DrawFn, graph: ComponentGraph, max_steps: int = 6) -> Schedule:
-    """Any admitted actions at any steps: many of them read what is not there."""
+    """Any admitted actions at any steps; many of the schedules can't be resolved."""
     steps = draw(st.integers(1, max_steps))
     actions = {step: draw(step_actions(graph, order=1)) for step in range(steps) if draw(st.booleans())}
     return Schedule(steps=steps, actions=actions)
@@ -89,7 +91,7 @@ def schedules(draw: st.DrawFn, graph: ComponentGraph, max_steps: int = 6) -> Sch
 
 @st.composite
 def step_actions(draw: st.DrawFn, graph: ComponentGraph, order: int = 0) -> dict[str, Action]:
-    """What some components of a graph do at one step: `unet` alone, or up to five others."""
+    """Actions of a graph's components at one step: of `unet` alone, or of up to five others."""
     if draw(st.integers(0, 5)) == 0:
         return {"unet": Action(name="reuse", space="eps")}
     names = draw(st.lists(st.sampled_from(graph.names[1:]), unique=True, max_size=5))

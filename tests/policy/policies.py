@@ -1,27 +1,30 @@
-"""Policies to test with: one that is easy to read, and any that hypothesis likes."""
+"""Policies to test with: one that is easy to read, and random ones."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
 from compute.policy.quality import Prediction, RunQuality, Validation
+from compute.policy.rules import rules_of
 from compute.policy.schedule import Schedule
-from compute.policy.skip_policy import PolicyModel, SkipPolicy, rules_of
+from compute.policy.skip_policy import PolicyModel, SkipPolicy
 from compute.statistics.estimate import Estimate
 from store.records import Action
 from store.sampler import SamplerSettings
 
 DIGEST = "0123456789abcdef" * 4
 DIGESTS = {"float32": DIGEST, "float16": DIGEST[::-1], "bfloat16": "a" * 64}
+X0 = Action(name="reuse", order=1, space="x0")
 
 
 def policy_of(
     schedule: Schedule, *, unet: Mapping[str, str] = DIGESTS, sampler: str = "ddpm", **changes: Any
 ) -> SkipPolicy:
-    """A policy that does what a schedule says, for weights of these digests."""
+    """A policy with the rules of a schedule, for weights of these digests."""
     if schedule.steps == 1:  # DDPM has at least two
         sampler = "ddim"
     spacing = "linspace" if sampler == "ddpm" else "trailing"
@@ -33,6 +36,22 @@ def policy_of(
         "rules": rules_of(schedule),
     }
     return SkipPolicy(**(fields | changes))
+
+
+SIMPLE = policy_of(
+    Schedule(steps=25, actions={step: {"unet": X0} for step in (6, 7, 9)} | {12: {"mid_block": Action(name="bypass")}}),
+    provenance={"made": "by hand"},
+)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """The JSON document of SIMPLE with other fields."""
+    return json.loads(SIMPLE.dumps()) | changes  # type: ignore[no-any-return]
+
+
+def unet_rule(start: int, stop: int, **action: Any) -> dict[str, Any]:
+    """A rule of `unet` in the steps [start, stop), as a JSON object."""
+    return {"components": ["unet"], "window": {"start": start, "stop": stop}, "action": {"name": "reuse"} | action}
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -79,7 +98,7 @@ validations = st.builds(
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    """Any actions of any names: a file says what it likes, the graph has a word only when it is applied."""
+    """Any actions of any names: a file may name any component, only a graph can refuse it."""
     steps = draw(st.integers(1, 12))
     rows = st.dictionaries(plain, actions, max_size=3)
     return Schedule(steps=steps, actions=draw(st.dictionaries(st.integers(0, steps - 1), rows, max_size=6)))

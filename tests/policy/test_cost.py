@@ -1,4 +1,4 @@
-"""The cost model: a run costs the sum of its steps, and what is not run costs nothing."""
+"""The cost model: a run costs the sum of its steps, and nodes that do not run cost nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from compute.policy.cost import CostModel
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
 from store.records import Action
+from tests.policy.cost_models import costs
 from tests.policy.graphs import chain, graphs, schedules
-from tests.policy.searches import costs
 
 DROP = Action(name="reuse", space="x0")
 
@@ -25,14 +25,14 @@ def cases(draw: st.DrawFn) -> tuple[CostModel, ResolvedSchedule]:
     while True:
         try:
             return draw(costs(graph)), resolve(graph, schedule)
-        except ScheduleError:  # keep what can be carried out: leave out the last step that says anything
+        except ScheduleError:  # remove the last step with actions until the schedule can be resolved
             rows = dict(schedule.actions)
             rows.popitem()
             schedule = Schedule(steps=schedule.steps, actions=rows)
 
 
 def oracle(cost: CostModel, resolved: ResolvedSchedule) -> float:
-    """The seconds counted node by node, from each node's own action."""
+    """The seconds, summed node by node from each node's own action."""
     total = cost.run
     for plan in resolved.steps:
         total += cost.step
@@ -78,20 +78,20 @@ def test_dropping_a_step_never_costs_more(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_what_is_dead_or_reused_costs_nothing(data: st.DataObject) -> None:
-    """From full compute: a component whose value is repeated or zero, and all that only it read, is not paid for."""
+def test_dead_and_reused_nodes_cost_nothing(data: st.DataObject) -> None:
+    """From full compute: a component that is reused or zero costs nothing, nor do nodes that only it reads."""
     graph = data.draw(graphs())
     cost = data.draw(costs(graph))
     full = cost.seconds(resolve(graph, Schedule.empty(3)))
     name = data.draw(st.sampled_from(graph.names[1:]))
-    admitted = [it for it in ("zero", "reuse") if it in graph.component(name).actions]
+    admitted = [action for action in ("zero", "reuse") if action in graph.component(name).actions]
     action: Any = data.draw(st.sampled_from(admitted))
     changed = resolve(graph, Schedule(steps=3, actions={2: {name: Action(name=action)}}))
-    gone = (changed.steps[2].dead | {name}) - {"unet"}
-    assert full - cost.seconds(changed) == pytest.approx(sum(cost.computed[it] for it in gone))
+    saved = (changed.steps[2].dead | {name}) - {"unet"}
+    assert full - cost.seconds(changed) == pytest.approx(sum(cost.computed[node] for node in saved))
 
 
-def test_reusing_what_enters_a_skip_saves_all_that_is_deeper() -> None:
+def test_reusing_the_input_of_a_decoder_saves_the_deeper_nodes() -> None:
     graph = chain("block.0", "block.1", "block.2", skips=(("block.0", "block.2"),))
     cost = CostModel(
         batch=1, run=1000, step=100, network=10, bypassed={"block.1": 0.25},
@@ -106,5 +106,7 @@ def test_reusing_what_enters_a_skip_saves_all_that_is_deeper() -> None:
     assert seconds(block_1=Action(name="reuse")) == 110 + 59
     assert seconds(block_1=Action(name="bypass")) == 110 + 59.25
     assert seconds(block_2=Action(name="reuse")) == 110 + 32
-    assert seconds(block_1=Action(name="reuse_delta")) == 110 + 59.5  # twice the shortcut: where it is kept and read
+    assert (
+        seconds(block_1=Action(name="reuse_delta")) == 110 + 59.5
+    )  # the shortcut runs twice: where it is kept, and where it is read
     assert seconds(unet=DROP) == 100

@@ -55,7 +55,7 @@ def test_match(patterns: list[str], expected: tuple[str, ...]) -> None:
         ("Block.*", ("'Block.*'",)),
     ],
 )
-def test_a_pattern_that_matches_nothing_names_itself_and_the_near(pattern: str, named: tuple[str, ...]) -> None:
+def test_the_refusal_of_a_pattern_names_it_and_similar_names(pattern: str, named: tuple[str, ...]) -> None:
     with pytest.raises(UnknownComponent) as caught:
         GRAPH.match(["block.0", pattern])
     text = str(caught.value)

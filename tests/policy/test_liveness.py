@@ -13,19 +13,19 @@ from store.records import Action
 from tests.policy.graphs import chain, graphs, schedules
 
 BYPASS, ZERO = Action(name="bypass"), Action(name="zero")
-REUSE, DELTA, LINE = Action(name="reuse"), Action(name="reuse_delta"), Action(name="reuse", order=1)
-UNET = Action(name="reuse", space="x0")
+REUSE, DELTA, ORDER_1 = Action(name="reuse"), Action(name="reuse_delta"), Action(name="reuse", order=1)
+DROP = Action(name="reuse", space="x0")
 
 
 def needed(graph: ComponentGraph, row: StepActions) -> set[str]:
-    """What the output depends on, by running everything forwards and writing down what each value came from."""
+    """The nodes that the output depends on, found by going forwards and listing the ancestors of each value."""
     if "unet" in row:
         return set()
-    came_from: dict[str, set[str]] = {}
+    ancestors: dict[str, set[str]] = {}
     for name in graph.nodes:
         cut = name in row and row[name].name in ("reuse", "zero")
-        came_from[name] = {name}.union(*([] if cut else [came_from[one] for one in graph.inputs[name]]))
-    return came_from["conv_out"] | {"unet", "time_embedding"}
+        ancestors[name] = {name}.union(*([] if cut else [ancestors[source] for source in graph.inputs[name]]))
+    return ancestors["conv_out"] | {"unet", "time_embedding"}
 
 
 def supplying(graph: ComponentGraph, schedule: Schedule, name: str, step: int) -> list[int]:
@@ -42,8 +42,8 @@ def refused(graph: ComponentGraph, schedule: Schedule) -> bool:
         row = schedule.at(step)
         reads = {name: action for name, action in row.items() if action.reads_cache}
         for name, action in reads.items():
-            asked = name == "unet" or name in needed(graph, row)
-            if asked and len(supplying(graph, schedule, name, step)) <= action.order:
+            live = name == "unet" or name in needed(graph, row)
+            if live and len(supplying(graph, schedule, name, step)) <= action.order:
                 return True
     return False
 
@@ -79,7 +79,7 @@ def test_plans_equal_the_oracle(data: st.DataObject) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_only_what_a_later_step_reads_is_kept(data: st.DataObject) -> None:
+def test_only_values_that_a_later_step_reads_are_kept(data: st.DataObject) -> None:
     graph = data.draw(graphs())
     resolved = resolved_or_none(graph, data.draw(schedules(graph)))
     assume(resolved is not None)
@@ -100,18 +100,18 @@ def test_only_what_a_later_step_reads_is_kept(data: st.DataObject) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_the_earliest_source_is_the_latest_start_that_lacks_nothing(data: st.DataObject) -> None:
+def test_the_earliest_source_is_the_latest_possible_start(data: st.DataObject) -> None:
     graph = data.draw(graphs())
     resolved = resolved_or_none(graph, data.draw(schedules(graph)))
     assume(resolved is not None)
     assert resolved is not None
     start = data.draw(st.integers(0, len(resolved.steps) - 1))
-    lacks_nothing = [
+    possible = [
         first
         for first in range(start + 1)
-        if all(source >= first for plan in resolved.steps[first:] for many in plan.sources.values() for source in many)
+        if all(source >= first for plan in resolved.steps[first:] for read in plan.sources.values() for source in read)
     ]
-    assert resolved.earliest_source(start) == max(lacks_nothing)
+    assert resolved.earliest_source(start) == max(possible)
 
 
 def test_the_empty_schedule_computes_everything() -> None:
@@ -125,7 +125,7 @@ def test_the_empty_schedule_computes_everything() -> None:
 DEEP = chain("down.0", "deep.1", "deep.2", "up.3", skips=(("down.0", "up.3"),))
 
 
-def test_reusing_what_enters_the_decoder_makes_the_deeper_network_dead() -> None:
+def test_reusing_the_input_of_a_decoder_makes_the_deeper_network_dead() -> None:
     resolved = resolve(DEEP, Schedule(steps=3, actions={1: {"deep.2": REUSE}, 2: {"deep.2": REUSE}}))
     assert resolved.steps[1].dead == {"deep.1"}
     assert resolved.steps[2].sources == {"deep.2": (0,)}
@@ -156,21 +156,21 @@ def test_a_dead_reuse_reads_nothing() -> None:
 
 
 def test_dropped_steps_are_no_source_and_cost_nothing() -> None:
-    resolved = resolve(DEEP, Schedule(steps=4, actions={1: {"unet": UNET}, 2: {"deep.2": REUSE}, 3: {"unet": UNET}}))
+    resolved = resolve(DEEP, Schedule(steps=4, actions={1: {"unet": DROP}, 2: {"deep.2": REUSE}, 3: {"unet": DROP}}))
     assert resolved.steps[2].sources == {"deep.2": (0,)}
-    assert [plan.unet for plan in resolved.steps] == [None, UNET, None, UNET]
+    assert [plan.unet for plan in resolved.steps] == [None, DROP, None, DROP]
     assert resolved.steps[3].sources == {"unet": (2,)}
     assert resolved.flops(1) == 0
     assert resolved.earliest_source(2) == 0
 
 
-def test_a_line_reads_the_last_two_computed_steps() -> None:
-    resolved = resolve(DEEP, Schedule(steps=5, actions={2: {"deep.2": BYPASS}, 4: {"deep.2": LINE}}))
+def test_order_1_reads_the_last_two_computed_steps() -> None:
+    resolved = resolve(DEEP, Schedule(steps=5, actions={2: {"deep.2": BYPASS}, 4: {"deep.2": ORDER_1}}))
     assert resolved.steps[4].sources == {"deep.2": (3, 1)}
     assert resolved.earliest_source(4) == 1
 
 
-def test_unet_reuses_its_noise_prediction_unless_said() -> None:
+def test_unet_reuses_its_noise_prediction_by_default() -> None:
     resolved = resolve(DEEP, Schedule(steps=2, actions={1: {"unet": REUSE}}))
     assert resolved.steps[1].unet == Action(name="reuse", space="eps")
 
@@ -189,15 +189,18 @@ def test_unet_reuses_its_noise_prediction_unless_said() -> None:
         ),
         ({1: {"skip:block.0": BYPASS}}, "skip:block.0 can't bypass at step 1: .*accepted for it: compute, zero, reuse"),
         ({1: {"unet": BYPASS}}, "unet can't bypass at step 1: .*accepted for it: compute, reuse"),
-        ({1: {"block.0": UNET}}, r"block.0 can't reuse \(x0\) at step 1: a space belongs to unet"),
+        ({1: {"block.0": DROP}}, r"block.0 can't reuse \(x0\) at step 1: a space belongs to unet"),
         ({0: {"block.0": REUSE}}, "block.0 can't reuse at step 0: no step before it computes block.0"),
         ({0: {"block.0": DELTA}}, "block.0 can't reuse_delta at step 0: no step before it"),
         (
-            {1: {"block.0": LINE}},
+            {1: {"block.0": ORDER_1}},
             r"block.0 can't reuse \(order 1\) at step 1: only step 0 before it .* two earlier steps",
         ),
-        ({0: {"unet": UNET}}, r"unet can't reuse \(x0\) at step 0: no step before it"),
-        ({1: {"unet": UNET, "block.0": BYPASS}}, "unet is to .* at step 1 beside block.0: unet alone is accepted"),
+        ({0: {"unet": DROP}}, r"unet can't reuse \(x0\) at step 0: no step before it"),
+        (
+            {1: {"unet": DROP, "block.0": BYPASS}},
+            r"unet can't reuse \(x0\) at step 1 beside block.0: unet alone is accepted",
+        ),
         ({0: {"block.0": BYPASS}, 1: {"block.0": REUSE}}, "block.0 can't reuse at step 1: no step before it computes"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Schedules: one canonical form, from ablations, merged, refused outside the run."""
+"""Schedules: one canonical form, made from ablations, refused outside the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.policy.graphs import chain, schedules
 BYPASS, REUSE, COMPUTE = Action(name="bypass"), Action(name="reuse"), Action(name="compute")
 
 
-def test_schedules_that_do_the_same_are_equal() -> None:
+def test_equivalent_schedules_are_equal() -> None:
     one = Schedule(steps=4, actions={2: {"b": BYPASS, "a": REUSE}, 1: {}})
     other = Schedule(steps=4, actions={0: {"c": COMPUTE}, 2: {"a": REUSE, "b": BYPASS, "d": COMPUTE}})
     assert one == other
@@ -48,25 +48,7 @@ def test_a_step_outside_the_run_is_refused(step: int) -> None:
         Schedule(steps=4, actions={step: {"a": BYPASS}})
 
 
-def test_merge() -> None:
-    one = Schedule(steps=3, actions={0: {"a": BYPASS}, 1: {"a": BYPASS}})
-    other = Schedule(steps=3, actions={1: {"a": BYPASS, "b": REUSE}})
-    assert Schedule.merge(one, other) == Schedule(steps=3, actions={0: {"a": BYPASS}, 1: {"a": BYPASS, "b": REUSE}})
-    with pytest.raises(ScheduleError, match="a is to bypass and to reuse at step 1: one action is accepted"):
-        Schedule.merge(one, Schedule(steps=3, actions={1: {"a": REUSE}}))
-    with pytest.raises(ScheduleError, match=r"\[3, 4\] steps can't be merged"):
-        Schedule.merge(one, Schedule.empty(4))
-
-
 GRAPH = chain("block.0", "block.1", "plain.2", skips=(("block.0", "plain.2"),))
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_merge_of_the_steps_is_the_whole(data: st.DataObject) -> None:
-    schedule = data.draw(schedules(GRAPH))
-    parts = [Schedule(steps=schedule.steps, actions={step: schedule.at(step)}) for step in range(schedule.steps)]
-    assert Schedule.merge(*parts) == schedule
 
 
 @settings(deadline=None)

@@ -1,0 +1,37 @@
+"""The text of `validate`: a validated policy for a terminal, and as a JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compute.policy.skip_policy import SkipPolicy
+
+_RUN_NAMES = {"full": "full compute", "policy": "policy", "fewer_steps": "fewer steps"}
+
+
+def validation_lines(policy: SkipPolicy) -> list[str]:
+    """Return the lines that `validate` prints for a validated policy: settings, a table of runs, damage by metric."""
+    validation = policy.validation
+    assert validation is not None, "only a validated policy is printed"
+    lines = [
+        f"{policy.name}: {validation.conditions} conditions ({validation.prompts}; seeds {validation.seeds}), "
+        f"{validation.dtype}, batch {validation.batch}, {validation.device}, {validation.threads} threads",
+        f"  {'':<12} {'steps':>5}  {'s/picture':>9}  {'speedup':<21} {'whole prompt right':<24} KID to real scenes",
+    ]
+    for run in validation.runs:
+        fidelity = run.fidelity["all"].shown(".1%") if "all" in run.fidelity else "no judge"
+        kid = str(run.kid) if run.kid is not None else "too few pictures" if run.fidelity else "no judge"
+        lines.append(
+            f"  {_RUN_NAMES[run.name]:<12} {run.steps:>5}  {run.seconds_per_picture:>9.3f}  "
+            f"{run.speedup.shown('.2f'):<21} {fidelity:<24} {kid}"
+        )
+    lines += [f"  damage by {metric}: {damage}" for metric, damage in validation.policy.damage.items()]
+    if "all" in validation.fidelity_difference:
+        lines.append(f"  whole prompt right, policy - full: {validation.fidelity_difference['all'].shown('+.1%')}")
+    return lines
+
+
+def validation_document(policy: SkipPolicy) -> dict[str, Any]:
+    """Return what `validate --json` prints for a validated policy."""
+    assert policy.validation is not None, "only a validated policy is printed"
+    return {"policy": policy.name, "digest": policy.digest, **policy.validation.model_dump(mode="json")}
