@@ -53,7 +53,7 @@ class SweepStore(ShardStore):
         try:
             # A process that died while it created this store may have left folders and a temporary header.
             if root.exists() and {name for name in os.listdir(root) if not is_temporary(name)} - set(FOLDERS):
-                raise NotASweep(f"{root}: is not empty; a sweep needs a new or an empty folder")
+                raise NotASweep(f"{root}: is not empty; a new sweep needs an empty folder, or one that does not exist")
             for name in FOLDERS:
                 real_folder(root, name).mkdir(parents=True, exist_ok=True)
             sync_folder(root)
