@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from compute.sweep.run import SweepResult
     from compute.unet.graph_reader import read_graph
     from store.errors import SkipscopeError
-    from store.index.table import SweepReader
+    from store.sweep_reader import SweepReader
 
 __all__ = [
     "SkipPolicy",
@@ -41,7 +41,7 @@ _MODULES = {
     "SkipPolicy": "compute.policy.skip_policy",
     "SkipscopeError": "store.errors",
     "SweepConfig": "compute.config.schema",
-    "SweepReader": "store.index.table",
+    "SweepReader": "store.sweep_reader",
     "SweepResult": "compute.sweep.run",
     "applied": "compute.pipeline.applied",
     "load_config": "compute.config.schema",

@@ -86,7 +86,7 @@ def status(store: StoreFolder, json_: AsJson = False) -> None:
     """How far a sweep is: units done, failed and left, rate, time left, what it saved."""
     from compute.cli.status_text import status_document, status_text
     from store.care.status import evaluation_counts, sweep_status
-    from store.index.table import SweepReader
+    from store.sweep_reader import SweepReader
 
     reader = SweepReader(store)
     state, evaluations = sweep_status(reader.store), evaluation_counts(reader.table())
@@ -140,7 +140,7 @@ def phases(store: StoreFolder, json_: AsJson = False) -> None:
     """The two phases of generation: composition first, denoising after, with the evidence for their boundary."""
     from compute.analysis.phases.phase_evidence import phases_of
     from compute.analysis.report.terminal import describe_phases
-    from store.index.table import SweepReader
+    from store.sweep_reader import SweepReader
 
     found = phases_of(SweepReader(store))
     print(json.dumps(found.as_json(), indent=1) if json_ else describe_phases(found))

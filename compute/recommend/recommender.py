@@ -31,9 +31,9 @@ from compute.recommend.goal import Goal, NoRecommendation
 from compute.recommend.sweep_conditions import search_prompts, tuning_conditions
 from compute.recommend.timing import measure_cost
 from compute.unet.weights_digest import parameter_digests
-from store.index.table import SweepReader
 from store.records import Condition
 from store.sampler import SamplerSettings
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
 _MARGIN = 0.75  # of the budget that the search may use

@@ -27,8 +27,9 @@ from dashboard.words.labels import metric_name
 from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
-from store.index.table import SweepReader, Table, sweep_table
+from store.index.table import Table
 from store.records import Ablation, Components, Condition
+from store.sweep_reader import SweepReader, sweep_table
 from store.sweep_store import SweepStore
 
 Curves = tuple[tuple[GroupCurve, ...], tuple[GroupCurve, ...]]

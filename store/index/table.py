@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ import numpy.typing as npt
 from store.index.catalogue import CatalogueRow
 from store.metric import MetricInfo
 from store.records import Ablation, PromptSwitch, Reseed, Unit, components_text
-from store.shard.reader import UnitReader
-from store.sweep_store import SweepStore
 
 Column = npt.NDArray[Any]
 
@@ -157,30 +154,3 @@ def _place(infos: tuple[MetricInfo, ...], info: MetricInfo) -> int | str:
             same = (other.version, other.weights) == (info.version, info.weights)
             return place if same else f"was measured by version {other.version} or other weights; measure again"
     return "was not measured"
-
-
-class SweepReader:
-    """What the dashboard and the analysis read: a table of all that was measured, and lazy slices of each unit.
-
-    Only the planned units' rows are in the table unless `unplanned` asks for the others too. Raises NotASweep,
-    NewerFormat or SweepDamaged.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.store = SweepStore.open(path)
-
-    def table(self, *, unplanned: bool = False) -> Table:
-        """One row a unit and condition, in the plan's order (unplanned ones behind, by key)."""
-        return sweep_table(self.store, unplanned=unplanned)
-
-    def unit(self, key: str) -> UnitReader:
-        """One unit's shard, open for lazy slices. Raises ShardMissing or ShardDamaged."""
-        return self.store.read(key)
-
-
-def sweep_table(store: SweepStore, *, unplanned: bool = False) -> Table:
-    """The table of a store; see SweepReader.table."""
-    rows = store.catalogue()
-    planned = [rows[key] for key in store.header.units if key in rows]
-    others = [rows[key] for key in sorted(rows.keys() - store.header.units.keys())] if unplanned else []
-    return make_table(planned + others)

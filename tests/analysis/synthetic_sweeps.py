@@ -11,7 +11,7 @@ from compute.analysis.impact.ablation_impact import AblationImpact, Impact
 from compute.statistics.estimate import Estimate
 from store.folder.header import SweepHeader
 from store.index.catalogue import CatalogueRow
-from store.index.table import SweepReader, Table, make_table
+from store.index.table import Table, make_table
 from store.metric import MetricInfo, MetricValues
 from store.records import (
     Ablation,
@@ -26,6 +26,7 @@ from store.records import (
     content_key,
 )
 from store.shard.payload import UnitPayload
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
 MSE = MetricInfo(name="mse", direction="lower", low=0, high=4, label="mean squared error")

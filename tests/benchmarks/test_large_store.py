@@ -11,7 +11,7 @@ from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.phases.phase_evidence import phases_of
 from store.care.verify import verify
 from store.errors import SkipscopeError
-from store.index.table import SweepReader
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
 

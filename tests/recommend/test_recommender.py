@@ -16,9 +16,9 @@ from compute.policy.skip_policy import SkipPolicy
 from compute.recommend.goal import Goal, NoRecommendation
 from compute.recommend.recommender import Recommender, composition_end
 from compute.unet import parameter_digests
-from store.index.table import SweepReader
 from store.records import Action, Condition
 from store.sampler import SamplerSettings
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 from tests.recommend.conftest import PROMPTS, STEPS
 

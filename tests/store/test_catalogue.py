@@ -15,10 +15,11 @@ from store.errors import ShardMissing, StoreError
 from store.folder.failures import remove_failure
 from store.folder.header import SweepHeader
 from store.index.catalogue import CatalogueRow
-from store.index.table import COLUMNS, SweepReader
+from store.index.table import COLUMNS
 from store.metric import MetricInfo
 from store.records import Unit
 from store.shard.payload import UnitPayload
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 from tests.store.problems import problems
 

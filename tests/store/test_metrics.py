@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from store.errors import PayloadError, ShardDamaged, ShardMissing
-from store.index.table import SweepReader
 from store.metric import MetricInfo, MetricValues
 from store.records import content_key
 from store.shard.encoding import add_metrics_to
 from store.shard.reader import UnitReader
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 from tests.store.problems import problems
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from store.care.status import evaluation_counts, sweep_status
-from store.index.table import SweepReader
 from store.shard.payload import UnitPayload
+from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
 Payloads = Callable[..., UnitPayload]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from store.folder.header import SweepHeader
-from store.index.table import sweep_table
 from store.records import PromptSwitch, Unit, content_key
 from store.shard.payload import UnitPayload
+from store.sweep_reader import sweep_table
 from store.sweep_store import SweepStore
 
 

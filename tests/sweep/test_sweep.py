@@ -22,8 +22,8 @@ from compute.sweep.plan import schedule_of
 from compute.unet import executing
 from store.care.verify import verify
 from store.errors import NotASweep
-from store.index.table import sweep_table
 from store.records import Ablation, Reseed
+from store.sweep_reader import sweep_table
 from store.sweep_store import SweepStore
 from tests.faults.sweeps import assert_same
 from tests.sweep.run_sweep import sweep

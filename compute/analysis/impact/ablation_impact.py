@@ -20,8 +20,9 @@ from compute.analysis.impact.scale import Scale, effects, higher_is_worse, scale
 from compute.statistics.estimate import Estimate
 from compute.statistics.significance import conditions_needed, holm, sign_test
 from store.errors import SkipscopeError
-from store.index.table import Table, sweep_table
+from store.index.table import Table
 from store.records import Ablation, Action, Condition, Window, components_text
+from store.sweep_reader import sweep_table
 from store.sweep_store import SweepStore
 
 __all__ = ["AblationImpact", "Impact", "NoImpact", "impact_of", "impact_of_table", "metrics_with_impact"]

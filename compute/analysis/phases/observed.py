@@ -20,8 +20,8 @@ from jaxtyping import Float
 from ruptures.costs import CostCLinear
 
 from compute.statistics.estimate import Estimate, bootstrap_weights, interval, means_of
-from store.index.table import SweepReader
 from store.shard.reader import UnitReader
+from store.sweep_reader import SweepReader
 
 Floats = npt.NDArray[np.float64]
 Part = Literal["low-pass", "high-pass"]

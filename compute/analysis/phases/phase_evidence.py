@@ -20,7 +20,7 @@ from compute.analysis.phases.switch_curves import (
 from compute.analysis.phases.switch_results import read_switch_results
 from compute.statistics.estimate import Estimate
 from store.errors import SkipscopeError
-from store.index.table import SweepReader
+from store.sweep_reader import SweepReader
 
 __all__ = ["SETTLED", "NoPhases", "ObservedCurve", "Phases", "SwitchCurve", "phases_of"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from store.index.table import SweepReader, Table
+from store.index.table import Table
+from store.sweep_reader import SweepReader
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

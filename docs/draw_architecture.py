@@ -1,0 +1,151 @@
+"""Draws docs/images/architecture.svg from the code's imports: `python docs/draw_architecture.py`, or `make architecture`.
+
+A box is a room: a package, or a folder of one. An arrow leads from a room to one that imports it, which is the way that
+data takes; arrows that follow from others are left out (transitive reduction). A row holds the rooms that need the same
+number of others below them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PICTURE = ROOT / "docs" / "images" / "architecture.svg"
+# The packages from the data's source to its end, with the rooms that are left out because all others use them.
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "store": ("errors",),
+    "compute": ("images", "progress", "provenance", "torchvision_ops"),
+    "dashboard": (),
+}
+WHOLE = ("benchmarks", "skipscope")
+COLORS = {"store": "#00805E", "compute": "#4F46B8", "dashboard": "#C65D00", "benchmarks": "#5B6472", "skipscope": "#5B6472"}
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 22, 46, 24
+
+
+def room_of(module: str) -> str | None:
+    """Return the room of a dotted module name; None for what is left out or not ours."""
+    package, _, rest = module.partition(".")
+    if package in WHOLE:
+        return package
+    room = rest.partition(".")[0]
+    if package not in PACKAGES or room in ("", "__main__", *PACKAGES[package]):
+        return None
+    return f"{package}.{room}"
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the dotted names of modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms() -> dict[str, set[str]]:
+    """Return for each room the rooms that it imports."""
+    uses: dict[str, set[str]] = {}
+    for package in (*PACKAGES, *WHOLE):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+            if room is not None:
+                found = {other for name in imported(path) if (other := room_of(name)) is not None}
+                uses.setdefault(room, set()).update(found - {room})
+    return {room: {other for other in others if other in uses} for room, others in uses.items()}
+
+
+def reach(uses: Mapping[str, set[str]], room: str) -> set[str]:
+    """Return all rooms that a room needs, directly or not. Raises ValueError for a circle."""
+    found: set[str] = set()
+    waiting = list(uses[room])
+    while waiting:
+        other = waiting.pop()
+        if other == room:
+            raise ValueError(f"{room} needs itself")
+        if other not in found:
+            found.add(other)
+            waiting += uses[other]
+    return found
+
+
+def reduced(uses: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Return the imports that do not follow from others."""
+    below = {room: reach(uses, room) for room in uses}
+    return {
+        room: {other for other in others if not any(other in below[third] for third in others)}
+        for room, others in uses.items()
+    }
+
+
+def ranks(uses: Mapping[str, set[str]]) -> dict[str, int]:
+    """Return the length of the longest chain of rooms below each room."""
+    known: dict[str, int] = {}
+
+    def rank(room: str) -> int:
+        if room not in known:
+            known[room] = 1 + max((rank(other) for other in uses[room]), default=-1)
+        return known[room]
+
+    return {room: rank(room) for room in uses}
+
+
+def places(uses: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
+    """Return the centre of each room's box: rows by rank, within a row near the rooms below."""
+    rows: dict[int, list[str]] = {}
+    for room, rank in ranks(uses).items():
+        rows.setdefault(rank, []).append(room)
+    widest = max(len(row) for row in rows.values())
+    found: dict[str, tuple[float, float]] = {}
+    for rank in sorted(rows):
+        def wanted(room: str) -> tuple[float, str]:
+            below = [found[other][0] for other in uses[room] if other in found]
+            return (sum(below) / len(below) if below else 0.0, room)
+
+        row = sorted(rows[rank], key=wanted)
+        left = MARGIN + (widest - len(row)) * (WIDTH + GAP_X) / 2
+        for number, room in enumerate(row):
+            x = left + number * (WIDTH + GAP_X) + WIDTH / 2
+            found[room] = (x, MARGIN + (max(rows) - rank) * (HEIGHT + GAP_Y) + HEIGHT / 2)
+    return found
+
+
+def picture() -> str:
+    """Return the SVG."""
+    uses = reduced(rooms())
+    where = places(uses)
+    width = max(x for x, _ in where.values()) + WIDTH / 2 + MARGIN
+    height = max(y for _, y in where.values()) + HEIGHT / 2 + MARGIN
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        'font-family="sans-serif" font-size="12" role="img" aria-label="The rooms of the code and what they import">',
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L8 4L0 8z" fill="#9BA4B2"/></marker></defs>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#FFFFFF"/>',
+    ]
+    for room in sorted(uses):
+        for other in sorted(uses[room]):
+            (x1, y1), (x2, y2) = where[other], where[room]
+            start, end = y1 - HEIGHT / 2, y2 + HEIGHT / 2
+            bend = (start - end) / 2
+            lines.append(
+                f'<path d="M{x1:.1f} {start:.1f}C{x1:.1f} {start - bend:.1f} {x2:.1f} {end + bend:.1f} {x2:.1f} {end:.1f}" '
+                'fill="none" stroke="#9BA4B2" marker-end="url(#tip)"/>'
+            )
+    for room, (x, y) in sorted(where.items()):
+        package, _, name = room.partition(".")
+        color = COLORS[package]
+        lines.append(
+            f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
+            f'fill="#FFFFFF" stroke="{color}" stroke-width="1.5"/>'
+        )
+        lines.append(f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle" font-size="9" fill="{color}">{escape(package)}</text>')
+        lines.append(f'<text x="{x:.1f}" y="{y + 10:.1f}" text-anchor="middle" fill="#1B1F26">{escape(name or package)}</text>')
+    return "\n".join([*lines, "</svg>", ""])
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(picture(), encoding="utf-8")
