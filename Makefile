@@ -64,7 +64,7 @@ lint: $(DEV_READY) ## style (ruff), types (mypy), who may import whom (import-li
 	$(VENV)/bin/lint-imports
 
 docs: $(DOCS_READY) ## build the documentation's site into build/site; a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 wheel: $(RUN_READY) ## build the wheel into dist/
 	rm -rf build/lib build/bdist.*

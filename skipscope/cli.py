@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from compute.cli import main as compute_cli
+from compute.cli.main import app as compute_app
 from store.cli import app as store_app
+from store.exit_status import run_app
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_cli.app.info.help)
-app.add_typer(compute_cli.app)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_app.info.help)
+app.add_typer(compute_app)
 app.add_typer(store_app, name="store")
 
 
@@ -33,5 +35,5 @@ def dashboard(
 
 
 def main() -> None:
-    """Run the command line."""
-    compute_cli.main(app)
+    """Run the command line and exit the process."""
+    sys.exit(run_app(app))

@@ -27,9 +27,9 @@ LpipsTrunk = Annotated[
 ]
 
 
-def main(application: typer.Typer = app) -> None:
-    """Run a command line and exit the process."""
-    sys.exit(run_app(application))
+def main() -> None:
+    """Run the command line and exit the process."""
+    sys.exit(run_app(app))
 
 
 @app.command()

@@ -107,6 +107,38 @@ def test_a_module_of_no_extra_is_not_explained() -> None:
     assert how_to_install(ModuleNotFoundError("no name")) is None
 
 
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {missing!r} else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+sys.argv = ["skipscope", *{arguments!r}]
+from skipscope.cli import main
+main()
+"""
+"""Runs a command as where some modules are not installed."""
+
+
+@pytest.mark.parametrize("command", ["status", "summary", "phases", "store ls", "store verify"])
+def test_looking_at_a_store_needs_no_extra(command: str) -> None:
+    arguments = [*command.split(), str(ROOT / "dashboard" / "example")]
+    process = run_python(WITHOUT.format(missing=set(EXTRA_OF), arguments=arguments))
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_applying_a_policy_needs_its_own_extra_only(tmp_path: Path) -> None:
+    others = {module for module, extra in EXTRA_OF.items() if extra != "apply"}
+    policy = ROOT / "dashboard" / "example" / "policies" / "mse-damage-0.01.json"
+    arguments = ["sample", "--policy", str(policy), "--prompt", "a cat", "-o", str(tmp_path / "cat.png")]
+    process = run_python(WITHOUT.format(missing=others, arguments=arguments))
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("command", "module", "extra"),
     [
@@ -118,8 +150,7 @@ def test_a_module_of_no_extra_is_not_explained() -> None:
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )
 def test_a_command_says_which_extra_is_missing(command: list[str], module: str, extra: str) -> None:
-    program = ["import sys", f"sys.modules[{module!r}] = None", f"sys.argv = ['skipscope', *{command!r}]"]
-    process = run_python("\n".join([*program, "from skipscope.cli import main", "main()"]))
+    process = run_python(WITHOUT.format(missing={module}, arguments=command))
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr.count("\n") == 1
     assert process.stderr.startswith(f"skipscope: {module} is not installed: pip install ")
