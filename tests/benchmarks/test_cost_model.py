@@ -35,7 +35,7 @@ def test_the_policies_use_every_kind_of_action(graph: ComponentGraph) -> None:
         (False, "reuse"),
         (False, "bypass"),
     }
-    assert min(step for step, _, _ in entries) == 2, "the first two steps are computed, so that later ones can read them"
+    assert min(step for step, _, _ in entries) == 2, "two steps are computed first, for later ones to read"
 
 
 def test_a_report_holds_the_times_of_each_policy_and_the_conditions() -> None:
