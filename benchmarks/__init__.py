@@ -1,1 +1,1 @@
-"""Benchmarks: reports with the hardware they ran on, never tests."""
+"""Benchmarks of speed and cost: reports with the hardware that they ran on, never tests."""

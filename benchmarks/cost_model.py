@@ -1,8 +1,8 @@
-"""How well the cost model predicts: random policies, predicted and measured, with a fixed seed.
+"""The error of the cost model: predicted and measured time of random policies, with a fixed seed.
 
     python -m benchmarks.cost_model [--policies 30] [--threads N] [--batch 4] [--json]
 
-The model is measured first; then each policy and full compute are run in turn. A report, never a test.
+The components are timed first; then each policy and full compute are run in turn.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _ROUNDS = 3
 
 
 def random_schedule(graph: ComponentGraph, steps: int, rng: np.random.Generator) -> ResolvedSchedule:
-    """A schedule that drops steps, reuses and bypasses components, each with a probability drawn first."""
-    shares = rng.uniform(0, 0.5, size=3)
+    """Return a schedule that drops steps, and reuses and bypasses components, with random probabilities."""
+    dropped, reused, bypassed = rng.uniform(0, 0.5, size=3).tolist()
     while True:
         rows: dict[int, dict[str, Action]] = {}
         for step in range(2, steps):
-            if rng.random() < shares[0]:
+            if rng.random() < dropped:
                 rows[step] = {UNET: Action(name="reuse", space="x0", order=1)}
             else:
-                rows[step] = dict(_row(graph, rng, float(shares[1]), float(shares[2])))
+                rows[step] = _random_row(graph, rng, reused, bypassed)
         try:
             return resolve(graph, Schedule(steps=steps, actions=rows))
-        except ScheduleError:  # a reuse of what was dead before: draw again
+        except ScheduleError:  # a component is reused that was dead in every step before: try again
             continue
 
 
-def _row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypassed: float) -> dict[str, Action]:
+def _random_row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypassed: float) -> dict[str, Action]:
     row: dict[str, Action] = {}
     if rng.random() < reused:
-        names = [c.name for c in graph.components if c.kind == "upsampler"]
+        names = graph.of_kind("upsampler")
         row[names[rng.integers(len(names))]] = Action(name="reuse")
     for component in graph.components:
         if "bypass" in component.actions and component.name not in row and rng.random() < bypassed * 0.3:
@@ -57,18 +57,18 @@ def _row(graph: ComponentGraph, rng: np.random.Generator, reused: float, bypasse
 
 
 def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed: int = 0) -> dict[str, Any]:
-    """Predicted and measured seconds a picture of every policy, and the errors' median."""
+    """Return the predicted and measured seconds a picture of every policy, and the medians of the errors."""
     torch.set_num_threads(threads)
     model = load_model("glide-mini")
     sampler = SamplerSettings(name="ddpm", steps=steps)
     rng = np.random.default_rng(seed)
-    drawn = [random_schedule(model.graph, steps, rng) for _ in range(policies)]
+    schedules = [random_schedule(model.graph, steps, rng) for _ in range(policies)]
     cost = measure_cost(model, sampler, batch=batch, guidance=GUIDANCE)
     conditions = [Condition(prompt="a cat on a blue background", seed=i, guidance=GUIDANCE) for i in range(batch)]
     full_predicted = cost.seconds(resolve(model.graph, Schedule.empty(steps)))
     rows = []
-    for resolved in drawn:
-        full, own = _alternated(model, sampler, conditions, resolved)
+    for resolved in schedules:
+        full, own = _run_in_turn(model, sampler, conditions, resolved)
         predicted = cost.seconds(resolved)
         rows.append(
             {
@@ -93,18 +93,18 @@ def report(*, policies: int, threads: int, batch: int = 4, steps: int = 25, seed
     }
 
 
-def _alternated(
+def _run_in_turn(
     model: Model, sampler: SamplerSettings, conditions: Sequence[Condition], resolved: ResolvedSchedule
 ) -> tuple[float, float]:
-    """Seconds of full compute and of the policy: medians over rounds in turn."""
-    device = model.device
-    took: tuple[list[float], list[float]] = ([], [])
+    """Return the seconds of full compute and of the policy, as medians over rounds in turn."""
+    full: list[float] = []
+    policy: list[float] = []
     for _ in range(_ROUNDS):
-        for seconds, plan in zip(took, (None, resolved), strict=True):
-            began = now(device)
+        for seconds, plan in ((full, None), (policy, resolved)):
+            start = now(model.device)
             model.pictures(conditions, sampler, plan)
-            seconds.append(now(device) - began)
-    return float(np.median(took[0])), float(np.median(took[1]))
+            seconds.append(now(model.device) - start)
+    return float(np.median(full)), float(np.median(policy))
 
 
 def main() -> None:
@@ -115,19 +115,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    found = report(policies=arguments.policies, threads=arguments.threads, batch=arguments.batch)
+    result = report(policies=arguments.policies, threads=arguments.threads, batch=arguments.batch)
     if arguments.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(result, indent=1))
         return
     print(f"{'predicted':>10} {'measured':>10} {'error':>7}   speedup: {'predicted':>9} {'measured':>9}   (ms/picture)")
-    for row in found["rows"]:
+    for row in result["rows"]:
         print(
             f"{row['predicted'] * 1e3:>10.1f} {row['measured'] * 1e3:>10.1f} {row['error']:>7.1%}            "
             f"{row['speedup_predicted']:>9.2f} {row['speedup_measured']:>9.2f}"
         )
     print(
-        f"median error: {found['median_error']:.1%} of the time, {found['median_speedup_error']:.1%} of the speedup "
-        f"({found['policies']} policies, seed {found['seed']}, batch {found['batch']}, {found['threads']} threads)"
+        f"median error: {result['median_error']:.1%} of the time, {result['median_speedup_error']:.1%} of the speedup "
+        f"({result['policies']} policies, seed {result['seed']}, batch {result['batch']}, {result['threads']} threads)"
     )
 
 

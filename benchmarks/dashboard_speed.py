@@ -1,12 +1,12 @@
-"""How fast the dashboard answers: first paint of each page, and interactions, in a headless Chromium.
+"""The speed of the dashboard: first paint of each page, and interactions, in a headless Chromium.
 
     python -m benchmarks.large_store DIR
     python -m benchmarks.dashboard_speed DIR [--repeats N] [--json]
 
-A visit is timed from the navigation's start to the last change of the page, with all charts and tables drawn; an
-interaction from the key or click to the last change. On a machine that others use, seconds say little, so each visit
-follows one of an empty Streamlit page, and the report gives the ratio. `server` and `browser` are processor time that
-the dashboard's process and all of Chromium's spent. A report, never a test.
+A visit is timed from the start of the navigation to the last change of the page, with all charts and tables rendered;
+an interaction from the key or click to the last change. On a shared machine seconds vary, so each visit follows one of
+an empty Streamlit page, and the report gives the ratio. `server` and `browser` are the processor time of the
+dashboard's process and of all of Chromium's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.browser import PAGES, WATCH, WINDOW, Server, browsing, serving, wait_until_settled
+from benchmarks.browser import WATCH, WINDOW, browsing, wait_until_settled
+from benchmarks.server import PAGES, Server, serving
 from compute.provenance import provenance
 from store.errors import SkipscopeError
 from store.sweep_store import SweepStore
@@ -40,7 +41,7 @@ _EMPTY = 'import streamlit as st\n\nst.title("Nothing")\n'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure and print the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", type=Path, metavar="DIR", help="a sweep with several metrics")
     parser.add_argument("--repeats", type=int, default=5, help="of each visit and interaction")
@@ -54,24 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(folder: Path, repeats: int) -> dict[str, Any]:
-    """The report as plain data; times in seconds. Raises NoBrowser, and what opening a store raises."""
+    """Return the report as plain data; times are in seconds. Raises NoBrowser, StoreError."""
     units = len(SweepStore.open(folder).header.plan)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         empty = scratch / "empty.py"
         empty.write_text(_EMPTY)
-        ours = stack.enter_context(serving(scratch, ["--store", str(folder.absolute())]))
-        nothing = stack.enter_context(serving(scratch, [], app=empty))
+        dashboard = stack.enter_context(serving(scratch, ["--store", str(folder.absolute())]))
+        empty_page = stack.enter_context(serving(scratch, [], app=empty))
         browser = stack.enter_context(browsing())
         version = browser.version
         context = browser.new_context(viewport={"width": WINDOW[0], "height": WINDOW[1]})
         context.add_init_script(WATCH)
-        bench = _Bench(context=context, ours=ours, nothing=nothing)
-        bench.visit(nothing, "overview")
-        pages = {name: bench.visits(name, repeats) for name in PAGES}
+        visitor = _Visitor(context=context, dashboard=dashboard, empty_page=empty_page)
+        visitor.visit(empty_page, "overview")
+        pages = {name: visitor.visits(name, repeats) for name in PAGES}
         interactions = {
-            "Impact: another metric": bench.interaction("impact", _other_metric, repeats),
-            "Evidence: another step": bench.interaction("evidence", _other_step, repeats),
+            "Impact: another metric": visitor.interaction("impact", _select_metric, repeats),
+            "Evidence: another step": visitor.interaction("evidence", _move_step, repeats),
         }
     return {
         "benchmark": "dashboard",
@@ -86,15 +87,15 @@ def measure(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """A browser, the dashboard and an empty page."""
+class _Visitor:
+    """A browser that visits the dashboard and an empty page."""
 
     context: BrowserContext
-    ours: Server
-    nothing: Server
+    dashboard: Server
+    empty_page: Server
 
     def visit(self, server: Server, name: str) -> tuple[float, Floats]:
-        """Seconds of one visit in a fresh tab, and the processor time that it took."""
+        """Return the seconds of one visit in a new tab, and its processor time."""
         page = self.context.new_page()
         try:
             before = _processor_seconds(server)
@@ -104,46 +105,49 @@ class _Bench:
             page.close()
 
     def visits(self, name: str, repeats: int) -> dict[str, Any]:
-        """The first visit since the server's start, then medians of visits that take turns with the empty page."""
-        first, _ = self.visit(self.ours, name)
-        empty, seconds, busy = [], [], []
+        """Return the first visit since the server's start, and medians of visits in turn with the empty page."""
+        first, _ = self.visit(self.dashboard, name)
+        empty, seconds, processor = [], [], []
         for _ in range(repeats):
-            empty.append(self.visit(self.nothing, "overview")[0])
-            took, processors = self.visit(self.ours, name)
-            seconds.append(took)
-            busy.append(processors)
-        ratios = [one / other for one, other in zip(seconds, empty, strict=True)]
+            empty.append(self.visit(self.empty_page, "overview")[0])
+            visit_seconds, visit_processor = self.visit(self.dashboard, name)
+            seconds.append(visit_seconds)
+            processor.append(visit_processor)
+        ratios = [page / reference for page, reference in zip(seconds, empty, strict=True)]
         return {
             "first": first,
             "seconds": statistics.median(seconds),
             "empty_page": statistics.median(empty),
             "ratio": statistics.median(ratios),
-            **_medians(busy),
+            **_medians(processor),
         }
 
     def interaction(self, name: str, act: Callable[[Page, int], float], repeats: int) -> dict[str, float]:
-        """The first of an interaction, which may compute something, then the median of `repeats` others."""
+        """Return the first of an interaction, which may fill caches, and the median of `repeats` others.
+
+        `act` performs it and returns its time by the page's clock, in milliseconds.
+        """
         page = self.context.new_page()
         try:
-            page.goto(self.ours.page(name), wait_until="commit")
+            page.goto(self.dashboard.page(name), wait_until="commit")
             wait_until_settled(page)
-            seconds, busy = [], []
+            seconds, processor = [], []
             for number in range(repeats + 1):
-                before = _processor_seconds(self.ours)
+                before = _processor_seconds(self.dashboard)
                 since = act(page, number)
                 seconds.append((wait_until_settled(page, since=since) - since) / 1000)
-                busy.append(_processor_seconds(self.ours) - before)
+                processor.append(_processor_seconds(self.dashboard) - before)
         finally:
             page.close()
         return {
             "first": seconds[0],
             "seconds": statistics.median(seconds[1:]),
-            **_medians(busy[1:]),
+            **_medians(processor[1:]),
         }
 
 
-def _other_metric(page: Page, number: int) -> float:
-    """Choose one of the first two metrics in turn; returns when, by the page's clock."""
+def _select_metric(page: Page, number: int) -> float:
+    """Select one of the first two metrics, in turn."""
     page.get_by_role("combobox", name="Metric").click()
     options = page.get_by_role("option")
     options.first.wait_for()
@@ -152,8 +156,8 @@ def _other_metric(page: Page, number: int) -> float:
     return since
 
 
-def _other_step(page: Page, number: int) -> float:
-    """Move the slider by one step, to and fro; returns when, by the page's clock."""
+def _move_step(page: Page, number: int) -> float:
+    """Move the slider by one step, forwards and backwards in turn."""
     slider = page.get_by_role("slider")
     slider.focus()
     since = _now(page)
@@ -166,42 +170,42 @@ def _now(page: Page) -> float:
 
 
 def _processor_seconds(server: Server) -> Floats:
-    """What the server, and what the browser's living processes have computed so far."""
+    """Return the processor time so far of the server and of the browser's running processes: (server, browser)."""
     import psutil  # type: ignore[import-untyped]
 
-    found = np.zeros(2)
+    seconds = np.zeros(2)
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # a tab's process ends when it likes
+        with suppress(psutil.NoSuchProcess):  # a tab's process may end at any time
             times = process.cpu_times()
             if process.pid == server.process.pid:
-                found[0] += times.user + times.system
+                seconds[0] += times.user + times.system
             elif "chrom" in process.name():
-                found[1] += times.user + times.system
-    return found
+                seconds[1] += times.user + times.system
+    return seconds
 
 
-def _medians(busy: Sequence[Floats]) -> dict[str, float]:
-    server, browser = np.median(busy, axis=0)
+def _medians(processor: Sequence[Floats]) -> dict[str, float]:
+    server, browser = np.median(processor, axis=0)
     return {"server": float(server), "browser": float(browser)}
 
 
 def describe(report: dict[str, Any]) -> str:
-    """For people."""
+    """Return the report as text."""
     lines = [
         f"{report['units']} units, medians of {report['repeats']}, Chromium {report['chromium']}, headless",
         "",
         f"{'first paint':<24}{'first visit':>12}{'again':>9}{'empty page':>12}{'ratio':>8}{'server':>9}{'browser':>10}",
     ]
-    for name, found in report["pages"].items():
+    for name, times in report["pages"].items():
         lines.append(
-            f"{name.title():<24}{found['first']:>10.2f} s{found['seconds']:>7.2f} s{found['empty_page']:>10.2f} s"
-            f"{found['ratio']:>8.2f}{found['server']:>7.2f} s{found['browser']:>8.2f} s"
+            f"{name.title():<24}{times['first']:>10.2f} s{times['seconds']:>7.2f} s{times['empty_page']:>10.2f} s"
+            f"{times['ratio']:>8.2f}{times['server']:>7.2f} s{times['browser']:>8.2f} s"
         )
     lines += ["", f"{'interaction':<24}{'first':>12}{'again':>9}{'':>20}{'server':>9}{'browser':>10}"]
-    for name, found in report["interactions"].items():
+    for name, times in report["interactions"].items():
         lines.append(
-            f"{name:<24}{found['first']:>10.2f} s{found['seconds']:>7.2f} s{'':>20}{found['server']:>7.2f} s"
-            f"{found['browser']:>8.2f} s"
+            f"{name:<24}{times['first']:>10.2f} s{times['seconds']:>7.2f} s{'':>20}{times['server']:>7.2f} s"
+            f"{times['browser']:>8.2f} s"
         )
     return "\n".join(lines)
 

@@ -1,10 +1,10 @@
-"""How much of the raw forward pass's speed a sweep keeps, and what starting from stored states saves.
+"""The throughput of a sweep as a share of that of raw forward passes.
 
     python -m benchmarks.sweep_throughput [--model NAME|DIR] [--rounds N] [--threads N] [--json]
 
-Each round times a stretch of raw batched forward passes, then a stretch of units on each executor at the same batch
-and threads, with metrics, distances and writing. The units zero one skip connection, which costs a full forward pass;
-ratios are taken within a round, because these machines' speed drifts.
+Each round times raw batched forward passes, then units on each executor at the same batch and threads, with metrics,
+distances and writing. The units zero one skip connection, which costs a full forward pass. Ratios are taken within a
+round, because the speed of a shared machine drifts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STEPS = 25
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure and print the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="glide-mini")
     parser.add_argument("--rounds", type=int, default=8)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) -> dict[str, Any]:
-    """The report as plain data."""
+    """Return the report as plain data."""
     torch.set_num_threads(threads)
     prepared = start.prepare(_config(model, batch, count=rounds * units), Path())
     work = [unit for unit in prepared.plan.units if unit.role == "ablation"]
@@ -85,7 +85,7 @@ def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) ->
 
 
 def describe(report: dict[str, Any]) -> str:
-    """For people."""
+    """Return the report as text."""
     raw = report["raw_milliseconds_per_evaluation"]
     lines = [
         f"{report['model']}, {report['batch']} conditions a unit, {report['threads']} threads, {report['dtype']}, "
@@ -98,7 +98,7 @@ def describe(report: dict[str, Any]) -> str:
 
 
 def _config(model: str, batch: int, *, count: int) -> SweepConfig:
-    """So many units of about half a run each, twice, all of the cost of full compute."""
+    """Return a sweep of 2 * `count` units, each about half a run long at the cost of full compute."""
     spans = sorted(combinations(range(_STEPS + 1), 2), key=lambda span: (abs(span[0] - _STEPS // 2), span))
     windows = [{"start": a, "stop": b} for a, b in spans[: 2 * count]]
     return SweepConfig.model_validate(
@@ -138,7 +138,7 @@ def _rounds(
     units: int,
     batch: int,
 ) -> dict[str, list[float]]:
-    """Seconds an evaluation, by round, of the raw pass and of each executor; the first round warms up."""
+    """Return the seconds of an evaluation in each round, of the raw pass and each executor, without the first round."""
     seconds: dict[str, list[float]] = {"raw": [], **{name: [] for name in executors}}
     for number in range(rounds):
         before = _raw(model, batch)
@@ -152,7 +152,7 @@ def _rounds(
 
 
 def _execute(store: SweepStore, executor: Executor, units: Sequence[Unit]) -> int:
-    """Execute and record, as a sweep does; returns UNet evaluations of one condition each."""
+    """Execute and record units as a sweep does. Return the number of UNet evaluations, counted by condition."""
     evaluations = 0
     for outcome in executor.execute(units):
         assert isinstance(outcome, Done), outcome
@@ -163,7 +163,7 @@ def _execute(store: SweepStore, executor: Executor, units: Sequence[Unit]) -> in
 
 @torch.inference_mode()
 def _raw(model: Model, batch: int, repeats: int = 20) -> float:
-    """Seconds an evaluation of forward passes that follow each other and do nothing else."""
+    """Return the seconds of an evaluation, from forward passes alone."""
     x_t = model.noise(range(2 * batch))
     text = model.encode([""] * batch)
     began = time.perf_counter()

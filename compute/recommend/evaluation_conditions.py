@@ -103,7 +103,7 @@ def evaluation_conditions(
     captions_of: CaptionSet,
     seen: Set[str] = frozenset(),
 ) -> EvaluationConditions:
-    """Return every line of a prompt file with every seed, or `count` captions of one of glide-mini's splits.
+    """Return every prompt with every seed, or without prompts `count` captions of one of glide-mini's splits.
 
     Each caption has a seed of its own, and captions in `seen` are left out. Raises ConfigError for options that do not
     belong together or are not understood, and for too few captions.
@@ -128,14 +128,14 @@ def evaluation_conditions(
 
 
 def _of_prompts(prompts: PromptLines, seeds: Sequence[int], guidance: float) -> EvaluationConditions:
-    lines, source = _prompt_lines(prompts), " of a file" if isinstance(prompts, Path) else ""
+    lines, origin = _prompt_lines(prompts), " of a file" if isinstance(prompts, Path) else ""
     if len(lines) * len(seeds) > _CONDITION_LIMIT:
         raise ConfigError(f"--prompts, --seeds: {len(lines)} prompts of {len(seeds)} seeds each are too many")
     conditions = tuple(Condition(prompt=line, seed=seed, guidance=guidance) for line in lines for seed in seeds)
     if len(set(conditions)) != len(conditions):
         raise ConfigError("--prompts, --seeds: a prompt and seed are given twice; each pair is run once")
     return EvaluationConditions(
-        conditions=conditions, prompts=f"{len(lines)} prompts{source}", seeds=_seeds_text(seeds)
+        conditions=conditions, prompts=f"{len(lines)} prompts{origin}", seeds=_seeds_text(seeds)
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds a skip policy in a sweep's store, and validates one: the search and the validation as two functions."""
+"""Recommends and validates skip policies: the search and the validation as one function each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def recommend(
     standard error.
 
     The policy is not validated: see `validate`. Raises SkipscopeError for a store or an argument that cannot be used,
-    and where no policy meets the goal.
+    and for a goal that no policy meets.
     """
     (goal,) = goals_of(metric, None if max_damage is None else repr(float(max_damage)), min_speedup)
     opened = SweepStore.open(store)
@@ -57,12 +57,13 @@ def validate(
 ) -> SkipPolicy:
     """Return the policy with its measured speed and quality, on prompts that took no part in the search for it.
 
-    Every condition is run at full compute, by the policy, at full compute with so many fewer steps that it takes the
-    policy's time, and with another seed, whose distance is damage 1. `prompts` and `seeds` are as for `recommend`;
-    without prompts, `count` captions of glide-mini's `split` are used. `batch` pictures are sampled at once. `model` is
-    the folder of the policy's model where its name does not find it. Progress is reported on standard error.
+    Every condition is run at full compute; by the policy; at full compute with as many steps as fit into the policy's
+    time; and at full compute with another seed, whose distance is damage 1. `prompts` and `seeds` are as for
+    `recommend`; without prompts, `count` captions of glide-mini's `split` are used. `batch` pictures are sampled at
+    once. `model` is the folder of the policy's model; by default the model is found by its name. Progress is reported
+    on standard error.
 
-    Raises SkipscopeError for weights other than the policy's, and for prompts that the search has seen.
+    Raises SkipscopeError for weights other than the policy's, and for prompts that the search has used.
     """
     loaded = load_for(policy, model=None if model is None else os.fspath(model))
     evaluation = unseen_conditions(policy, loaded.source, prompts=prompts, seeds=seeds, split=split, count=count)

@@ -1,4 +1,4 @@
-"""The benchmark of the cost model: its random policies are the same every time, and its report says what it is of."""
+"""The benchmark of the cost model: its random policies depend on the seed alone, and its report is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def graph(tiny_model: Path) -> ComponentGraph:  # noqa: F811
     return load_model(str(tiny_model)).graph
 
 
-def test_the_same_seed_draws_the_same_policies(graph: ComponentGraph) -> None:
+def test_the_same_seed_gives_the_same_policies(graph: ComponentGraph) -> None:
     first, again, other = (
         [random_schedule(graph, 8, rng).schedule for _ in range(6)] for rng in map(np.random.default_rng, (0, 0, 1))
     )
@@ -27,7 +27,7 @@ def test_the_same_seed_draws_the_same_policies(graph: ComponentGraph) -> None:
     assert len({schedule.model_dump_json() for schedule in first}) == 6
 
 
-def test_the_policies_use_every_way_to_save_time(graph: ComponentGraph) -> None:
+def test_the_policies_use_every_kind_of_action(graph: ComponentGraph) -> None:
     rng = np.random.default_rng(0)
     entries = [entry for _ in range(20) for entry in random_schedule(graph, 8, rng).schedule.entries()]
     assert {(name == "unet", action.name) for _, name, action in entries} == {
@@ -35,15 +35,15 @@ def test_the_policies_use_every_way_to_save_time(graph: ComponentGraph) -> None:
         (False, "reuse"),
         (False, "bypass"),
     }
-    assert min(step for step, _, _ in entries) == 2, "two steps are computed first, so that there is something to read"
+    assert min(step for step, _, _ in entries) == 2, "two steps are computed first, for later ones to read"
 
 
-def test_a_report_holds_each_policys_times_and_what_they_were_taken_on() -> None:
-    found = json.loads(json.dumps(report(policies=2, threads=1, batch=1, steps=4)))
-    assert (found["policies"], found["batch"], found["threads"], found["dtype"]) == (2, 1, 1, "float32")
-    assert len(found["rows"]) == 2
-    for row in found["rows"]:
+def test_a_report_holds_the_times_of_each_policy_and_the_conditions() -> None:
+    result = json.loads(json.dumps(report(policies=2, threads=1, batch=1, steps=4)))
+    assert (result["policies"], result["batch"], result["threads"], result["dtype"]) == (2, 1, 1, "float32")
+    assert len(result["rows"]) == 2
+    for row in result["rows"]:
         assert row["predicted"] > 0 and row["measured"] > 0
         assert row["error"] == pytest.approx(abs(row["predicted"] / row["measured"] - 1))
-    assert found["median_error"] == pytest.approx(np.median([row["error"] for row in found["rows"]]))
-    assert found["provenance"]["torch"]
+    assert result["median_error"] == pytest.approx(np.median([row["error"] for row in result["rows"]]))
+    assert result["provenance"]["torch"]

@@ -1,4 +1,4 @@
-"""The synthetic sweep is a sound one: every shard is whole, analysis reads it, and it says what it is."""
+"""The synthetic sweep is valid: every shard can be verified, analysis reads it, and its provenance is synthetic."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from benchmarks.browser import NO_BROWSER, WATCH, WINDOW, Server, browsing, find_browser, serving
+from benchmarks.browser import NO_BROWSER, WATCH, WINDOW, browsing, find_browser
+from benchmarks.server import Server, serving
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:

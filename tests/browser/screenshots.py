@@ -17,7 +17,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser
 
-from benchmarks.browser import WATCH, WINDOW, Server, browsing, serving, wait_until_settled
+from benchmarks.browser import WATCH, WINDOW, browsing, wait_until_settled
+from benchmarks.server import Server, serving
 
 _LARGEST = 250_000  # bytes of a file with all its colours
 # Page, colour scheme, file, greatest height.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from benchmarks.browser import Server, serving
+from benchmarks.server import Server, serving
 from tests.browser.tab import Tab
 from tests.dashboard.stores import PLAN, make_store, payload
 

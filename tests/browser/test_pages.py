@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import BrowserContext
 
-from benchmarks.browser import PAGES, Server
+from benchmarks.server import PAGES, Server
 from tests.browser.tab import Tab
 
 pytestmark = pytest.mark.browser

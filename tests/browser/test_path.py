@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from benchmarks.browser import ROOT, Server
+from benchmarks.server import ROOT, Server
 from tests.browser.tab import Tab
 
 pytestmark = pytest.mark.browser

@@ -1,4 +1,4 @@
-"""The measured cost model: every part of the network is in it, and it predicts times of a run's size."""
+"""The measured cost model: it covers every node of the network, and predicts the time of a run roughly."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def test_every_component_is_timed(cost: CostModel, model: Model) -> None:
     assert (cost.batch, cost.run > 0, cost.step > 0, cost.network >= 0) == (2, True, True, True)
 
 
-def test_every_shortcut_is_timed_and_no_other(cost: CostModel, model: Model) -> None:
-    around = {c.name for c in model.graph.components if "bypass" in c.actions}
-    assert cost.bypassed.keys() == around
-    assert sum(cost.bypassed.values()) < sum(cost.computed[name] for name in around)
+def test_exactly_the_shortcuts_are_timed(cost: CostModel, model: Model) -> None:
+    residual = {c.name for c in model.graph.components if "bypass" in c.actions}
+    assert cost.bypassed.keys() == residual
+    assert sum(cost.bypassed.values()) < sum(cost.computed[name] for name in residual)
 
 
-def test_full_compute_takes_a_time_of_that_size(cost: CostModel, model: Model) -> None:
+def test_the_time_of_full_compute_is_predicted_within_a_factor_of_five(cost: CostModel, model: Model) -> None:
     conditions = [Condition(prompt="a cat on a blue background", seed=i, guidance=3.0) for i in range(2)]
-    took = []
+    seconds = []
     for _ in range(5):
-        began = now(CPU)
+        start = now(CPU)
         model.pictures(conditions, DDPM)
-        took.append(now(CPU) - began)
+        seconds.append(now(CPU) - start)
     predicted = cost.seconds(resolve(model.graph, Schedule.empty(STEPS)))
-    assert min(took) / 5 < predicted < 5 * max(took)
+    assert min(seconds) / 5 < predicted < 5 * max(seconds)
 
 
 def test_a_dropped_step_is_cheaper_than_one_that_calls_the_network(cost: CostModel, model: Model) -> None:
@@ -55,7 +55,7 @@ def test_a_dropped_step_is_cheaper_than_one_that_calls_the_network(cost: CostMod
     assert cost.seconds_of(plans[3]) == cost.step < cost.seconds_of(plans[2]) / 2
 
 
-def test_timing_leaves_the_model_as_it_was(cost: CostModel, model: Model) -> None:
+def test_timing_leaves_no_hooks_behind(cost: CostModel, model: Model) -> None:
     modules = list(model.unet.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
     assert not any("forward" in vars(module) for module in modules)
@@ -63,6 +63,6 @@ def test_timing_leaves_the_model_as_it_was(cost: CostModel, model: Model) -> Non
 
 @pytest.mark.parametrize("sampler", [SamplerSettings(name="ddim", steps=1), SamplerSettings(name="ddpm", steps=2)])
 def test_the_shortest_runs_can_be_timed(model: Model, sampler: SamplerSettings) -> None:
-    found = measure_cost(model, sampler, batch=1, guidance=1.0, repeats=2)
-    assert found.seconds(resolve(model.graph, Schedule.empty(sampler.steps))) > 0
-    assert sampler.steps == 1 or found.step > 0
+    shortest = measure_cost(model, sampler, batch=1, guidance=1.0, repeats=2)
+    assert shortest.seconds(resolve(model.graph, Schedule.empty(sampler.steps))) > 0
+    assert sampler.steps == 1 or shortest.step > 0
