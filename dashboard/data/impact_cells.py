@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
-from dashboard.words.labels import ComponentLabel, Group, ablated_label, action_label, action_token
+from dashboard.words.component_labels import ComponentLabel, Group, ablated_label, action_label, action_token
 from store.actions import REMOVALS
 from store.records import Ablation, Action, Components, Condition
 

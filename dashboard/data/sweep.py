@@ -23,7 +23,7 @@ from dashboard.data.fingerprint import Stamp, settled_stamp
 from dashboard.data.impact_cells import Actions, Cell, cells_of
 from dashboard.data.policy_files import PolicyFile, policy_files
 from dashboard.data.validation_pictures import Comparison, comparison_of
-from dashboard.words.labels import metric_name
+from dashboard.words.component_labels import metric_name
 from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 import altair as alt
 
-from dashboard.words.labels import KIND_LABELS
+from dashboard.words.component_labels import KIND_LABELS
 from store.actions import Kind
 
 Theme = Literal["light", "dark"]

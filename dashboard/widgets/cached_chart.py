@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.data.sweep import Sweep
 from dashboard.theme.palette import Figure, Palette, Theme, palette_of, themed
-from dashboard.widgets import content
+from dashboard.widgets import panels as content
 
 _KEPT = 128
 

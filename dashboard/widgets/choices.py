@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from dashboard.widgets import content
+from dashboard.widgets import panels as content
 
 T = TypeVar("T")
 _REMEMBERED = "remembered choices"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.widgets.content import escaped
+from dashboard.widgets.panels import escaped
 from store.records import Window
 
 

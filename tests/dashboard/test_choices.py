@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.widgets.choices import parse
 from store.sweep_store import SweepStore
-from tests.dashboard.page_text import text
+from tests.dashboard.opened_page import text
 from tests.dashboard.stores import ABLATED
 
 Opened = Callable[..., AppTest]

@@ -12,9 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.widgets.content import escaped, plain
-from dashboard.widgets.csv_table import table_csv
-from dashboard.words.labels import action_label, action_token, component_label, metric_name, number, window_label
+from dashboard.widgets.panels import escaped, plain
+from dashboard.widgets.tables import table_csv
+from dashboard.words.component_labels import (
+    action_label,
+    action_token,
+    component_label,
+    metric_name,
+    number,
+    window_label,
+)
 from store.records import Action, Window
 
 LABELS = {

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from store.sweep_store import SweepStore
-from tests.dashboard.page_text import charts, markup, text
+from tests.dashboard.opened_page import charts, markup, text
 from tests.dashboard.stores import ABLATED, ABLATIONS, BASELINE, CONDITIONS, HOSTILE, PLAN, contents, make_store
 
 Opened = Callable[..., AppTest]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import source
-from dashboard.data.source import BadArguments, chosen_store
-from tests.dashboard.page_text import charts, text
+from dashboard.data import store_path as source
+from dashboard.data.store_path import BadArguments, chosen_store
+from tests.dashboard.opened_page import charts, text
 from tests.dashboard.stores import ABLATIONS, PLAN, kill_driver, make_store
 
 Opened = Callable[..., AppTest]

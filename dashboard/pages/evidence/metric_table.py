@@ -8,7 +8,7 @@ import numpy as np
 
 from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.sweep import Sweep
-from dashboard.words.labels import metric_label
+from dashboard.words.component_labels import metric_label
 from store.index.table import Table
 
 

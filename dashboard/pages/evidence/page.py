@@ -13,11 +13,12 @@ from dashboard.data.impact_cells import in_network_order, values_of
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import finals
 from dashboard.pages.evidence.step_by_step import step_by_step
-from dashboard.widgets import choices, content
+from dashboard.widgets import choices
+from dashboard.widgets import panels as content
 from dashboard.widgets.images import distance_map, gain_for, heat_pixels, pixels_of, source_of
-from dashboard.widgets.page_frame import page
+from dashboard.widgets.page_template import page
 from dashboard.widgets.picture_cards import Shot, card, cards
-from dashboard.words.labels import (
+from dashboard.words.component_labels import (
     ablated_label,
     action_label,
     action_token,

@@ -14,12 +14,13 @@ from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import Followed, Trajectory, distances, trajectory
 from dashboard.pages.evidence.distance_chart import distance_curve
 from dashboard.pages.evidence.metric_table import metric_rows
-from dashboard.widgets import choices, content
+from dashboard.widgets import choices
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.images import distance_map, gain_for, heat_pixels, pixels_of, source_of
-from dashboard.widgets.page_frame import errors_in_a_panel
+from dashboard.widgets.page_template import errors_in_a_panel
 from dashboard.widgets.picture_cards import Shot, card, strip
-from dashboard.words.labels import condition_label
+from dashboard.words.component_labels import condition_label
 from store.records import Ablation
 from store.shard.payload import DistanceName
 

@@ -12,9 +12,16 @@ import pandas as pd
 
 from dashboard.charts.axes import Row, framed, inline, layered, step_axis
 from dashboard.data.impact_cells import Cell
-from dashboard.theme.color_scale import Shades
+from dashboard.pages.impact.color_scale import Shades
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
-from dashboard.words.labels import KIND_LABELS, ablated_label, action_label, action_token, number, window_label
+from dashboard.words.component_labels import (
+    KIND_LABELS,
+    ablated_label,
+    action_label,
+    action_token,
+    number,
+    window_label,
+)
 from store.records import Components
 
 PICKED = "picked"

@@ -9,7 +9,7 @@ import streamlit as st
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
 from compute.analysis.report.sentences import caution
-from dashboard.charts.group_curves import group_curves
+from dashboard.charts.group_chart import group_curves
 from dashboard.data.impact_cells import (
     Actions,
     Cell,
@@ -21,14 +21,15 @@ from dashboard.data.impact_cells import (
 )
 from dashboard.data.sweep import Curves, Sweep
 from dashboard.navigation import go
+from dashboard.pages.impact.color_scale import Shades
 from dashboard.pages.impact.heat_map import PICKED, heat_map
-from dashboard.pages.impact.ranking import ranking
-from dashboard.theme.color_scale import Shades
+from dashboard.pages.impact.ranking_chart import ranking
 from dashboard.theme.palette import Figure, Palette
-from dashboard.widgets import choices, content
+from dashboard.widgets import choices
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
-from dashboard.widgets.page_frame import page
-from dashboard.words.labels import (
+from dashboard.widgets.page_template import page
+from dashboard.words.component_labels import (
     action_label,
     condition_label,
     in_sentence,

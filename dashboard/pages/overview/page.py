@@ -9,19 +9,19 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
 from compute.analysis.impact.group_curves import by_kind, mean_impact
-from dashboard.charts.group_curves import group_curves
+from dashboard.charts.group_chart import group_curves
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import finals
 from dashboard.pages.overview.sweep_facts import facts_of
 from dashboard.pages.overview.sweep_state import state_of
 from dashboard.pages.overview.window_chart import mean_by_window
 from dashboard.theme.palette import Figure, Palette
-from dashboard.widgets import content
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.images import pixels_of, source_of
-from dashboard.widgets.page_frame import page
+from dashboard.widgets.page_template import page
 from dashboard.widgets.picture_cards import Shot, card, cards
-from dashboard.words.labels import kind_name, metric_label, scale_label
+from dashboard.words.component_labels import kind_name, metric_label, scale_label
 from store.errors import StoreError
 
 _PICTURES = 12

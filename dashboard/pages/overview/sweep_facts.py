@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dashboard.data.sweep import Sweep
-from dashboard.words.labels import KIND_LABELS, ablated_label, action_label
+from dashboard.words.component_labels import KIND_LABELS, ablated_label, action_label
 from store.folder.header import SweepHeader
 from store.records import Ablation, Components, PromptSwitch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.data.sweep import Sweep
-from dashboard.widgets import content
-from dashboard.widgets.page_frame import errors_in_a_panel, store_argument
+from dashboard.widgets import panels as content
+from dashboard.widgets.page_template import errors_in_a_panel, store_argument
 from store.care.status import SweepStatus, evaluation_counts
 
 _EVERY_SECONDS = 2.0

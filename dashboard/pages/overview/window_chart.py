@@ -9,7 +9,7 @@ import altair as alt
 from compute.statistics.estimate import Estimate
 from dashboard.charts.axes import Row, inline, layered, limits, step_axis
 from dashboard.theme.palette import Palette
-from dashboard.words.labels import number, window_label
+from dashboard.words.component_labels import number, window_label
 from store.records import Window
 
 _HEIGHT = 230

@@ -9,11 +9,12 @@ from compute.analysis.report.phase_sentences import by_importance, interval_sent
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import trajectory
 from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.evidence_tables import boundary_rows, frames
-from dashboard.widgets import choices, content
+from dashboard.pages.phases.boundary_table import boundary_rows, frames
+from dashboard.widgets import choices
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
-from dashboard.widgets.page_frame import page
-from dashboard.words.labels import condition_label, evidence_label
+from dashboard.widgets.page_template import page
+from dashboard.words.component_labels import condition_label, evidence_label
 from store.errors import SkipscopeError
 from store.records import Condition
 

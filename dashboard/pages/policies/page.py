@@ -8,14 +8,15 @@ import streamlit as st
 
 from dashboard.data.policy_files import DEFAULT_BUDGET, FILE_LIMIT, Choice, PolicyFile, budgets, damage_by, within
 from dashboard.data.sweep import Sweep
-from dashboard.pages.policies import details as policy_details
+from dashboard.pages.policies import policy_details
 from dashboard.pages.policies.frontier_chart import PICKED, frontier_chart
 from dashboard.pages.policies.quality_axes import TIMES, Quality, Time, damage_metrics, qualities
-from dashboard.pages.policies.validation_report import policy_rows
-from dashboard.widgets import choices, content
+from dashboard.pages.policies.validation_sentences import policy_rows
+from dashboard.widgets import choices
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
-from dashboard.widgets.page_frame import page
-from dashboard.words.labels import metric_words
+from dashboard.widgets.page_template import page
+from dashboard.words.component_labels import metric_words
 
 _RECOMMENDED = ""
 _DAMAGE_HELP = (

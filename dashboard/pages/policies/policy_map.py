@@ -9,7 +9,7 @@ from compute.policy.graph import UNET
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
-from dashboard.words.labels import action_label
+from dashboard.words.component_labels import action_label
 from store.records import Ablation, Action, Unit
 
 DEAD = "Does not run: nobody reads it"

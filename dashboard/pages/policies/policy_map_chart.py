@@ -10,7 +10,7 @@ import altair as alt
 from dashboard.charts.axes import Row, inline, layered, step_axis
 from dashboard.pages.policies.policy_map import DEAD, Span
 from dashboard.theme.palette import Palette, Theme
-from dashboard.words.labels import component_label
+from dashboard.words.component_labels import component_label
 from store.actions import ACTIONS
 
 _ROW = 16

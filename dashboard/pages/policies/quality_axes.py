@@ -10,7 +10,7 @@ from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
-from dashboard.words.labels import metric_words
+from dashboard.words.component_labels import metric_words
 
 RUNS: Mapping[str, str] = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Full compute, fewer steps"}
 

@@ -10,7 +10,7 @@ from dashboard.charts.axes import Row, inline, layered, limits
 from dashboard.data.impact_cells import Cell
 from dashboard.pages.impact.heat_map import interval
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
-from dashboard.words.labels import action_label, number, window_label
+from dashboard.words.component_labels import action_label, number, window_label
 
 _RANKED = 27
 _AROUND = 50  # pixels of the axis, which a chart's height includes

@@ -15,11 +15,11 @@ from PIL import Image
 from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.impact.group_curves import by_kind
 from compute.analysis.impact.scale import Scale
-from dashboard.charts.group_curves import group_curves
+from dashboard.charts.group_chart import group_curves
 from dashboard.data.impact_cells import cells_of, in_network_order
+from dashboard.pages.impact.color_scale import Shades, luminance
 from dashboard.pages.impact.heat_map import heat_map
-from dashboard.pages.impact.ranking import ranking
-from dashboard.theme.color_scale import Shades, luminance
+from dashboard.pages.impact.ranking_chart import ranking
 from dashboard.theme.palette import DARK, LIGHT, Palette, palette_of, themed
 from dashboard.widgets.images import GAINS, distance_map, gain_for, heat_pixels, pixels_of, source_of
 from dashboard.widgets.picture_cards import Shot, strip

@@ -12,7 +12,7 @@ from compute.analysis.phases.phase_evidence import SETTLED, Phases
 from compute.analysis.report.phase_sentences import OBSERVED, by_importance
 from compute.statistics.estimate import Estimate
 from dashboard.widgets.images import Pixels, pixels_of, source_of
-from dashboard.words.labels import evidence_label
+from dashboard.words.component_labels import evidence_label
 
 _SIDE = 192
 

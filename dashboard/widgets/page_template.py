@@ -10,9 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.data.source import chosen_store
+from dashboard.data.store_path import chosen_store
 from dashboard.data.sweep import Sweep, open_sweep
-from dashboard.widgets import content
+from dashboard.widgets import panels as content
 from store.driver.driver_state import driver_state
 from store.errors import SkipscopeError
 

@@ -9,7 +9,7 @@ import altair as alt
 from compute.analysis.impact.group_curves import GroupCurve
 from dashboard.charts.axes import Row, inline, layered, limits, step_axis
 from dashboard.theme.palette import SHAPES, Palette
-from dashboard.words.labels import KIND_LABELS, number, window_label
+from dashboard.words.component_labels import KIND_LABELS, number, window_label
 
 _HEIGHT = 250
 

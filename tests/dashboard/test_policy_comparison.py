@@ -19,14 +19,14 @@ from dashboard.pages.policies.frontier_chart import frontier_chart, frontier_row
 from dashboard.pages.policies.policy_map import DEAD, cost_share, map_of, network_order
 from dashboard.pages.policies.policy_map_chart import policy_map
 from dashboard.pages.policies.quality_axes import TIMES, Quality, qualities
-from dashboard.pages.policies.validation_report import policy_rows, run_rows, sentences
+from dashboard.pages.policies.validation_sentences import policy_rows, run_rows, sentences
 from dashboard.theme.palette import DARK, LIGHT
 from store.actions import ACTIONS
 from store.errors import StoreError
 from store.folder.documents import DOCUMENT_LIMIT, document_path, write_document
 from tests.analysis.synthetic_sweeps import made_sweep
-from tests.dashboard.measured_policies import COMPONENT, STEPS, file_of, near, png, policy, put, run, validation
-from tests.dashboard.page_text import markup, text
+from tests.dashboard.opened_page import markup, text
+from tests.dashboard.validated_policies import COMPONENT, STEPS, file_of, near, png, policy, put, run, validation
 from tests.policy.graphs import chain
 
 FILES = (
@@ -36,7 +36,7 @@ FILES = (
 )
 FIDELITY, DAMAGE = Quality(sort="fidelity", name="all"), Quality(sort="damage", name="mse")
 SCRIPT = (
-    "from dashboard.widgets.page_frame import page\nfrom dashboard.pages.policies.page import show\n"
+    "from dashboard.widgets.page_template import page\nfrom dashboard.pages.policies.page import show\n"
     "page('Policies', 'What.', show)\n"
 )
 HOSTILE = {

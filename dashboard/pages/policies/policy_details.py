@@ -12,8 +12,8 @@ from dashboard.data.validation_pictures import Comparison
 from dashboard.pages.policies.policy_map import cost_share, map_of, network_order
 from dashboard.pages.policies.policy_map_chart import policy_map
 from dashboard.pages.policies.quality_axes import RUNS
-from dashboard.pages.policies.validation_report import run_rows, sentences, setting
-from dashboard.widgets import content
+from dashboard.pages.policies.validation_sentences import run_rows, sentences, setting
+from dashboard.widgets import panels as content
 from dashboard.widgets.cached_chart import drawn
 from dashboard.widgets.images import source_of
 from dashboard.widgets.picture_cards import Shot, card, cards

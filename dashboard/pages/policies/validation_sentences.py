@@ -10,7 +10,7 @@ from compute.policy.skip_policy import SkipPolicy
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
 from dashboard.pages.policies.quality_axes import RUNS, Quality
-from dashboard.words.labels import metric_words
+from dashboard.words.component_labels import metric_words
 
 
 def sentences(policy: SkipPolicy) -> tuple[str, ...]:

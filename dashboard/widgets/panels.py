@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.theme.browser_theme import shown_theme
 from dashboard.theme.palette import Figure, Palette, palette_of, themed
-from dashboard.widgets.csv_table import table_csv
+from dashboard.widgets.tables import table_csv
 
 _RANGE = re.compile(r"(?<=[ (])(\d+)-(\d+)(?=[ ,.:;)])")  # "steps 0-4", which may not break
 _ESTIMATE = re.compile(r"(-?\d[\d.]*%?) (\[-?\d[^\]]*\])")

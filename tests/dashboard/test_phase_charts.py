@@ -17,16 +17,16 @@ from compute.analysis.phases.phase_evidence import ObservedCurve, Phases, Switch
 from compute.analysis.report.phase_sentences import interval_sentence, phase_sentences
 from compute.statistics.estimate import Estimate
 from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.evidence_tables import boundary_rows, frames, spread
+from dashboard.pages.phases.boundary_table import boundary_rows, frames, spread
 from dashboard.theme.palette import DARK, LIGHT
 from store.sweep_store import SweepStore
 from tests.analysis.synthetic_sweeps import made_sweep
-from tests.dashboard.page_text import charts as drawn
-from tests.dashboard.page_text import text
+from tests.dashboard.opened_page import charts as drawn
+from tests.dashboard.opened_page import text
 
 STEPS = 12
 SCRIPT = (
-    "from dashboard.widgets.page_frame import page\nfrom dashboard.pages.phases.page import show\n"
+    "from dashboard.widgets.page_template import page\nfrom dashboard.pages.phases.page import show\n"
     "page('Phases', 'When.', show)\n"
 )
 
