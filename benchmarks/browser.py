@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard import navigation
 from store.errors import SkipscopeError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "dashboard" / "app.py"
-PAGES = ("overview", "phases", "impact", "evidence", "policies")
+PAGES = tuple(navigation.PAGES)
 WINDOW = (1440, 900)
 NO_BROWSER = "no Chromium is installed; on Debian `apt-get install chromium` brings one"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

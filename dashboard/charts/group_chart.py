@@ -1,4 +1,4 @@
-"""Curves of groups of components over the sampling steps."""
+"""The mean impact of groups of components over the sampling steps."""
 
 from __future__ import annotations
 
@@ -7,73 +7,55 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 
 from compute.analysis.impact.group_curves import GroupCurve
-from dashboard.charts.axes import Row, inline, layered, limits, step_axis
+from dashboard.charts.axes import fixed_scale, inline_data, layered, step_axis
+from dashboard.charts.window_means import window_row, window_tooltip
 from dashboard.theme.palette import SHAPES, Palette
-from dashboard.words.component_labels import KIND_LABELS, number, window_label
+from dashboard.words.component_labels import KIND_LABELS
 
 _HEIGHT = 250
 
 
-def group_curves(
-    curves: Sequence[GroupCurve], names: Mapping[str, str], steps: int, title: str, palette: Palette
+def group_chart(
+    curves: Sequence[GroupCurve], labels: Mapping[str, str], steps: int, title: str, palette: Palette
 ) -> alt.LayerChart:
-    """The mean of each group in each window, drawn at its middle, with bands for the intervals.
+    """Return the chart of each group's mean in each window, at the window's middle, with its interval as a band.
 
-    Kinds have the colours and shapes that they have everywhere, other groups a ramp from light to dark.
+    `labels` has the label of each group. Kinds have their own colours and shapes; other groups have colours of the heat
+    scale.
     """
-    data = inline([row for curve in curves for row in _rows(curve, names[curve.group])])
-    colours, shapes = _looks([names[curve.group] for curve in curves], palette)
-    order = [names[curve.group] for curve in curves]
+    data = inline_data(
+        [
+            {"group": labels[curve.group], **window_row(window, mean, count)}
+            for curve in curves
+            for window, mean, count in zip(curve.windows, curve.effect, curve.counts, strict=True)
+        ]
+    )
+    order = [labels[curve.group] for curve in curves]
+    colors, shapes = _colors_and_shapes(order, palette)
     legend = alt.Legend(
         title=None, orient="top", direction="horizontal", columns=3, values=order, labelLimit=200, symbolOpacity=1
     )
-    x = alt.X("at:Q", **step_axis(steps, labels=14))
-    scale = limits([value for curve in curves for one in curve.effect for value in (one.low, one.high, 0.0)])
+    x = alt.X("middle:Q", **step_axis(steps, max_labels=14))
+    scale = fixed_scale([value for curve in curves for mean in curve.effect for value in (mean.low, mean.high, 0.0)])
     y_axis = alt.Axis(title=title, tickCount=5)
-    colour = alt.Color("group:N", scale=alt.Scale(domain=order, range=colours), legend=legend)
+    color = alt.Color("group:N", scale=alt.Scale(domain=order, range=colors), legend=legend)
     shape = alt.Shape("group:N", scale=alt.Scale(domain=order, range=shapes), legend=legend)
-    base = alt.Chart(data).encode(x=x, color=colour)
+    base = alt.Chart(data).encode(x=x, color=color)
     bands = base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q")
     y = alt.Y("mean:Q", scale=scale, axis=y_axis)
     lines = base.mark_line(strokeWidth=2).encode(y=y)
-    points = base.mark_point(filled=True, size=62, opacity=1).encode(y=y, shape=shape, tooltip=_tooltip(title))
+    tooltip = [alt.Tooltip("group:N", title="Group"), *window_tooltip(title)]
+    points = base.mark_point(filled=True, size=62, opacity=1).encode(y=y, shape=shape, tooltip=tooltip)
     return layered(bands, lines, points, height=_HEIGHT)
 
 
-def _rows(curve: GroupCurve, name: str) -> list[Row]:
-    return [
-        {
-            "group": name,
-            "at": (window.start + window.stop) / 2,
-            "window": window_label(window),
-            "mean": estimate.mean,
-            "low": estimate.low,
-            "high": estimate.high,
-            "text": number(estimate.mean),
-            "interval": f"{number(estimate.low)} to {number(estimate.high)}",
-            "count": count,
-        }
-        for window, estimate, count in zip(curve.windows, curve.effect, curve.counts, strict=True)
-    ]
-
-
-def _tooltip(title: str) -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("group:N", title="Group"),
-        alt.Tooltip("window:N", title="Window"),
-        alt.Tooltip("text:N", title=title),
-        alt.Tooltip("interval:N", title="95% interval"),
-        alt.Tooltip("count:Q", title="Ablations"),
-    ]
-
-
-def _looks(names: Sequence[str], palette: Palette) -> tuple[list[str], list[str]]:
+def _colors_and_shapes(labels: Sequence[str], palette: Palette) -> tuple[list[str], list[str]]:
     kinds = {label: kind for kind, label in KIND_LABELS.items()}
     ramp = palette.heat[3:-1]
-    colours, shapes = [], []
-    for place, name in enumerate(names):
-        kind = kinds.get(name)
-        at = round(place * (len(ramp) - 1) / max(len(names) - 1, 1))
-        colours.append(palette.kinds[kind] if kind else ramp[at])
+    colors, shapes = [], []
+    for place, label in enumerate(labels):
+        kind = kinds.get(label)
+        position = round(place * (len(ramp) - 1) / max(len(labels) - 1, 1))
+        colors.append(palette.kinds[kind] if kind else ramp[position])
         shapes.append(SHAPES[kind] if kind else list(SHAPES.values())[place % len(SHAPES)])
-    return colours, shapes
+    return colors, shapes

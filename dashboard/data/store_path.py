@@ -1,4 +1,4 @@
-"""Which store the dashboard shows: what `--store` names, else the demo's, else the bundled example."""
+"""The store that the dashboard shows: the one that `--store` names, else the demo's, else the bundled example."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = Path(__file__).parents[1] / "example"
 
 
 class BadArguments(SkipscopeError):
-    """Arguments behind `--` that the dashboard does not know."""
+    """Arguments after `--` that the dashboard does not know."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,10 +23,10 @@ class _Parser(argparse.ArgumentParser):
         raise BadArguments(f"arguments: {message}; accepted is: -- --store DIR")
 
 
-def chosen_store(arguments: Sequence[str]) -> Path | None:
-    """The folder to show, or None where there is nothing to show yet. Raises BadArguments.
+def select_store(arguments: Sequence[str]) -> Path | None:
+    """Return the folder to show, or None if there is none. Raises BadArguments.
 
-    A folder that was named is taken as it is, also where it holds no sweep: the page then says so.
+    A folder that `--store` names is returned also if it holds no sweep: opening it says so.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--store", type=Path)

@@ -1,1 +1,1 @@
-"""One page a file; see the package for how a view is written."""
+"""The pages, one folder each; the docstring of `dashboard` says how to write one."""

@@ -1,4 +1,4 @@
-"""Names for people: components, kinds, actions, windows, metrics."""
+"""Labels of components and of their kinds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
-from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.component_kinds import kind_of
-from compute.analysis.report.phase_sentences import evidence_name
 from store.actions import Kind
-from store.metric import MetricInfo
-from store.records import Action, Components, Condition, Window, components_text
+from store.records import Components, components_text
 
 Group = Literal["Encoder", "Middle", "Decoder", "Skip connections", "Whole network"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The groups of components, in network order."""
 KIND_LABELS: Mapping[Kind, str] = {
     "resnet": "Residual block",
     "attention": "Attention block",
@@ -25,23 +24,17 @@ KIND_LABELS: Mapping[Kind, str] = {
     "unet": "Whole network",
 }
 _PARTS = {"resnets": "residual", "attentions": "attention", "downsamplers": "downsampler", "upsamplers": "upsampler"}
-_SPACES = {"x0": "clean picture", "eps": "noise prediction"}
-_METRICS = {
-    "mse": "Mean squared error",
-    "rel_l2": "Relative L2 distance",
-    "ssim": "SSIM",
-    "haarpsi": "HaarPSI",
-    "fidelity_all": "Whole prompt right",
-    "fidelity_objects": "Objects right",
-    "fidelity_relation": "Relation right",
-    "fidelity_background": "Background right",
-}
+_NUMBERED_PARTS = ("resnets", "attentions")
 _BLOCK = re.compile(r"(down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.(?:\w+\.)*?(\w+)\.(\d+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentLabel:
-    """A component in words: `short` within its `group` ("Down 1 · residual 0"), `full` anywhere, `path` its name."""
+    """The label of one component, or of several that are ablated together.
+
+    `path` is the component's name in the network. `short` identifies it within its `group`: "Down 1 · residual 0".
+    `kind` is None for several components and for one of an unknown kind.
+    """
 
     path: str
     kind: Kind | None
@@ -50,17 +43,17 @@ class ComponentLabel:
 
     @property
     def full(self) -> str:
-        """A label that needs no group beside it."""
+        """The label that identifies the component without its group."""
         return f"Skip from {self.short[0].lower()}{self.short[1:]}" if self.group == "Skip connections" else self.short
 
     @property
     def kind_label(self) -> str:
-        """The kind in words."""
+        """The label of the kind."""
         return KIND_LABELS[self.kind] if self.kind else "Several components"
 
 
 def ablated_label(components: Components) -> ComponentLabel:
-    """Return the label of what an ablation execution on: of its component, or of several together."""
+    """Return the label of the components of an ablation."""
     if len(components) == 1:
         return component_label(components[0])
     text = components_text(components)
@@ -69,105 +62,33 @@ def ablated_label(components: Components) -> ComponentLabel:
 
 @lru_cache(maxsize=4096)
 def component_label(name: str) -> ComponentLabel:
-    """Return the label of a component. Numbers are those of the module path; names of another form stay as they are."""
-    kind = _kind(name)
+    """Return the label of a component. Its numbers are those of the module path; an unknown name is its own label."""
     if name == "unet":
         return ComponentLabel(path=name, kind="unet", group="Whole network", short="Whole network")
     if name.startswith("skip:"):
-        source = name.removeprefix("skip:")
-        return ComponentLabel(path=name, kind="skip", group="Skip connections", short=_place(source)[1])
-    group, short = _place(name)
-    return ComponentLabel(path=name, kind=kind, group=group, short=short)
+        _, short = _group_and_short(name.removeprefix("skip:"))
+        return ComponentLabel(path=name, kind="skip", group="Skip connections", short=short)
+    kind = kind_of((name,)) if "." in name else ""
+    group, short = _group_and_short(name)
+    return ComponentLabel(path=name, kind=next((k for k in KIND_LABELS if k == kind), None), group=group, short=short)
 
 
-def _kind(name: str) -> Kind | None:
-    kind = kind_of((name,)) if name == "unet" or "." in name or name.startswith("skip:") else ""
-    return next((known for known in KIND_LABELS if known == kind), None)
-
-
-def _place(name: str) -> tuple[Group, str]:
+def _group_and_short(name: str) -> tuple[Group, str]:
     if name == "conv_in":
         return "Encoder", "Input convolution"
     match = _BLOCK.fullmatch(name)
     if match is None:
         return ("Decoder" if name.startswith("up_") else "Middle" if name.startswith("mid_") else "Encoder"), name
     block, level, part, number = match.groups()
-    thing = f"{_PARTS.get(part, part)} {number}" if part in ("resnets", "attentions") else _PARTS.get(part, part)
+    part_label = _PARTS.get(part, part) + (f" {number}" if part in _NUMBERED_PARTS else "")
     if block == "mid_block":
-        return "Middle", f"Middle · {thing}"
-    return ("Encoder", f"Down {level} · {thing}") if block == "down_blocks" else ("Decoder", f"Up {level} · {thing}")
+        return "Middle", f"Middle · {part_label}"
+    if block == "down_blocks":
+        return "Encoder", f"Down {level} · {part_label}"
+    return "Decoder", f"Up {level} · {part_label}"
 
 
-def kind_name(kind: str) -> str:
-    """A kind in words, of whatever name."""
-    found = next((label for known, label in KIND_LABELS.items() if known == kind), None)
-    return found or kind[:1].upper() + kind[1:].replace("_", " ")
-
-
-def window_label(window: Window) -> str:
-    """`steps 5–9`, or `step 7` for a window of one."""
-    if window.stop - window.start == 1:
-        return f"step {window.start}"
-    return f"steps {window.start}–{window.stop - 1}"
-
-
-def action_label(action: Action) -> str:
-    """Return an action in words: `Reuse (extrapolated, clean picture)`."""
-    details = ["extrapolated"] if action.order else []
-    details += [_SPACES[action.space]] if action.space else []
-    return action.properties.label + (f" ({', '.join(details)})" if details else "")
-
-
-def condition_label(condition: Condition) -> str:
-    """A condition in one line: its prompt and seed."""
-    return f"{condition.prompt} · seed {condition.seed}"
-
-
-def scale_label(impact: Impact) -> str:
-    """What the numbers of an impact are called: damage, a change, or the metric's own name."""
-    if impact.scale == "damage":
-        return "Damage"
-    name = metric_name(impact.metric, impact.label)
-    return f"Change of {in_sentence(name)}" if impact.scale == "difference" else name
-
-
-def number(value: float | None) -> str:
-    """A number in three digits after the point; `<0.001` for what would round to nothing, a dash for none."""
-    if value is None or value != value:
-        return "–"
-    if 0 < abs(value) < 0.0005:
-        return "<0.001" if value > 0 else ">−0.001"
-    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").replace("-", "−")
-
-
-def action_token(action: Action) -> str:
-    """Return an action for an address: without brackets, which the browser's SVG cannot bear in a page's address."""
-    return re.sub(r"[^a-z0-9_]+", "-", str(action)).strip("-")
-
-
-def evidence_label(evidence: str) -> str:
-    """Return what pictures were judged by, for a heading or a choice."""
-    name = evidence_name(evidence)
-    return name[:1].upper() + name[1:]
-
-
-def metric_words(metric: str) -> str:
-    """Return a metric's name within a sentence."""
-    return in_sentence(metric_name(metric))
-
-
-def in_sentence(name: str) -> str:
-    """Return a name as it stands within a sentence: small at its beginning, unless that is an abbreviation."""
-    first = name.partition(" ")[0]
-    return name if any(letter.isupper() for letter in first[1:]) else name[:1].lower() + name[1:]
-
-
-def metric_label(info: MetricInfo) -> str:
-    """A metric's name for people."""
-    return metric_name(info.name, info.label)
-
-
-def metric_name(name: str, label: str = "") -> str:
-    """The same from a metric's own name, and the label that it carries, if any."""
-    text = _METRICS.get(name) or label or name.replace("_", " ")
-    return text[0].upper() + text[1:]
+def kind_label(kind: str) -> str:
+    """Return the label of a kind; an unknown one is capitalised."""
+    label = next((text for known, text in KIND_LABELS.items() if known == kind), None)
+    return label or kind[:1].upper() + kind[1:].replace("_", " ")

@@ -1,4 +1,4 @@
-"""Policies with made-up measurements, and a store that holds them."""
+"""Policies with made-up measurements, and files that are no policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
-from store.folder.documents import write_document
+from store.folder.documents import DOCUMENT_LIMIT, write_document
 from store.records import Action
 from tests.policy.policies import policy_of
 
@@ -24,20 +24,31 @@ STEPS = 12
 TILE = 4
 COMPONENT = "down_blocks.0.resnets.0"
 REUSE = Action(name="reuse", order=1, space="x0")
+HOSTILE_FILES = {
+    "not-json": b'{"format": "skipscope-policy", ',
+    "nan": b'{"format": "skipscope-policy", "guidance": NaN}',
+    "nested": b"[" * 100_000,
+    "not-text": b"\xff\xfe\x00",
+    "wrong": b'{"format": "other"}',
+    "newer": b'{"format": "skipscope-policy", "version": 99}',
+    "control": b'{"format": "skipscope-policy", "version": 1, "\\u001b[31mred\\u0007<script>": 1}',
+    "huge": b" " * (DOCUMENT_LIMIT + 1),
+}
+"""Contents of files that are no policies, by their stems."""
 
 
 def near(mean: float, width: float = 0.1) -> Estimate:
-    """An estimate with an interval about its mean."""
+    """An estimate whose interval reaches the share `width` of its mean to both sides."""
     return Estimate(mean=mean, low=mean - width * abs(mean), high=mean + width * abs(mean))
 
 
-def run(name: Any, times: float, share: float, **changes: Any) -> RunQuality:
-    """A run of so many times full compute's speed, of whose pictures a share is right."""
+def run_quality(name: Any, times_faster: float, share_right: float, **changes: Any) -> RunQuality:
+    """The quality of a run with a speedup and a share of pictures whose whole prompt is right."""
     fields: dict[str, Any] = {
         "steps": 8 if name == "fewer_steps" else STEPS,
-        "seconds_per_picture": 2 / times,
-        "speedup": near(times, 0.02),
-        "fidelity": {"all": near(share)},
+        "seconds_per_picture": 2 / times_faster,
+        "speedup": near(times_faster, 0.02),
+        "fidelity": {"all": near(share_right)},
         "kid": near(0.01),
     }
     return RunQuality(name=name, **(fields | changes))
@@ -55,47 +66,45 @@ def validation(speedup: float = 1.5, damage: float = 0.01, fidelity: float = 0.9
         "device": "a processor",
         "threads": 1,
         "runs": (
-            run("full", 1.0, 0.92),
-            run("policy", speedup, fidelity, damage={"mse": near(damage, 0.2)}),
-            run("fewer_steps", speedup * 1.01, 0.88),
+            run_quality("full", 1.0, 0.92),
+            run_quality("policy", speedup, fidelity, damage={"mse": near(damage, 0.2)}),
+            run_quality("fewer_steps", speedup * 1.01, 0.88),
         ),
         "fidelity_difference": {"all": near(fidelity - 0.92, 2.0)},
     }
     return Validation(**(fields | changes))
 
 
-def policy(name: str = "tested", found: Validation | None = None) -> SkipPolicy:
-    """A policy that drops every other step of the second half and bypasses a block before."""
+def make_policy(name: str = "tested", validation: Validation | None = None) -> SkipPolicy:
+    """A policy that drops every other step of the second half, and bypasses a block at step 2."""
     rows = {step: {"unet": REUSE} for step in range(STEPS // 2, STEPS, 2)}
     rows[2] = {COMPONENT: Action(name="bypass")}
-    return policy_of(Schedule(steps=STEPS, actions=rows), name=name, validation=found)
+    return policy_of(Schedule(steps=STEPS, actions=rows), name=name, validation=validation)
 
 
-def file_of(stem: str, found: Validation | None) -> PolicyFile:
-    """A file of a policy as it would be read."""
-    made = policy(stem, found)
-    return PolicyFile(stem=stem, data=made.dumps().encode(), policy=made)
+def policy_file(stem: str, validation: Validation | None) -> PolicyFile:
+    """A policy's file as it is read from a store."""
+    policy = make_policy(stem, validation)
+    return PolicyFile(stem=stem, data=policy.dumps().encode(), policy=policy)
 
 
-def put(root: Path, stem: str, found: Validation | None) -> bytes:
-    """Write a policy into a store; returns the file's bytes."""
-    data = policy(stem, found).dumps().encode()
-    write_document(root, "policies", f"{stem}.json", data)
-    return data
+def write_policy(root: Path, stem: str, validation: Validation | None) -> None:
+    """Write a policy into a store."""
+    write_document(root, "policies", f"{stem}.json", make_policy(stem, validation).dumps().encode())
 
 
-def png(count: int, prompts: list[str], **said: Any) -> bytes:
-    """A grid of tiles, each of one colour: red counts rows, green columns; `said` overrides what it says of itself."""
-    pixels = np.zeros((count * TILE, len(prompts) * TILE, 3), dtype=np.uint8)
-    for row in range(count):
+def tile_png(run_count: int, prompts: list[str], **changes: Any) -> bytes:
+    """A PNG of tiles whose colour is (row, column, 7); `changes` replace what its text says of it."""
+    pixels = np.zeros((run_count * TILE, len(prompts) * TILE, 3), dtype=np.uint8)
+    for row in range(run_count):
         for column in range(len(prompts)):
             pixels[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE] = (row, column, 7)
-    true = {
+    description = {
         "tile": [TILE, TILE],
-        "rows": ["full", "policy", "fewer_steps"][:count],
+        "rows": ["full", "policy", "fewer_steps"][:run_count],
         "conditions": [{"prompt": prompt, "seed": seed} for seed, prompt in enumerate(prompts)],
     }
     info, file = PngInfo(), io.BytesIO()
-    info.add_text("skipscope", json.dumps(true | said))
+    info.add_text("skipscope", json.dumps(description | changes))
     Image.fromarray(pixels).save(file, format="PNG", pnginfo=info)
     return file.getvalue()

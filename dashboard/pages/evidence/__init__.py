@@ -1,1 +1,1 @@
-"""The page Evidence."""
+"""The evidence page: the pictures and trajectories of one ablation."""

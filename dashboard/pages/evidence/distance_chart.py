@@ -1,4 +1,4 @@
-"""Charts of evidence: how far two trajectories are apart, step by step."""
+"""The chart of the distance between two trajectories at each step."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from dashboard.charts.axes import STEP_TITLE, Row, inline, layered, limits, step_ticks
+from dashboard.charts.axes import STEP_TITLE, Row, fixed_scale, inline_data, layered, step_ticks
+from dashboard.pages.evidence.film_strip import LABEL_WIDTH
 from dashboard.theme.palette import Palette
 from store.records import Window
 
-LABELS = 72  # pixels left of the plot: those of the film strips' own labels
 _HEIGHT = 132
 
 
-def distance_curve(
+def distance_chart(
     steps: Sequence[int],
-    values: Sequence[float],
+    distances: Sequence[float],
     title: str,
     columns: int,
     window: Window,
-    at: int,
+    current: int,
     palette: Palette,
     *,
-    last: bool,
+    with_axis: bool,
 ) -> alt.LayerChart:
-    """One number a step over a film strip of `columns` pictures: step s stands in the middle of [s, s + 1).
+    """Return the chart of one distance a step, aligned with film strips of `columns` pictures.
 
-    The window is shaded and the step `at` ruled; the `last` of several charts carries the axis' labels.
+    Step s is shown in the middle of [s, s + 1). The window is shaded; a line marks the current step. Of several charts
+    below each other the last one has the axis's labels: `with_axis`.
     """
-    rows: list[Row] = [{"step": s, "at": s + 0.5, "value": v} for s, v in zip(steps, values, strict=True)]
+    rows: list[Row] = [
+        {"step": step, "middle": step + 0.5, "value": value} for step, value in zip(steps, distances, strict=True)
+    ]
     axis = alt.Axis(
-        title=STEP_TITLE if last else None,
+        title=STEP_TITLE if with_axis else None,
         values=[step + 0.5 for step in step_ticks(columns - 1)],
         labelExpr="format(floor(datum.value), 'd')",
-        labels=last,
-        ticks=last,
+        labels=with_axis,
+        ticks=with_axis,
         grid=False,
     )
-    x = alt.X("at:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=axis)
+    x = alt.X("middle:Q", scale=alt.Scale(domain=[0, columns], nice=False), axis=axis)
     y = alt.Y(
         "value:Q",
-        scale=limits([row["value"] for row in rows], margin=0.08),
-        axis=alt.Axis(title=None, tickCount=3, minExtent=LABELS, maxExtent=LABELS),
+        scale=fixed_scale([row["value"] for row in rows], margin=0.08),
+        axis=alt.Axis(title=None, tickCount=3, minExtent=LABEL_WIDTH, maxExtent=LABEL_WIDTH),
     )
     shade = (
-        alt.Chart(inline([{"from": window.start, "to": window.stop}]))
+        alt.Chart(inline_data([{"from": window.start, "to": window.stop}]))
         .mark_rect(color=palette.shade)
         .encode(x=alt.X("from:Q", axis=axis), x2="to:Q")
     )
-    rule = alt.Chart(inline([{"at": at + 0.5}])).mark_rule(color=palette.accent, strokeWidth=1.5).encode(x=x)
+    rule = alt.Chart(inline_data([{"middle": current + 0.5}])).mark_rule(color=palette.accent, strokeWidth=1.5)
     tooltip = [alt.Tooltip("step:Q", title="Step"), alt.Tooltip("value:Q", title=title, format=".4f")]
     line = (
-        alt.Chart(inline(rows))
+        alt.Chart(inline_data(rows))
         .mark_line(color=palette.first, strokeWidth=2, point=alt.OverlayMarkDef(size=34, color=palette.first))
         .encode(x=x, y=y, tooltip=tooltip)
     )
-    figure = layered(shade, rule, line, height=_HEIGHT)
-    return figure.properties(title=alt.Title(title, offset=6), padding={"left": 0, "right": 0, "top": 4, "bottom": 4})
+    chart = layered(shade, rule.encode(x=x), line, height=_HEIGHT)
+    return chart.properties(title=alt.Title(title, offset=6), padding={"left": 0, "right": 0, "top": 4, "bottom": 4})

@@ -1,4 +1,4 @@
-"""What was measured of one picture: each metric beside the baseline's and another seed's value."""
+"""The table of the metrics of one picture, beside the baseline's and another seed's."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import numpy as np
 
 from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.sweep import Sweep
-from dashboard.words.component_labels import metric_label
 from store.index.table import Table
 
 
 def metric_rows(sweep: Sweep, run: AblationRun) -> list[dict[str, Any]]:
-    """A row for each metric, None where there is no value; to itself, a baseline has the best that a metric gives."""
+    """Return a row for each metric; a missing value is None.
+
+    The baseline's value of a paired metric is the best one that the metric has: its distance to itself.
+    """
     table = sweep.table
-    own = _row(table, run.key, run.index)
+    ablated = _row(table, run.key, run.index)
     baseline = _row(table, run.baseline, run.index)
     reseed = _row(table, sweep.runs.reseeds.get(run.baseline, ""), run.index)
     rows = []
@@ -24,8 +26,8 @@ def metric_rows(sweep: Sweep, run: AblationRun) -> list[dict[str, Any]]:
         best = info.low if info.direction == "lower" else info.high
         rows.append(
             {
-                "Metric": metric_label(info),
-                "Ablated": _value(table, name, own),
+                "Metric": sweep.metric_label(name),
+                "Ablated": _value(table, name, ablated),
                 "Baseline": best if info.paired else _value(table, name, baseline),
                 "Another seed": _value(table, name, reseed),
                 "Better": info.direction,
@@ -35,8 +37,9 @@ def metric_rows(sweep: Sweep, run: AblationRun) -> list[dict[str, Any]]:
 
 
 def _row(table: Table, key: str, index: int) -> int | None:
-    found = np.flatnonzero((table["key"] == key) & (table["condition"] == index))
-    return int(found[0]) if len(found) else None
+    """Return the number of the table's row of a unit and a position in its batch."""
+    rows = np.flatnonzero((table["key"] == key) & (table["condition"] == index))
+    return int(rows[0]) if len(rows) else None
 
 
 def _value(table: Table, name: str, row: int | None) -> float | None:

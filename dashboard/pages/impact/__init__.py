@@ -1,1 +1,1 @@
-"""The page Impact."""
+"""The impact page: what each component changes in each window."""

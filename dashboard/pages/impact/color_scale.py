@@ -1,4 +1,4 @@
-"""From numbers to the colours of a map: from zero upwards, about zero, or over a range."""
+"""The colour scale of the map of impact."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Literal
 import altair as alt
 
 from compute.analysis.impact.scale import Scale
+from dashboard.theme.colors import luminance, rgb
 from dashboard.theme.palette import Palette
 
-_MIDDLE = 0.2  # the luminance on which dark and light letters are about as well read
+_MIDDLE_LUMINANCE = 0.2  # at which dark and light text are about equally readable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shades:
-    """A colour scale for `values`: damage from 0 by square root, differences about 0, other values over their range.
+class ColorScale:
+    """Colours for the values from `low` to `high`; the more harmful end contrasts more with the background.
 
-    The more harmful end is always the one farther from the background.
+    Damage starts at 0 and follows its square root. Differences are symmetric about 0. Other values are linear over
+    their range.
     """
 
     scale: Scale
@@ -29,8 +31,8 @@ class Shades:
     higher_is_worse: bool
 
     @classmethod
-    def of(cls, values: Sequence[float], scale: Scale, higher_is_worse: bool, palette: Palette) -> Shades:
-        """The shades that cover some values."""
+    def of(cls, values: Sequence[float], scale: Scale, higher_is_worse: bool, palette: Palette) -> ColorScale:
+        """Return the colour scale that covers some values."""
         finite = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(finite), max(finite)
         if scale == "damage":
@@ -44,37 +46,27 @@ class Shades:
 
     @property
     def vega(self) -> alt.Scale:
-        """The scale for a chart."""
-        colours = list(self._colours)
+        """The scale as a chart's encoding takes it."""
+        colors = list(self._colors)
         if not self.higher_is_worse:
-            colours.reverse()
+            colors.reverse()
         kind: Literal["sqrt", "linear"] = "sqrt" if self.scale == "damage" else "linear"
-        return alt.Scale(type=kind, domain=[self.low, self.high], range=colours, clamp=True, interpolate="rgb")
+        return alt.Scale(type=kind, domain=[self.low, self.high], range=colors, clamp=True, interpolate="rgb")
 
-    def colour(self, value: float) -> str:
-        """The colour of a value, as the browser mixes it."""
+    def color(self, value: float) -> str:
+        """Return the colour of a value, `#rrggbb`, interpolated as the browser does it."""
         share = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         share = share**0.5 if self.scale == "damage" else share
-        at = (share if self.higher_is_worse else 1 - share) * (len(self._colours) - 1)
-        below, above = (_channels(self._colours[place]) for place in (math.floor(at), math.ceil(at)))
-        mixed = [round(a + (b - a) * (at - math.floor(at))) for a, b in zip(below, above, strict=True)]
+        position = (share if self.higher_is_worse else 1 - share) * (len(self._colors) - 1)
+        below, above = rgb(self._colors[math.floor(position)]), rgb(self._colors[math.ceil(position)])
+        part = position - math.floor(position)
+        mixed = [round(a + (b - a) * part) for a, b in zip(below, above, strict=True)]
         return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
-    def dark_ink(self, value: float) -> bool:
-        """Whether dark letters are read better than light ones on the colour of a value."""
-        return luminance(self.colour(value)) > _MIDDLE
+    def needs_dark_text(self, value: float) -> bool:
+        """Return whether dark text is more readable than light text on the colour of a value."""
+        return luminance(self.color(value)) > _MIDDLE_LUMINANCE
 
     @property
-    def _colours(self) -> tuple[str, ...]:
+    def _colors(self) -> tuple[str, ...]:
         return self.palette.change if self.scale == "difference" else self.palette.heat
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of a hex colour (WCAG 2.2)."""
-    parts = [channel / 255 for channel in _channels(colour)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _channels(colour: str) -> list[int]:
-    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]

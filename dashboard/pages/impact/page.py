@@ -1,4 +1,4 @@
-"""Impact: what each component is worth in each window."""
+"""The impact page: what each component changes in each window."""
 
 from __future__ import annotations
 
@@ -9,181 +9,189 @@ import streamlit as st
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
 from compute.analysis.report.sentences import caution
-from dashboard.charts.group_chart import group_curves
-from dashboard.data.impact_cells import (
-    Actions,
-    Cell,
-    action_choices,
-    choice_label,
-    choice_token,
-    in_network_order,
-    lengths,
-)
-from dashboard.data.sweep import Curves, Sweep
-from dashboard.navigation import go
-from dashboard.pages.impact.color_scale import Shades
+from dashboard.charts.group_chart import group_chart
+from dashboard.data.impact_cells import Actions, Cell, in_network_order
+from dashboard.data.sweep import Sweep
+from dashboard.navigation import go_to
+from dashboard.pages.impact.cell_filters import action_options, actions_label, actions_token, length_options
+from dashboard.pages.impact.color_scale import ColorScale
 from dashboard.pages.impact.heat_map import PICKED, heat_map
-from dashboard.pages.impact.ranking_chart import ranking
+from dashboard.pages.impact.ranking_chart import ranking_chart
 from dashboard.theme.palette import Figure, Palette
 from dashboard.widgets import choices
-from dashboard.widgets import panels as content
-from dashboard.widgets.cached_chart import drawn
-from dashboard.widgets.page_template import page
-from dashboard.words.component_labels import (
-    action_label,
-    condition_label,
-    in_sentence,
-    kind_name,
-    metric_name,
-    number,
-    scale_label,
-    window_label,
-)
+from dashboard.widgets.cached_chart import cached_chart
+from dashboard.widgets.page_template import render_page
+from dashboard.widgets.panels import fact_list, note, panel, section
+from dashboard.widgets.tables import table
+from dashboard.words.action_labels import action_label
+from dashboard.words.component_labels import kind_label
+from dashboard.words.explanations import NO_ABLATION, damage_explanation
+from dashboard.words.formatting import condition_label, number_text, window_label
+from dashboard.words.metric_labels import metric_in_sentence, scale_label
 from store.errors import SkipscopeError
 from store.records import Condition, Window
 
-_SHOWN = 12
-_ALL = "all"
+_RANKED = 12
+_ALL_CONDITIONS = "all"
 
 
 def show(sweep: Sweep) -> None:
-    """Choices, controls, the map, the curves, the ranking."""
-    if not sweep.runs.of:
-        content.panel("No impact yet", "No ablation is finished so far; the map fills as units get done.")
+    """Show the page."""
+    if not sweep.runs.by_ablation:
+        panel("No impact yet", f"{NO_ABLATION}; the map fills as units get done.")
         return
-    impact, condition, actions, length = _chosen(sweep)
-    everything = sweep.cells(impact.metric, condition)
-    cells = [c for c in everything if c.ablation.action in actions and c.length == length]
+    impact, condition, actions, length = _show_choices(sweep)
+    all_cells = sweep.cells(impact.metric, condition)
+    cells = [cell for cell in all_cells if cell.ablation.action in actions and cell.length == length]
     if not cells:
         raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
-    view = (impact.metric, choice_token(actions), str(length), "" if condition is None else condition.model_dump_json())
-    _controls(impact, condition)
-    content.section(
-        "Components by windows",
-        help="A row for each component, from the noise's entry to the picture's "
-        "exit; a window is a range of sampling steps in which the component was left out. Click a cell to see its "
-        "pictures.",
+    selection = (
+        impact.metric,
+        actions_token(actions),
+        str(length),
+        "" if condition is None else condition.model_dump_json(),
     )
-
-    def map_of(palette: Palette) -> Figure:
-        shades = Shades.of([c.mean for c in everything], impact.scale, impact.higher_is_worse, palette)
-        order = in_network_order(sweep.planned_components(actions))
-        return heat_map(cells, order, sweep.steps, shades, scale_label(impact))
-
-    picked = drawn(
-        "impact map",
-        map_of,
-        sweep,
-        *view,
-        select=True,
-        alt_text=f"{scale_label(impact)} of each component in each window",
-    )
-    _open_evidence(picked)
+    _show_controls(impact, condition)
+    _show_map(sweep, impact, actions, all_cells, cells, selection)
     if condition is None:
-        _curves(sweep, impact, sweep.curves(impact.metric, actions, length), view)
-    _ranked(sweep, impact, cells, view)
+        _show_curves(sweep, impact, actions, length, selection)
+    _show_ranking(sweep, impact, cells, selection)
 
 
-def _chosen(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]:
-    one, two, three, four = st.columns([3, 3, 2, 4])
-    with one:
+def _show_choices(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]:
+    metric_column, action_column, window_column, condition_column = st.columns([3, 3, 2, 4])
+    with metric_column:
         metric = choices.select(
-            "metric",
-            "Metric",
-            sweep.metrics,
-            show=sweep.metric_label,
-            help="Damage is the distance to the baseline, divided by the distance between two seeds of the same "
-            "prompt: 0 is the same picture, 1 is as different as another seed.",
+            "metric", "Metric", sweep.metrics, format_func=sweep.metric_label, help=damage_explanation()
         )
     impact = sweep.impact(metric)
     cells = sweep.cells(metric)
-    with two:
+    with action_column:
         actions = choices.select(
             "shown_action",
             "Action",
-            action_choices(cells),
-            token=choice_token,
-            show=choice_label,
+            action_options(cells),
+            token=actions_token,
+            format_func=actions_label,
             help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
             "computed.",
         )
-    with three:
-        found = lengths([cell for cell in cells if cell.ablation.action in actions])
-        length = choices.select("length", "Window", found, show=lambda n: "1 step" if n == 1 else f"{n} steps")
-    with four:
-        conditions = {_ALL: None} | {str(i): c for i, c in enumerate(sweep.runs.conditions) if c in impact.conditions}
+    with window_column:
+        length = choices.select(
+            "length",
+            "Window",
+            length_options(cell for cell in cells if cell.ablation.action in actions),
+            format_func=lambda length: "1 step" if length == 1 else f"{length} steps",
+        )
+    conditions = {str(i): c for i, c in enumerate(sweep.runs.conditions) if c in impact.conditions}
+    all_label = f"All {len(impact.conditions)}, mean"
+    with condition_column:
         token = choices.select(
             "condition",
             "Condition",
-            list(conditions),
-            show=lambda token: _condition_text(conditions[token], len(impact.conditions)),
+            [_ALL_CONDITIONS, *conditions],
+            format_func=lambda token: condition_label(conditions[token]) if token in conditions else all_label,
         )
-    return impact, conditions[token], actions, length
+    return impact, conditions.get(token), actions, length
 
 
-def _condition_text(condition: Condition | None, count: int) -> str:
-    return f"All {count}, mean" if condition is None else condition_label(condition)
-
-
-def _controls(impact: Impact, condition: Condition | None) -> None:
-    name = in_sentence(metric_name(impact.metric, impact.label))
-    null = "not run yet" if impact.null is None else f"{scale_label(impact)} {number(impact.null.mean)}"
-    seed = number(impact.reseed if condition is None else impact.reseeds[impact.conditions.index(condition)])
-    content.facts(
+def _show_controls(impact: Impact, condition: Condition | None) -> None:
+    null = "not run yet" if impact.null is None else f"{scale_label(impact)} {number_text(impact.null.mean)}"
+    reseed = number_text(impact.reseed if condition is None else impact.reseeds[impact.conditions.index(condition)])
+    if impact.scale == "damage":
+        reseed = f"Damage 1 = {metric_in_sentence(impact.metric, impact.label)} {reseed}"
+    fact_list(
         [
             ("Control: nothing removed", null),
-            ("Control: another seed", f"Damage 1 = {name} {seed}" if impact.scale == "damage" else seed),
+            ("Control: another seed", reseed),
             ("A higher number is", "worse" if impact.higher_is_worse else "better"),
             ("Ablations, conditions", f"{len(impact.ablations)}, {len(impact.conditions) if condition is None else 1}"),
         ]
     )
 
 
-def _open_evidence(picked: Any) -> None:
-    found = picked.selection.get(PICKED) if picked is not None else None
-    if found:
-        cell = found[0]
+def _show_map(
+    sweep: Sweep,
+    impact: Impact,
+    actions: Actions,
+    all_cells: list[Cell],
+    cells: list[Cell],
+    selection: tuple[str, ...],
+) -> None:
+    """Show the map of `cells` in colours that cover `all_cells`; a click leads to the cell's evidence."""
+
+    def build(palette: Palette) -> Figure:
+        colors = ColorScale.of([cell.mean for cell in all_cells], impact.scale, impact.higher_is_worse, palette)
+        components = in_network_order(sweep.planned_components(actions))
+        return heat_map(cells, components, sweep.steps, colors, scale_label(impact))
+
+    section(
+        "Components by windows",
+        help="A row for each component, from the network's input to its output; a window is a range of sampling steps "
+        "in which the component was left out. Click a cell to see its pictures.",
+    )
+    alt_text = f"{scale_label(impact)} of each component in each window"
+    event = cached_chart("impact map", build, sweep, *selection, select=True, alt_text=alt_text)
+    picked = event.selection.get(PICKED) if event is not None else None
+    if picked:
+        cell = picked[0]
         window = Window(start=int(cell["start"]), stop=int(cell["stop"]))
-        go("evidence", {"component": cell["path"], "action": cell["action"], "window": str(window)})
+        go_to("evidence", {"component": cell["path"], "action": cell["action"], "window": str(window)})
 
 
-def _curves(sweep: Sweep, impact: Impact, curves: Curves, view: tuple[str, ...]) -> None:
-    kinds, levels = curves
+def _show_curves(sweep: Sweep, impact: Impact, actions: Actions, length: int, selection: tuple[str, ...]) -> None:
+    by_kind, by_level = sweep.curves(impact.metric, actions, length)
     left, right = st.columns(2, gap="large")
     with left:
-        content.section(
+        section(
             "By kind of component",
             help="The mean over all components of a kind; bands are 95% intervals over conditions.",
         )
-        _group_chart(sweep, impact, kinds, "kinds", view)
-    if levels:
+        labels = {curve.group: kind_label(curve.group) for curve in by_kind}
+        _show_group_chart("kinds", by_kind, labels, sweep, impact, selection)
+    if by_level:
         with right:
-            content.section(
+            section(
                 "By depth",
                 help="The level of a component: level 0 works at the full resolution, each further one at half of it.",
             )
-            _group_chart(sweep, impact, levels, "levels", view)
+            labels = {curve.group: f"Level {curve.group}" for curve in by_level}
+            _show_group_chart("levels", by_level, labels, sweep, impact, selection)
 
 
-def _group_chart(sweep: Sweep, impact: Impact, curves: tuple[GroupCurve, ...], key: str, view: tuple[str, ...]) -> None:
+def _show_group_chart(
+    name: str,
+    curves: tuple[GroupCurve, ...],
+    labels: dict[str, str],
+    sweep: Sweep,
+    impact: Impact,
+    selection: tuple[str, ...],
+) -> None:
     if max(len(curve.windows) for curve in curves) < 2:
-        content.note("One window only: there is no course over steps to draw.")
+        note("There is only one window, so there is no curve over steps.")
         return
-    names = {curve.group: kind_name(curve.group) if key == "kinds" else f"Level {curve.group}" for curve in curves}
-    drawn(key, lambda palette: group_curves(curves, names, sweep.steps, scale_label(impact), palette), sweep, *view)
-
-
-def _ranked(sweep: Sweep, impact: Impact, cells: list[Cell], view: tuple[str, ...]) -> None:
-    content.section(
-        "From the most harmful", help="The table has every ablation of this choice; download it for all digits."
+    cached_chart(
+        name,
+        lambda palette: group_chart(curves, labels, sweep.steps, scale_label(impact), palette),
+        sweep,
+        *selection,
     )
-    content.note(caution(impact))
+
+
+def _show_ranking(sweep: Sweep, impact: Impact, cells: list[Cell], selection: tuple[str, ...]) -> None:
+    section("The most harmful first", help="The table has every ablation of this choice; its CSV has all digits.")
+    note(caution(impact))
+    reseed = 1.0 if impact.scale == "damage" else None
     left, right = st.columns([6, 7], gap="medium")
     with left:
-        one = 1.0 if impact.scale == "damage" else None
-        drawn("ranking", lambda palette: ranking(cells[:_SHOWN], scale_label(impact), palette, one=one), sweep, *view)
+        cached_chart(
+            "ranking",
+            lambda palette: ranking_chart(cells[:_RANKED], scale_label(impact), palette, reseed=reseed),
+            sweep,
+            *selection,
+        )
     with right:
-        content.table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)
+        table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)
 
 
 def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
@@ -193,8 +201,8 @@ def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
         "Window": window_label(cell.ablation.window),
         scale_label(impact): cell.mean,
     }
-    if cell.low is not None:  # of a single condition there is no interval
-        row |= {"Low": cell.low, "High": cell.high, "Told from nothing": "yes" if cell.distinguishable else "no"}
+    if cell.low is not None:  # a single condition has no interval
+        row |= {"Low": cell.low, "High": cell.high, "Distinguishable": "yes" if cell.distinguishable else "no"}
     return row | {
         "Kind": cell.label.kind_label,
         "Action": action_label(cell.ablation.action),
@@ -204,8 +212,4 @@ def _table_row(impact: Impact, cell: Cell) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    page(
-        "Impact",
-        "How much the picture changes when one component is left out in one window of sampling steps.",
-        show,
-    )
+    render_page("How much the picture changes when one component is left out in one window of sampling steps.", show)

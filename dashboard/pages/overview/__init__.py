@@ -1,1 +1,1 @@
-"""The page Overview."""
+"""The overview page: the state of a sweep and its findings."""

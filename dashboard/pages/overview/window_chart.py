@@ -1,4 +1,4 @@
-"""The one chart of the Overview: the mean impact of an ablation in each window."""
+"""The chart of the mean impact of an ablation in each window."""
 
 from __future__ import annotations
 
@@ -6,52 +6,27 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from compute.statistics.estimate import Estimate
-from dashboard.charts.axes import Row, inline, layered, limits, step_axis
+from dashboard.charts.axes import Row, fixed_scale, inline_data, layered, step_axis
+from dashboard.charts.window_means import window_tooltip
 from dashboard.theme.palette import Palette
-from dashboard.words.component_labels import number, window_label
-from store.records import Window
 
 _HEIGHT = 230
 
 
-def mean_by_window(
-    windows: Sequence[Window],
-    means: Sequence[Estimate],
-    counts: Sequence[int],
-    steps: int,
-    title: str,
-    palette: Palette,
-) -> alt.LayerChart:
-    """A level over each window, with the interval of its mean as a band."""
-    rows: list[Row] = [
-        {
-            "start": window.start,
-            "stop": window.stop,
-            "window": window_label(window),
-            "mean": mean.mean,
-            "low": mean.low,
-            "high": mean.high,
-            "text": number(mean.mean),
-            "interval": f"{number(mean.low)} to {number(mean.high)}",
-            "count": count,
-        }
-        for window, mean, count in zip(windows, means, counts, strict=True)
-    ]
-    tooltip = [
-        alt.Tooltip("window:N", title="Window"),
-        alt.Tooltip("text:N", title=title),
-        alt.Tooltip("interval:N", title="95% interval"),
-        alt.Tooltip("count:Q", title="Ablations"),
-    ]
-    base = alt.Chart(inline(rows))
-    x = alt.X("start:Q", **step_axis(steps, labels=14))
+def window_chart(rows: Sequence[Row], steps: int, title: str, palette: Palette) -> alt.LayerChart:
+    """Return a chart with a line over each window at its mean, and the mean's interval as a band.
+
+    `rows` are those of `window_row`; `title` names the mean.
+    """
+    base = alt.Chart(inline_data(rows))
+    x = alt.X("start:Q", **step_axis(steps, max_labels=14))
     y_axis = alt.Axis(title=title, grid=True, tickCount=5)
-    scale = limits([value for row in rows for value in (row["low"], row["high"], 0.0)])
+    scale = fixed_scale([value for row in rows for value in (row["low"], row["high"], 0.0)])
+    tooltip = window_tooltip(title)
     bands = base.mark_rect(color=palette.accent, opacity=0.16, cornerRadius=2).encode(
         x=x, x2="stop:Q", y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q", tooltip=tooltip
     )
-    levels = base.mark_rule(color=palette.accent, strokeWidth=3).encode(
+    lines = base.mark_rule(color=palette.accent, strokeWidth=3).encode(
         x=x, x2="stop:Q", y=alt.Y("mean:Q", scale=scale, axis=y_axis), tooltip=tooltip
     )
-    return layered(bands, levels, height=_HEIGHT)
+    return layered(bands, lines, height=_HEIGHT)

@@ -1,1 +1,1 @@
-"""The page Phases."""
+"""The phases page: when composition ends and denoising begins, and the evidence for it."""

@@ -1,1 +1,1 @@
-"""The page Policies."""
+"""The policies page: measured time and quality of validated policies."""

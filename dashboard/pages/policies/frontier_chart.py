@@ -7,20 +7,25 @@ from typing import Any
 
 import altair as alt
 
-from dashboard.charts.axes import Row, inline, layered
+from compute.policy.quality import RunName
+from dashboard.charts.axes import Row, inline_data, layered
 from dashboard.data.policy_files import PolicyFile
-from dashboard.pages.policies.quality_axes import RUNS, Quality, Time
+from dashboard.pages.policies.quality_axes import QualityAxis, TimeAxis
+from dashboard.pages.policies.run_labels import RUN_LABELS
 from dashboard.theme.palette import Palette
 
 PICKED = "picked_policy"
 
 
 def frontier_chart(
-    files: Sequence[PolicyFile], time: Time, quality: Quality, chosen: str, palette: Palette
+    files: Sequence[PolicyFile], time: TimeAxis, quality: QualityAxis, chosen: str, palette: Palette
 ) -> alt.LayerChart:
-    """Each validated policy, full compute and fewer steps by time and quality; a click picks a policy."""
+    """Return the chart of every run of validated policies by time and quality.
+
+    A click selects a policy under the name PICKED. `chosen` is the stem of the policy to emphasize, or "".
+    """
     rows = frontier_rows(files, time, quality, chosen)
-    data = inline(rows)
+    data = inline_data(rows)
     x = alt.X(
         "time:Q",
         title=time.title,
@@ -31,110 +36,120 @@ def frontier_chart(
         "value:Q",
         title=quality.title,
         scale=alt.Scale(zero=False, padding=24, nice=False),
-        axis=alt.Axis(format=quality.form, tickCount=6, domain=False, ticks=False),
+        axis=alt.Axis(format=quality.number_format, tickCount=6, domain=False, ticks=False),
     )
-    kinds = {
-        RUNS["full"]: (palette.muted, "square"),
-        RUNS["policy"]: (palette.first, "circle"),
-        RUNS["fewer_steps"]: (palette.second, "triangle-up"),
-    }
-    names = [name for name in kinds if any(row["run"] == name for row in rows)]
-    legend = alt.Legend(orient="top", title=None, offset=6, symbolOpacity=1)
-    colours, shapes = ([kinds[name][place] for name in names] for place in (0, 1))
-    colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=colours), legend=legend, sort=names)
-    shape = alt.Shape("run:N", scale=alt.Scale(domain=names, range=shapes), legend=legend, sort=names)
-    strength = alt.condition("datum.strong", alt.value(1.0), alt.value(0.5))
-    spans = alt.Chart(data).mark_rule(strokeWidth=1.5)
-    upright = spans.encode(x=x, y=_same(y, "low"), y2="high:Q", color=colour, opacity=strength)
-    layers = [upright]
+    color, shape = _color_and_shape(rows, palette)
+    opacity = alt.condition("datum.emphasized", alt.value(1.0), alt.value(0.5))
+    rules = alt.Chart(data).mark_rule(strokeWidth=1.5)
+    layers = [rules.encode(x=x, y=_with_field(y, "low"), y2="high:Q", color=color, opacity=opacity)]
     if any(row["time_low"] is not None for row in rows):
-        layers.append(spans.encode(x=_same(x, "time_low"), x2="time_high:Q", y=y, color=colour, opacity=strength))
+        time_ends = {"x": _with_field(x, "time_low"), "x2": "time_high:Q"}
+        layers.append(rules.encode(**time_ends, y=y, color=color, opacity=opacity))
+    layers += _ring(rows, x, y, palette)
     pick = alt.selection_point(name=PICKED, fields=["stem"], on="click", empty=False)
-    points = (
+    layers.append(
         alt.Chart(data)
         .mark_point(filled=True, stroke=palette.paper, strokeWidth=1, cursor="pointer")
         .encode(
             x=x,
             y=y,
-            color=colour,
+            color=color,
             shape=shape,
-            opacity=strength,
+            opacity=opacity,
             size=alt.condition("datum.chosen", alt.value(150), alt.value(80)),
-            tooltip=_frontier_tips(time, quality),
+            tooltip=_tooltip(time, quality),
         )
         .add_params(pick)
     )
-    marked = [*_ring(rows, x, y, palette), points]
-    for run, shift in (("policy", -10), ("fewer_steps", 12)):
-        marked += _names(rows, run, shift, x, y, palette)
-    return layered(*layers, *marked, height=380)
+    layers += _point_labels(rows, "policy", -10, x, y, palette)
+    layers += _point_labels(rows, "fewer_steps", 12, x, y, palette)
+    return layered(*layers, height=380)
 
 
-def frontier_rows(files: Sequence[PolicyFile], time: Time, quality: Quality, chosen: str) -> list[Row]:
-    """A row for each run of each validated policy that has the quality; those of `chosen` (a stem, or "") come last."""
+def frontier_rows(files: Sequence[PolicyFile], time: TimeAxis, quality: QualityAxis, chosen: str) -> list[Row]:
+    """Return a row for each run of each validated policy whose quality was measured; those of `chosen` come last."""
     rows: list[Row] = []
     for file in files:
         if file.policy is None or file.policy.validation is None:
             continue
         for run in file.policy.validation.runs:
-            value = quality.of(run)
+            value = quality.value(run)
             if value is None:
                 continue
-            at, low, high = time.of(run)
+            mean_time, time_low, time_high = time.value(run)
             label = {"policy": file.policy.name, "fewer_steps": f"{run.steps} steps"}.get(run.name, "")
             rows.append(
                 {
                     "stem": file.stem,
                     "policy": file.policy.name,
-                    "run": RUNS[run.name],
+                    "run": RUN_LABELS[run.name],
                     "label": label if run.name == "policy" or file.stem == chosen else "",
                     "steps": run.steps,
-                    "time": at,
-                    "time_low": low,
-                    "time_high": high,
+                    "time": mean_time,
+                    "time_low": time_low,
+                    "time_high": time_high,
                     "value": value.mean,
                     "low": value.low,
                     "high": value.high,
                     "chosen": file.stem == chosen,
-                    "strong": chosen in ("", file.stem),
+                    "emphasized": chosen in ("", file.stem),
                 }
             )
     return sorted(rows, key=lambda row: row["chosen"])
 
 
-def _names(rows: Sequence[Row], run: str, shift: int, x: alt.X, y: alt.Y, palette: Palette) -> list[alt.Chart]:
-    """The labels of a run's points, above or below them."""
-    shown = [row for row in rows if row["run"] == RUNS[run] and row["label"]]
-    if not shown:
+def _color_and_shape(rows: Sequence[Row], palette: Palette) -> tuple[alt.Color, alt.Shape]:
+    """Return the colour and the shape of the runs that occur."""
+    marks: dict[RunName, tuple[str, str]] = {
+        "full": (palette.muted, "square"),
+        "policy": (palette.first, "circle"),
+        "fewer_steps": (palette.second, "triangle-up"),
+    }
+    present = [run for run in marks if any(row["run"] == RUN_LABELS[run] for row in rows)]
+    labels = [RUN_LABELS[run] for run in present]
+    colors, shapes = [marks[run][0] for run in present], [marks[run][1] for run in present]
+    legend = alt.Legend(orient="top", title=None, offset=6, symbolOpacity=1)
+    return (
+        alt.Color("run:N", scale=alt.Scale(domain=labels, range=colors), legend=legend, sort=labels),
+        alt.Shape("run:N", scale=alt.Scale(domain=labels, range=shapes), legend=legend, sort=labels),
+    )
+
+
+def _point_labels(
+    rows: Sequence[Row], run: RunName, shift: int, x: alt.X, y: alt.Y, palette: Palette
+) -> list[alt.Chart]:
+    """Return the labels of a run's points, shifted by so many pixels downwards."""
+    labelled = [row for row in rows if row["run"] == RUN_LABELS[run] and row["label"]]
+    if not labelled:
         return []
-    mark = alt.Chart(inline(shown)).mark_text(align="left", dx=10, dy=shift, fontSize=12, color=palette.ink)
-    strength = alt.condition("datum.strong", alt.value(1.0), alt.value(0.75))
-    return [mark.encode(x=x, y=y, text="label:N", opacity=strength)]
+    mark = alt.Chart(inline_data(labelled)).mark_text(align="left", dx=10, dy=shift, fontSize=12, color=palette.ink)
+    opacity = alt.condition("datum.emphasized", alt.value(1.0), alt.value(0.75))
+    return [mark.encode(x=x, y=y, text="label:N", opacity=opacity)]
 
 
 def _ring(rows: Sequence[Row], x: alt.X, y: alt.Y, palette: Palette) -> list[alt.Chart]:
-    """A ring around the chosen policy."""
-    chosen = [row for row in rows if row["chosen"] and row["run"] == RUNS["policy"]]
+    """Return a ring around the chosen policy."""
+    chosen = [row for row in rows if row["chosen"] and row["run"] == RUN_LABELS["policy"]]
     if not chosen:
         return []
-    mark = alt.Chart(inline(chosen)).mark_point(shape="circle", size=460, strokeWidth=2, filled=False, opacity=1)
+    mark = alt.Chart(inline_data(chosen)).mark_point(shape="circle", size=460, strokeWidth=2, filled=False, opacity=1)
     return [mark.encode(x=x, y=y, stroke=alt.value(palette.accent))]
 
 
-def _frontier_tips(time: Time, quality: Quality) -> list[alt.Tooltip]:
-    tips = [
+def _tooltip(time: TimeAxis, quality: QualityAxis) -> list[alt.Tooltip]:
+    return [
         alt.Tooltip("policy:N", title="Policy"),
         alt.Tooltip("run:N", title="Run"),
         alt.Tooltip("steps:Q", title="Steps"),
-        alt.Tooltip("time:Q", title=time.label, format=time.form),
-        alt.Tooltip("value:Q", title=quality.label, format=quality.form),
+        alt.Tooltip("time:Q", title=time.label, format=time.number_format),
+        alt.Tooltip("value:Q", title=quality.label, format=quality.number_format),
+        alt.Tooltip("low:Q", title="95% interval from", format=quality.number_format),
+        alt.Tooltip("high:Q", title="to", format=quality.number_format),
     ]
-    ends = {"low": "95% interval from", "high": "to"}
-    return tips + [alt.Tooltip(f"{field}:Q", title=title, format=quality.form) for field, title in ends.items()]
 
 
-def _same(channel: Any, field: str) -> Any:
-    """The same scale, axis and title for another field."""
-    found = channel.copy()
-    found.shorthand = f"{field}:Q"
-    return found
+def _with_field(channel: Any, field: str) -> Any:
+    """Return a channel with the same scale, axis and title for another field."""
+    other = channel.copy()
+    other.shorthand = f"{field}:Q"
+    return other

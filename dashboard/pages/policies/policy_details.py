@@ -1,27 +1,29 @@
-"""One validated policy on the Policies page: findings, map, table, pictures, and the file to take along."""
+"""One validated policy: its file to download, its findings, its map, its validation, its pictures."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from compute.policy.liveness import ResolvedSchedule
+from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.skip_policy import SkipPolicy
-from dashboard.data.policy_files import PolicyFile, resolved_on
+from dashboard.data.policy_files import PolicyFile
 from dashboard.data.sweep import Sweep
-from dashboard.data.validation_pictures import Comparison
-from dashboard.pages.policies.policy_map import cost_share, map_of, network_order
-from dashboard.pages.policies.policy_map_chart import policy_map
-from dashboard.pages.policies.quality_axes import RUNS
-from dashboard.pages.policies.validation_sentences import run_rows, sentences, setting
-from dashboard.widgets import panels as content
-from dashboard.widgets.cached_chart import drawn
-from dashboard.widgets.images import source_of
-from dashboard.widgets.picture_cards import Shot, card, cards
+from dashboard.data.validation_pictures import ValidationPictures
+from dashboard.pages.policies.policy_map import cost_share, map_policy, network_order
+from dashboard.pages.policies.policy_map_chart import policy_map_chart
+from dashboard.pages.policies.run_labels import RUN_CAPTIONS, RUN_LABELS
+from dashboard.pages.policies.validation_sentences import validation_sentences
+from dashboard.pages.policies.validation_tables import run_rows, setting_facts
+from dashboard.widgets.cached_chart import cached_chart
+from dashboard.widgets.escaping import escape_markdown
+from dashboard.widgets.images import data_url
+from dashboard.widgets.panels import fact_list, note, panel, section, sentence_list
+from dashboard.widgets.picture_cards import Shot, card, card_grid
+from dashboard.widgets.tables import table
 from store.errors import SkipscopeError
 
-_PICTURES = 12
-_SHORT = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Fewer steps"}
-_IN_PYTHON = """\
+_MAX_PICTURES = 12
+_PYTHON = """\
 from skipscope import SkipPolicy, applied
 
 policy = SkipPolicy.load("policy.json")
@@ -29,104 +31,103 @@ with applied(policy, pipe):
     picture = pipe("a cat on a blue background").images[0]
 """
 _MAP_HELP = (
-    "A row a component, a column a step. What no running component reads does not run either: that is where most of "
-    "the time is saved."
+    "A row a component, a column a step. A component whose output no running component reads does not run either: that "
+    "saves most of the time."
 )
 
 
-def show(sweep: Sweep, file: PolicyFile, title: str, why: str) -> None:
-    """All that is known of a validated policy under a title; `why` says why this one is shown."""
+def show_policy(sweep: Sweep, file: PolicyFile, title: str, reason: str) -> None:
+    """Show a validated policy; `reason` says why it is shown."""
     policy = file.policy
     assert policy is not None and policy.validation is not None, "only validated policies have details"
-    content.section(content.plain(title))
-    content.note(why)
-    content.findings(sentences(policy))
-    _take_along(file)
-    content.section("What it does at each step", help=_MAP_HELP)
-    _map(sweep, file.stem, policy)
-    content.section("Its validation", help="Run closed-loop on prompts and seeds that took no part in the search.")
-    content.table(run_rows(policy.validation), name=f"validation-{file.stem}")
-    content.facts(setting(policy))
-    content.section("Pictures beside full compute")
-    _pictures(sweep, file.stem)
+    section(escape_markdown(title))
+    note(reason)
+    sentence_list(validation_sentences(policy.validation))
+    _show_download(file)
+    section("What it does at each step", help=_MAP_HELP)
+    _show_map(sweep, file.stem, policy)
+    section("Its validation", help="Run closed-loop on prompts and seeds that took no part in the search.")
+    table(run_rows(policy.validation), name=f"validation-{file.stem}")
+    fact_list(setting_facts(policy, policy.validation))
+    section("Pictures beside full compute")
+    _show_pictures(sweep, file.stem)
 
 
-def _take_along(file: PolicyFile) -> None:
+def _show_download(file: PolicyFile) -> None:
+    name = f"{file.stem}.json"
     st.download_button(
         "Download policy",
         file.data,
-        file_name=f"{file.stem}.json",
+        file_name=name,
         mime="application/json",
         icon=":material/download:",
         on_click="ignore",
     )
-    name = f"{file.stem}.json"
     python, shell = st.columns(2, gap="large")
     with python:
         st.caption("In Python, on a diffusers pipeline")
-        st.code(_IN_PYTHON.replace("policy.json", name), language="python")
+        st.code(_PYTHON.replace("policy.json", name), language="python")
     with shell:
         st.caption("On the command line")
         st.code(
-            f'skipscope sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
+            f'python -m compute sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
             language="shell",
         )
 
 
-def _map(sweep: Sweep, stem: str, policy: SkipPolicy) -> None:
+def _show_map(sweep: Sweep, stem: str, policy: SkipPolicy) -> None:
     resolved = _resolved(sweep, policy)
-    found = map_of(policy, network_order(resolved, sweep.header.plan), resolved)
+    policy_map = map_policy(policy, network_order(resolved, sweep.header.plan), resolved)
     if resolved is not None:
-        content.note(f"It takes {cost_share(resolved):.0%} of the arithmetic of full compute.")
-    drawn(
+        note(f"It takes {cost_share(resolved):.0%} of the arithmetic of full compute.")
+    cached_chart(
         "policy map",
-        lambda colours: policy_map(found.spans, found.rows, policy.sampler.steps, colours),
+        lambda palette: policy_map_chart(policy_map, policy.sampler.steps, palette),
         sweep,
         stem,
         alt_text="What each component does at each step",
     )
-    if found.left_out:
-        content.note(f"{found.left_out} more components are not drawn.")
+    if policy_map.left_out:
+        note(f"{policy_map.left_out} more components are not shown.")
 
 
 def _resolved(sweep: Sweep, policy: SkipPolicy) -> ResolvedSchedule | None:
-    """What really runs, where the store knows the network; else a line says that only the rules are shown."""
+    """Return what the policy runs; without a matching component graph, show why it is not known and return None."""
     try:
         graph = sweep.graph()
         if graph is None:
-            content.note(
-                "The store has no component graph, so what does not run because nobody reads it is not marked: only "
-                "the rules are shown. Running the sweep's command again writes the graph."
+            note(
+                "The store has no component graph, so components that do not run because their output is not used are "
+                "not marked: only the rules are shown. Running the sweep's command again writes the graph."
             )
             return None
-        return resolved_on(graph, policy)
+        return resolve(graph, policy.schedule)
     except SkipscopeError as error:
-        content.panel("Only the rules are shown", str(error), tone="bad")
+        panel("Only the rules are shown", str(error), tone="bad")
         return None
 
 
-def _pictures(sweep: Sweep, stem: str) -> None:
+def _show_pictures(sweep: Sweep, stem: str) -> None:
     try:
-        comparison = sweep.comparison(stem)
+        pictures = sweep.validation_pictures(stem)
     except SkipscopeError as error:
-        content.panel("The pictures cannot be shown", str(error), tone="bad")
+        panel("The pictures cannot be shown", str(error), tone="bad")
         return
-    if comparison is None:
-        content.note(f"No pictures: policies/{stem}.png is not there; `validate` writes it beside the policy.")
+    if pictures is None:
+        note(f"No pictures: there is no policies/{stem}.png; `validate` writes it beside the policy.")
         return
-    st.html(_sheet(comparison))
-    left = len(comparison.conditions) - _PICTURES
-    if left > 0:
-        content.note(f"The first {_PICTURES} conditions of {len(comparison.conditions)}.")
+    st.html(_picture_cards(pictures))
+    if len(pictures.conditions) > _MAX_PICTURES:
+        note(f"The first {_MAX_PICTURES} conditions of {len(pictures.conditions)}.")
 
 
-def _sheet(comparison: Comparison) -> str:
-    """The pictures as HTML: a card a condition, in it the runs beside each other."""
-    drawn = []
-    for index, (prompt, seed) in enumerate(comparison.conditions[:_PICTURES]):
+def _picture_cards(pictures: ValidationPictures) -> str:
+    """Return a card for each condition, with the pictures of its runs side by side."""
+    cards = []
+    for index, (prompt, seed) in enumerate(pictures.conditions[:_MAX_PICTURES]):
         shots = [
-            (Shot(source=source_of(tiles[index]), alt=f"{RUNS[run]}: {prompt}"), _SHORT[run])
-            for run, tiles in comparison.rows.items()
+            (Shot(source=data_url(tiles[index]), alt=f"{RUN_LABELS[run]}: {prompt}"), RUN_CAPTIONS[run])
+            for run, tiles in pictures.tiles.items()
         ]
-        drawn.append(card(shots, prompt, f"Seed {seed}"))
-    return cards(drawn)
+        cards.append(card(shots, prompt, f"Seed {seed}"))
+    return card_grid(cards)

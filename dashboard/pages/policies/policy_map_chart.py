@@ -1,37 +1,37 @@
-"""The map of a policy: what each component does at each step."""
+"""The chart of what each component does at each step of a policy."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import altair as alt
 
-from dashboard.charts.axes import Row, inline, layered, step_axis
-from dashboard.pages.policies.policy_map import DEAD, Span
+from dashboard.charts.axes import Row, inline_data, layered, step_axis
+from dashboard.pages.policies.policy_map import DEAD, PolicyMap, Span
 from dashboard.theme.palette import Palette, Theme
 from dashboard.words.component_labels import component_label
 from store.actions import ACTIONS
 
-_ROW = 16
+_ROW_HEIGHT = 16  # pixels
 _DEAD_COLORS: Mapping[Theme, str] = {"light": "#7C8490", "dark": "#8A93A1"}
 
 
-def policy_map(spans: Sequence[Span], rows: Sequence[str], steps: int, palette: Palette) -> alt.LayerChart:
-    """What each component does at each step: blocks for what runs or stands in, thin lines for what does not run."""
-    colours = _colours(palette.theme)
-    shown = [state for state in colours if any(span.state == state for span in spans)]
-    colour = alt.Color(
+def policy_map_chart(policy_map: PolicyMap, steps: int, palette: Palette) -> alt.LayerChart:
+    """Return the chart of a policy's map: thin lines for what does not run, blocks for everything else."""
+    colors = _state_colors(palette.theme)
+    states = [state for state in colors if any(span.state == state for span in policy_map.spans)]
+    color = alt.Color(
         "state:N",
-        scale=alt.Scale(domain=shown, range=[colours[state] for state in shown]),
+        scale=alt.Scale(domain=states, range=[colors[state] for state in states]),
         legend=alt.Legend(orient="top", title=None, offset=8, symbolType="square", symbolOpacity=1, labelLimit=320),
-        sort=shown,
+        sort=states,
     )
-    labels = {name: component_label(name).full for name in rows}
+    labels = {name: component_label(name).full for name in policy_map.components}
     y = alt.Y(
         "component:N",
         sort=None,
-        scale=alt.Scale(domain=list(rows), paddingInner=0.14, paddingOuter=0.1),
+        scale=alt.Scale(domain=list(policy_map.components), paddingInner=0.14, paddingOuter=0.1),
         axis=alt.Axis(
             title=None,
             domain=False,
@@ -43,36 +43,36 @@ def policy_map(spans: Sequence[Span], rows: Sequence[str], steps: int, palette: 
         ),
     )
     x = alt.X("start:Q", **step_axis(steps))
-    tips = [
+    tooltip = [
         alt.Tooltip("label:N", title="Component"),
         alt.Tooltip("steps:N", title="Steps"),
-        alt.Tooltip("state:N", title="It"),
-        alt.Tooltip("details:N", title="How"),
+        alt.Tooltip("state:N", title="State"),
+        alt.Tooltip("details:N", title="Details"),
     ]
-    blocks = [_span_row(span) for span in spans if span.state != DEAD]
-    lines = [_span_row(span) for span in spans if span.state == DEAD]
-    bars = alt.Chart(inline(blocks)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
-    layers: list[alt.Chart] = [bars.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips)]
+    blocks = [_row(span) for span in policy_map.spans if span.state != DEAD]
+    lines = [_row(span) for span in policy_map.spans if span.state == DEAD]
+    bars = alt.Chart(inline_data(blocks)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
+    layers: list[alt.Chart] = [bars.encode(x=x, x2="stop:Q", y=y, color=color, tooltip=tooltip)]
     if lines:
-        rules = alt.Chart(inline(lines)).mark_rule(strokeWidth=2, opacity=0.55)
-        layers.append(rules.encode(x=x, x2="stop:Q", y=y, color=colour, tooltip=tips))
-    return layered(*layers, height=_ROW * len(rows))
+        rules = alt.Chart(inline_data(lines)).mark_rule(strokeWidth=2, opacity=0.55)
+        layers.append(rules.encode(x=x, x2="stop:Q", y=y, color=color, tooltip=tooltip))
+    return layered(*layers, height=_ROW_HEIGHT * len(policy_map.components))
 
 
-def _colours(theme: Theme) -> dict[str, str]:
-    """The colour of each state, in the order of a legend."""
-    place = ("light", "dark").index(theme)
-    return {action.state: action.colors[place] for action in ACTIONS.values()} | {DEAD: _DEAD_COLORS[theme]}
+def _state_colors(theme: Theme) -> dict[str, str]:
+    """Return the colour of each state, in the order of the legend."""
+    index = ("light", "dark").index(theme)
+    return {action.state: action.colors[index] for action in ACTIONS.values()} | {DEAD: _DEAD_COLORS[theme]}
 
 
-def _span_row(span: Span) -> Row:
-    steps = str(span.start) if span.stop - span.start == 1 else f"{span.start}–{span.stop - 1}"
+def _row(span: Span) -> Row:
+    window = span.window
     return {
         "component": span.component,
         "label": component_label(span.component).full,
-        "start": span.start,
-        "stop": span.stop,
-        "steps": steps,
+        "start": window.start,
+        "stop": window.stop,
+        "steps": str(window.start) if window.stop - window.start == 1 else f"{window.start}–{window.stop - 1}",
         "state": span.state,
         "details": span.details or "–",
     }

@@ -1,8 +1,8 @@
-"""How policies are compared: the axes of time and of quality that their validations allow."""
+"""The axes on which policies are compared: measured time and measured quality."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,96 +10,91 @@ from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_files import PolicyFile
-from dashboard.words.component_labels import metric_words
-
-RUNS: Mapping[str, str] = {"full": "Full compute", "policy": "Policy", "fewer_steps": "Full compute, fewer steps"}
+from dashboard.words.metric_labels import metric_in_sentence
 
 
 @dataclass(frozen=True, kw_only=True)
-class Time:
-    """An axis of measured time."""
+class TimeAxis:
+    """An axis of measured time; `token` is its text in a page's address."""
 
     token: Literal["speedup", "seconds"]
+    label: str
+    title: str
+    """The label of the axis, with its better end."""
+    number_format: str
 
-    @property
-    def label(self) -> str:
-        """Its name."""
-        return "Speedup" if self.token == "speedup" else "Seconds per picture"
-
-    @property
-    def title(self) -> str:
-        """Its name on an axis, with the better end."""
-        return (
-            "Speedup against full compute (right is better)"
-            if self.token == "speedup"
-            else ("Seconds per picture (left is better)")
-        )
-
-    @property
-    def form(self) -> str:
-        """The format of its numbers."""
-        return ".2f" if self.token == "speedup" else ".3~g"
-
-    def of(self, run: RunQuality) -> tuple[float, float | None, float | None]:
-        """A run's time with its interval; seconds have none."""
+    def value(self, run: RunQuality) -> tuple[float, float | None, float | None]:
+        """Return a run's time and its 95% interval, which seconds do not have."""
         if self.token == "seconds":
             return run.seconds_per_picture, None, None
         return run.speedup.mean, run.speedup.low, run.speedup.high
 
 
-TIMES = (Time(token="speedup"), Time(token="seconds"))
+SPEEDUP = TimeAxis(
+    token="speedup", label="Speedup", title="Speedup against full compute (right is better)", number_format=".2f"
+)
+SECONDS = TimeAxis(
+    token="seconds",
+    label="Seconds per picture",
+    title="Seconds per picture (left is better)",
+    number_format=".3~g",
+)
+TIME_AXES = (SPEEDUP, SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quality:
-    """An axis of measured quality: prompt fidelity by aspect, damage by metric, or the kernel distance."""
+class QualityAxis:
+    """An axis of measured quality: prompt fidelity by the aspect `name`, damage by the metric `name`, or KID."""
 
-    sort: Literal["fidelity", "damage", "kid"]
+    measure: Literal["fidelity", "damage", "kid"]
     name: str = ""
 
     @property
     def token(self) -> str:
-        """Its text in an address."""
-        return f"{self.sort}_{self.name}" if self.name else self.sort
+        """Its text in a page's address."""
+        return f"{self.measure}_{self.name}" if self.name else self.measure
 
     @property
     def label(self) -> str:
-        """Its name."""
-        if self.sort == "fidelity":
+        """Its label."""
+        if self.measure == "fidelity":
             return f"Prompt fidelity: {evidence_name(self.name)}"
-        return f"Damage by {metric_words(self.name)}" if self.sort == "damage" else "KID"
+        return f"Damage by {metric_in_sentence(self.name)}" if self.measure == "damage" else "KID"
 
     @property
     def title(self) -> str:
-        """Its name on an axis, with the better end."""
-        better = "up is better" if self.sort == "fidelity" else "down is better"
+        """The label of the axis, with its better end."""
+        better = "up is better" if self.measure == "fidelity" else "down is better"
         return f"{self.label} ({better})"
 
     @property
-    def form(self) -> str:
+    def number_format(self) -> str:
         """The format of its numbers."""
-        return ".1%" if self.sort == "fidelity" else ".3~g"
+        return ".1%" if self.measure == "fidelity" else ".3~g"
 
-    def of(self, run: RunQuality) -> Estimate | None:
-        """A run's value, where there is one."""
-        if self.sort == "kid":
+    def value(self, run: RunQuality) -> Estimate | None:
+        """Return a run's quality, or None if it was not measured."""
+        if self.measure == "kid":
             return run.kid
-        if self.sort == "damage" and run.name == "full":
+        if self.measure == "damage" and run.name == "full":
             return Estimate(mean=0, low=0, high=0)  # the reference itself, by definition
-        return (run.fidelity if self.sort == "fidelity" else run.damage).get(self.name)
+        return (run.fidelity if self.measure == "fidelity" else run.damage).get(self.name)
 
 
-def qualities(files: Sequence[PolicyFile]) -> list[Quality]:
-    """What the policies of some validated files were measured by: fidelity first, then damage and KID."""
-    runs = [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
+def measured_qualities(runs: Sequence[RunQuality], metrics: Iterable[str]) -> list[QualityAxis]:
+    """Return the axes of the qualities that were measured of any run: fidelity, damage by some metrics, KID."""
     aspects = by_importance(sorted({name for run in runs for name in run.fidelity}))
-    found = [Quality(sort="fidelity", name=name) for name in aspects]
-    found += [Quality(sort="damage", name=name) for name in damage_metrics(files)]
-    return found + ([Quality(sort="kid")] if any(run.kid for run in runs) else [])
+    axes = [QualityAxis(measure="fidelity", name=name) for name in aspects]
+    axes += [QualityAxis(measure="damage", name=name) for name in metrics]
+    return axes + ([QualityAxis(measure="kid")] if any(run.kid for run in runs) else [])
 
 
-def damage_metrics(files: Sequence[PolicyFile]) -> list[str]:
-    """The metrics by which damage was validated, the most frequent first."""
-    runs = [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
+def policy_runs(files: Iterable[PolicyFile]) -> list[RunQuality]:
+    """Return the policy's own run of each validated policy."""
+    return [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
+
+
+def damage_metrics(runs: Iterable[RunQuality]) -> list[str]:
+    """Return the metrics by which the runs' damage was measured, the most frequent first."""
     names = [name for run in runs for name in run.damage]
     return sorted(set(names), key=lambda name: (-names.count(name), name != "mse", name))
