@@ -158,7 +158,7 @@ def test_the_speedup_has_its_verdict(low: float, high: float, verdict: str) -> N
     [
         (near(-0.05), "worse beyond doubt"),
         (near(0.05), "better beyond doubt"),
-        (near(0.01, 3), "no difference beyond doubt"),
+        (near(0.01, 3), "no significant difference"),
     ],
 )
 def test_the_paired_difference_has_its_verdict(difference: Estimate, verdict: str) -> None:

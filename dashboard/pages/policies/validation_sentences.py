@@ -48,7 +48,7 @@ def _fidelity_sentences(validation: Validation) -> list[str]:
         elif difference.high < 0:
             verdict = "worse beyond doubt"
         else:
-            verdict = "no difference beyond doubt"
+            verdict = "no significant difference"
         sentences.append(
             f"Prompt fidelity ({evidence_name(aspect)}) against full compute, picture by picture: "
             f"{_points(difference)}; {verdict}."

@@ -35,12 +35,13 @@ def setting_facts(policy: SkipPolicy, validation: Validation) -> list[tuple[str,
 def run_rows(validation: Validation) -> list[dict[str, Any]]:
     """Return a row for each quantity, with a column for each run."""
     runs = validation.runs
-    metrics = sorted({name for run in runs for name in run.damage})
+    axes = measured_qualities(runs, sorted({name for run in runs for name in run.damage}))
+    axes.sort(key=lambda axis: axis.measure == "damage")  # damage last: it has a row for every metric
     quantities: dict[str, Callable[[RunQuality], str]] = {
         "Steps": lambda run: str(run.steps),
         "Seconds per picture": lambda run: f"{run.seconds_per_picture:.3g}",
         "Speedup": _speedup_text,
-        **{axis.label: partial(_quality_text, axis) for axis in measured_qualities(runs, metrics)},
+        **{axis.label: partial(_quality_text, axis) for axis in axes},
     }
     return [
         {"Quantity": quantity, **{RUN_LABELS[run.name]: text(run) for run in runs}}
