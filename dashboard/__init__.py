@@ -5,7 +5,7 @@ through `store`.
 
 How to add a page
 -----------------
-1. Make a folder `pages/NAME` with an `__init__.py` (a docstring) and a `page.py`:
+1. Make a folder `views/NAME` with an `__init__.py` (a docstring) and a `page.py`:
 
        def show(sweep: Sweep) -> None:
            \"""Show the page.\"""
@@ -30,4 +30,7 @@ What a page does
 
 What only one page uses stands beside its `page.py`. What several pages use stands in `widgets` (parts of a page,
 Streamlit), `charts` (Altair, no Streamlit), `words` (labels and texts), `theme` (colours) or `data` (reading).
+
+The folder of the pages is not called `pages`: Streamlit takes a folder of that name beside `app.py` for an application
+of its own, and a fresh server then answers the first link to a page with "Page not found".
 """

@@ -15,14 +15,14 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "evidence": ("Evidence", ":material/compare:"),
     "policies": ("Policies", ":material/speed:"),
 }
-"""Title and icon of each page, by its folder in `pages`; the first is the default."""
+"""Title and icon of each page, by its folder in `views`; the first is the default."""
 _FOLDER = Path(__file__).parent
 
 
 def page(name: str) -> Any:
     """Return a page as Streamlit's navigation takes it (`st.Page`)."""
     title, icon = PAGES[name]
-    path = _FOLDER / "pages" / name / "page.py"
+    path = _FOLDER / "views" / name / "page.py"
     return st.Page(path, title=title, icon=icon, url_path=name, default=name == next(iter(PAGES)))
 
 

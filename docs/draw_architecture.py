@@ -21,7 +21,13 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "dashboard": (),
 }
 WHOLE = ("benchmarks", "skipscope")
-COLORS = {"store": "#00805E", "compute": "#4F46B8", "dashboard": "#C65D00", "benchmarks": "#5B6472", "skipscope": "#5B6472"}
+COLORS = {
+    "store": "#00805E",
+    "compute": "#4F46B8",
+    "dashboard": "#C65D00",
+    "benchmarks": "#5B6472",
+    "skipscope": "#5B6472",
+}
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 22, 46, 24
 
 
@@ -101,6 +107,7 @@ def places(uses: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
     widest = max(len(row) for row in rows.values())
     found: dict[str, tuple[float, float]] = {}
     for rank in sorted(rows):
+
         def wanted(room: str) -> tuple[float, str]:
             below = [found[other][0] for other in uses[room] if other in found]
             return (sum(below) / len(below) if below else 0.0, room)
@@ -142,8 +149,12 @@ def picture() -> str:
             f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
             f'fill="#FFFFFF" stroke="{color}" stroke-width="1.5"/>'
         )
-        lines.append(f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle" font-size="9" fill="{color}">{escape(package)}</text>')
-        lines.append(f'<text x="{x:.1f}" y="{y + 10:.1f}" text-anchor="middle" fill="#1B1F26">{escape(name or package)}</text>')
+        lines.append(
+            f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle" font-size="9" fill="{color}">{escape(package)}</text>'
+        )
+        lines.append(
+            f'<text x="{x:.1f}" y="{y + 10:.1f}" text-anchor="middle" fill="#1B1F26">{escape(name or package)}</text>'
+        )
     return "\n".join([*lines, "</svg>", ""])
 
 

@@ -41,7 +41,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
         if page != "overview" or query:
             for name, value in query.items():
                 app.query_params[name] = value
-            app.switch_page(f"pages/{page}/page.py").run()
+            app.switch_page(f"views/{page}/page.py").run()
         return app
 
     return run

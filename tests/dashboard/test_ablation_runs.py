@@ -7,7 +7,7 @@ import pytest
 from compute.analysis.impact.ablation_impact import impact_of
 from dashboard.data.ablation_runs import ablation_runs
 from dashboard.data.impact_cells import in_network_order, ranked_cells, values_by_condition
-from dashboard.pages.impact.cell_filters import action_options, actions_label, actions_token, length_options
+from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
 from store.records import Action
 from store.sweep_store import SweepStore
 from tests.dashboard.stores import ABLATED, ABLATIONS, BASELINE, CONDITIONS, PLAN, RESEED, WINDOWS

@@ -76,7 +76,7 @@ def test_a_choice_is_remembered_on_the_next_page(open_page: OpenPage, sweep: Swe
     app = open_page("impact", sweep.root)
     app.selectbox(key="choice condition").select("1").run()
     app.query_params.clear()  # as the browser does on the way to another page
-    app.switch_page("pages/evidence/page.py").run()
+    app.switch_page("views/evidence/page.py").run()
     assert app.selectbox(key="choice condition").value == "1"
 
 

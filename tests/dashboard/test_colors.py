@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.analysis.impact.scale import Scale
-from dashboard.pages.impact.color_scale import ColorScale
 from dashboard.theme.colors import luminance
 from dashboard.theme.palette import DARK, LIGHT, Palette, palette_of
+from dashboard.views.impact.color_scale import ColorScale
 
 BOTH = pytest.mark.parametrize("palette", [LIGHT, DARK], ids=lambda palette: palette.theme)
 

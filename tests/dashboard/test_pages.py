@@ -10,6 +10,7 @@ import pytest
 
 from dashboard import navigation
 from store.sweep_store import SweepStore
+from tests.dashboard.conftest import APP
 from tests.dashboard.opened_page import OpenPage, charts, markup, text
 from tests.dashboard.stores import (
     ABLATED,
@@ -35,6 +36,10 @@ WITH_CHARTS = [name for name, (_, number) in PAGES.items() if number]
 
 def test_every_page_has_its_row() -> None:
     assert list(PAGES) == list(navigation.PAGES)
+
+
+def test_streamlit_finds_no_pages_of_its_own() -> None:
+    assert not APP.with_name("pages").exists()  # with it, a fresh server answers a link to a page with "Page not found"
 
 
 @pytest.mark.parametrize("page", PAGES)

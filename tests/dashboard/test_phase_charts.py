@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from compute.analysis.phases.phase_evidence import ObservedCurve, Phases, SwitchCurve
 from compute.analysis.report.phase_sentences import interval_sentence, phase_sentences
 from compute.statistics.estimate import Estimate
-from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.boundary_table import boundary_rows
-from dashboard.pages.phases.trajectory_frames import evenly_spread, trajectory_frames
 from dashboard.theme.palette import DARK, LIGHT
+from dashboard.views.phases import phase_charts as charts
+from dashboard.views.phases.boundary_table import boundary_rows
+from dashboard.views.phases.trajectory_frames import evenly_spread, trajectory_frames
 
 STEPS = 12
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from dashboard.pages.evidence.difference_pictures import GAINS, difference_pixels, distance_map, gain_for
-from dashboard.pages.evidence.film_strip import film_strips
 from dashboard.theme.palette import LIGHT
+from dashboard.views.evidence.difference_pictures import GAINS, difference_pixels, distance_map, gain_for
+from dashboard.views.evidence.film_strip import film_strips
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.picture_cards import Shot
 from store.records import Window

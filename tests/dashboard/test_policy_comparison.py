@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from compute.policy.liveness import resolve
 from compute.statistics.estimate import Estimate
-from dashboard.pages.policies.budget import budget_options, choose_within
-from dashboard.pages.policies.frontier_chart import frontier_chart, frontier_rows
-from dashboard.pages.policies.policy_map import DEAD, cost_share, map_policy, network_order
-from dashboard.pages.policies.policy_map_chart import policy_map_chart
-from dashboard.pages.policies.quality_axes import (
+from dashboard.theme.palette import DARK, LIGHT
+from dashboard.views.policies.budget import budget_options, choose_within
+from dashboard.views.policies.frontier_chart import frontier_chart, frontier_rows
+from dashboard.views.policies.policy_map import DEAD, cost_share, map_policy, network_order
+from dashboard.views.policies.policy_map_chart import policy_map_chart
+from dashboard.views.policies.quality_axes import (
     SECONDS,
     SPEEDUP,
     TIME_AXES,
@@ -22,9 +23,8 @@ from dashboard.pages.policies.quality_axes import (
     measured_qualities,
     policy_runs,
 )
-from dashboard.pages.policies.validation_sentences import validation_sentences
-from dashboard.pages.policies.validation_tables import policy_rows, run_rows
-from dashboard.theme.palette import DARK, LIGHT
+from dashboard.views.policies.validation_sentences import validation_sentences
+from dashboard.views.policies.validation_tables import policy_rows, run_rows
 from store.actions import ACTIONS
 from tests.dashboard.validated_policies import (
     COMPONENT,

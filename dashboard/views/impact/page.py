@@ -13,11 +13,11 @@ from dashboard.charts.group_chart import group_chart
 from dashboard.data.impact_cells import Actions, Cell, in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.navigation import go_to
-from dashboard.pages.impact.cell_filters import action_options, actions_label, actions_token, length_options
-from dashboard.pages.impact.color_scale import ColorScale
-from dashboard.pages.impact.heat_map import PICKED, heat_map
-from dashboard.pages.impact.ranking_chart import ranking_chart
 from dashboard.theme.palette import Figure, Palette
+from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
+from dashboard.views.impact.color_scale import ColorScale
+from dashboard.views.impact.heat_map import PICKED, heat_map
+from dashboard.views.impact.ranking_chart import ranking_chart
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.page_template import render_page

@@ -9,11 +9,11 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.data.policy_files import PolicyFile
 from dashboard.data.sweep import Sweep
 from dashboard.data.validation_pictures import ValidationPictures
-from dashboard.pages.policies.policy_map import cost_share, map_policy, network_order
-from dashboard.pages.policies.policy_map_chart import policy_map_chart
-from dashboard.pages.policies.run_labels import RUN_CAPTIONS, RUN_LABELS
-from dashboard.pages.policies.validation_sentences import validation_sentences
-from dashboard.pages.policies.validation_tables import run_rows, setting_facts
+from dashboard.views.policies.policy_map import cost_share, map_policy, network_order
+from dashboard.views.policies.policy_map_chart import policy_map_chart
+from dashboard.views.policies.run_labels import RUN_CAPTIONS, RUN_LABELS
+from dashboard.views.policies.validation_sentences import validation_sentences
+from dashboard.views.policies.validation_tables import run_rows, setting_facts
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.escaping import escape_markdown
 from dashboard.widgets.images import data_url

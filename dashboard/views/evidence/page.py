@@ -12,9 +12,9 @@ from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.impact_cells import in_network_order, values_by_condition
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
-from dashboard.pages.evidence.difference_pictures import difference_pixels, distance_map, gain_for
-from dashboard.pages.evidence.step_by_step import show_step_by_step
 from dashboard.theme.browser_theme import shown_palette
+from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
+from dashboard.views.evidence.step_by_step import show_step_by_step
 from dashboard.widgets import choices
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.images import data_url, pixels_of

@@ -9,8 +9,8 @@ from typing import Any
 from compute.policy.quality import RunQuality, Validation
 from compute.policy.skip_policy import SkipPolicy
 from dashboard.data.policy_files import PolicyFile
-from dashboard.pages.policies.quality_axes import QualityAxis, measured_qualities
-from dashboard.pages.policies.run_labels import RUN_LABELS
+from dashboard.views.policies.quality_axes import QualityAxis, measured_qualities
+from dashboard.views.policies.run_labels import RUN_LABELS
 from dashboard.words.metric_labels import metric_in_sentence
 
 

@@ -8,9 +8,9 @@ from compute.analysis.phases.phase_evidence import Phases, SwitchCurve
 from compute.analysis.report.phase_sentences import by_importance, interval_sentence, phase_sentences
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import trajectory
-from dashboard.pages.phases import phase_charts as charts
-from dashboard.pages.phases.boundary_table import boundary_rows
-from dashboard.pages.phases.trajectory_frames import trajectory_frames
+from dashboard.views.phases import phase_charts as charts
+from dashboard.views.phases.boundary_table import boundary_rows
+from dashboard.views.phases.trajectory_frames import trajectory_frames
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.page_template import render_page

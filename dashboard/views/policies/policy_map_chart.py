@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import altair as alt
 
 from dashboard.charts.axes import Row, inline_data, layered, step_axis
-from dashboard.pages.policies.policy_map import DEAD, PolicyMap, Span
 from dashboard.theme.palette import Palette, Theme
+from dashboard.views.policies.policy_map import DEAD, PolicyMap, Span
 from dashboard.words.component_labels import component_label
 from store.actions import ACTIONS
 

@@ -10,8 +10,8 @@ import altair as alt
 from compute.analysis.phases.phase_evidence import Phases, SwitchCurve
 from compute.statistics.estimate import Estimate
 from dashboard.charts.axes import STEP_TITLE, Row, inline_data
-from dashboard.pages.phases.step_axis import StepAxis
 from dashboard.theme.palette import Palette
+from dashboard.views.phases.step_axis import StepAxis
 
 _PART_LABELS = {"low-pass": "Coarse shapes", "high-pass": "Fine detail"}
 _FIRST, _OTHER = "Obeys the first prompt", "Obeys the other prompt"

@@ -8,10 +8,10 @@ import streamlit as st
 
 from dashboard.data.policy_files import FILE_LIMIT, PolicyFile
 from dashboard.data.sweep import Sweep
-from dashboard.pages.policies.budget import DEFAULT_BUDGET, BudgetChoice, budget_options, choose_within, damage_by
-from dashboard.pages.policies.frontier_chart import PICKED, frontier_chart
-from dashboard.pages.policies.policy_details import show_policy
-from dashboard.pages.policies.quality_axes import (
+from dashboard.views.policies.budget import DEFAULT_BUDGET, BudgetChoice, budget_options, choose_within, damage_by
+from dashboard.views.policies.frontier_chart import PICKED, frontier_chart
+from dashboard.views.policies.policy_details import show_policy
+from dashboard.views.policies.quality_axes import (
     TIME_AXES,
     QualityAxis,
     TimeAxis,
@@ -19,7 +19,7 @@ from dashboard.pages.policies.quality_axes import (
     measured_qualities,
     policy_runs,
 )
-from dashboard.pages.policies.validation_tables import policy_rows
+from dashboard.views.policies.validation_tables import policy_rows
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.escaping import escape_markdown

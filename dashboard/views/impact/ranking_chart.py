@@ -8,8 +8,8 @@ import altair as alt
 
 from dashboard.charts.axes import Row, fixed_scale, inline_data, layered
 from dashboard.data.impact_cells import Cell
-from dashboard.pages.impact.heat_map import cell_interval
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
+from dashboard.views.impact.heat_map import cell_interval
 from dashboard.words.action_labels import action_label
 from dashboard.words.formatting import number_text, window_label
 

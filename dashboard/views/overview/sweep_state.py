@@ -71,8 +71,9 @@ def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
 
 def _cost_text(sweep: Sweep) -> str:
     counts = evaluation_counts(sweep.table)
-    share = f", {counts.done / counts.from_step_0:.0%} of what runs from step 0 on would take" if counts.from_step_0 else ""
-    return f"{counts.done:,} evaluations of the network for one condition{share}."
+    done, from_step_0 = counts.done, counts.from_step_0
+    share = f", {done / from_step_0:.0%} of what runs from step 0 on would take" if from_step_0 else ""
+    return f"{done:,} evaluations of the network for one condition{share}."
 
 
 def _counts_text(status: SweepStatus) -> str:

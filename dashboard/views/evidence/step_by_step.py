@@ -11,11 +11,11 @@ import streamlit as st
 from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import StateName, Trajectory, step_distances, trajectory
-from dashboard.pages.evidence.difference_pictures import difference_pixels, distance_map, gain_for
-from dashboard.pages.evidence.distance_chart import distance_chart
-from dashboard.pages.evidence.film_strip import film_strips
-from dashboard.pages.evidence.metric_table import metric_rows
 from dashboard.theme.browser_theme import shown_palette
+from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
+from dashboard.views.evidence.distance_chart import distance_chart
+from dashboard.views.evidence.film_strip import film_strips
+from dashboard.views.evidence.metric_table import metric_rows
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of

@@ -10,9 +10,9 @@ import altair as alt
 from compute.policy.quality import RunName
 from dashboard.charts.axes import Row, inline_data, layered
 from dashboard.data.policy_files import PolicyFile
-from dashboard.pages.policies.quality_axes import QualityAxis, TimeAxis
-from dashboard.pages.policies.run_labels import RUN_LABELS
 from dashboard.theme.palette import Palette
+from dashboard.views.policies.quality_axes import QualityAxis, TimeAxis
+from dashboard.views.policies.run_labels import RUN_LABELS
 
 PICKED = "picked_policy"
 

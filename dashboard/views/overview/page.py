@@ -13,10 +13,10 @@ from dashboard.charts.group_chart import group_chart
 from dashboard.charts.window_means import window_row
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
-from dashboard.pages.overview.sweep_facts import sweep_facts
-from dashboard.pages.overview.sweep_state import show_state
-from dashboard.pages.overview.window_chart import window_chart
 from dashboard.theme.palette import Figure, Palette
+from dashboard.views.overview.sweep_facts import sweep_facts
+from dashboard.views.overview.sweep_state import show_state
+from dashboard.views.overview.window_chart import window_chart
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
