@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard import navigation
 from store.errors import SkipscopeError
 
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "dashboard" / "app.py"
-PAGES = ("overview", "phases", "impact", "evidence", "policies")
+PAGES = tuple(navigation.PAGES)
 _START_SECONDS = 60.0
 
 

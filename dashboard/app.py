@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# `streamlit run` puts this folder on the path, not the one above; an installed package needs neither.
+# `streamlit run` adds this folder to the path, not the one above it. An installed package needs neither.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
@@ -13,8 +13,13 @@ import streamlit as st
 from dashboard import navigation
 from dashboard.theme.browser_theme import watch_theme
 
-st.set_page_config(page_title="Skipscope", page_icon=navigation.MARK, layout="wide")
-st.html(Path(__file__).parent / "theme" / "style.css")
-st.logo(navigation.WORDMARK, size="large")
-st.navigation(navigation.all_pages(), position="top").run()
+_THEME = Path(__file__).parent / "theme"
+_MARK, _WORDMARK = (str(_THEME / "assets" / name) for name in ("mark.svg", "wordmark.svg"))
+
+st.set_page_config(page_title="Skipscope", page_icon=_MARK, layout="wide")
+st.html(_THEME / "style.css")
+st.logo(_WORDMARK, size="large")
+page = st.navigation([navigation.page(name) for name in navigation.PAGES], position="top")
+st.title(page.title, anchor=False)
+page.run()
 watch_theme()

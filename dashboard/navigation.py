@@ -1,4 +1,4 @@
-"""The pages, in the order of the navigation, and the way from one to another."""
+"""The pages, in the order of the navigation, and how one page leads to another."""
 
 from __future__ import annotations
 
@@ -8,31 +8,25 @@ from typing import Any, Never
 
 import streamlit as st
 
-_PAGES = Path(__file__).parent / "pages"
-_ASSETS = Path(__file__).parent / "theme" / "assets"
-MARK = str(_ASSETS / "mark.svg")
-WORDMARK = str(_ASSETS / "wordmark.svg")
-_TITLES = {  # file: title, icon
+PAGES: Mapping[str, tuple[str, str]] = {
     "overview": ("Overview", ":material/dashboard:"),
     "phases": ("Phases", ":material/timeline:"),
     "impact": ("Impact", ":material/grid_on:"),
     "evidence": ("Evidence", ":material/compare:"),
     "policies": ("Policies", ":material/speed:"),
 }
+"""Title and icon of each page, by its folder in `views`; the first is the default."""
+_FOLDER = Path(__file__).parent
 
 
-def page_of(name: str) -> Any:
-    """The page of a view's file."""
-    title, icon = _TITLES[name]
-    return st.Page(_PAGES / name / "page.py", title=title, icon=icon, url_path=name, default=name == "overview")
+def page(name: str) -> Any:
+    """Return a page as Streamlit's navigation takes it (`st.Page`)."""
+    title, icon = PAGES[name]
+    path = _FOLDER / "views" / name / "page.py"
+    return st.Page(path, title=title, icon=icon, url_path=name, default=name == next(iter(PAGES)))
 
 
-def all_pages() -> list[Any]:
-    """Every page in order."""
-    return [page_of(name) for name in _TITLES]
-
-
-def go(name: str, choices: Mapping[str, str]) -> Never:
-    """Leave for another page, with choices in its address. Nothing after this runs."""
-    st.switch_page(page_of(name), query_params=dict(choices))
+def go_to(name: str, choices: Mapping[str, str]) -> Never:
+    """Go to another page, with choices in its address. Nothing after this runs."""
+    st.switch_page(page(name), query_params=dict(choices))
     raise AssertionError("switch_page ends the run")

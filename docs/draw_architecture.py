@@ -1,4 +1,4 @@
-"""Draws docs/images/architecture.svg from the code's imports: `python docs/draw_architecture.py`, or `make architecture`.
+"""Draws docs/images/architecture.svg from the code's imports: `make architecture`.
 
 A box is a room: a package, or a folder of one. An arrow leads from a room to one that imports it, which is the way that
 data takes; arrows that follow from others are left out (transitive reduction). A row holds the rooms that need the same
@@ -21,7 +21,13 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "dashboard": (),
 }
 WHOLE = ("benchmarks", "skipscope")
-COLORS = {"store": "#00805E", "compute": "#4F46B8", "dashboard": "#C65D00", "benchmarks": "#5B6472", "skipscope": "#5B6472"}
+COLORS = {
+    "store": "#00805E",
+    "compute": "#4F46B8",
+    "dashboard": "#C65D00",
+    "benchmarks": "#5B6472",
+    "skipscope": "#5B6472",
+}
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 22, 46, 24
 
 
@@ -101,6 +107,7 @@ def places(uses: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
     widest = max(len(row) for row in rows.values())
     found: dict[str, tuple[float, float]] = {}
     for rank in sorted(rows):
+
         def wanted(room: str) -> tuple[float, str]:
             below = [found[other][0] for other in uses[room] if other in found]
             return (sum(below) / len(below) if below else 0.0, room)
@@ -111,6 +118,25 @@ def places(uses: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
             x = left + number * (WIDTH + GAP_X) + WIDTH / 2
             found[room] = (x, MARGIN + (max(rows) - rank) * (HEIGHT + GAP_Y) + HEIGHT / 2)
     return found
+
+
+def _arrow(source: tuple[float, float], target: tuple[float, float]) -> str:
+    (x1, y1), (x2, y2) = source, target
+    start, end = y1 - HEIGHT / 2, y2 + HEIGHT / 2
+    bend = (start - end) / 2
+    curve = f"{x1:.1f} {start - bend:.1f} {x2:.1f} {end + bend:.1f} {x2:.1f} {end:.1f}"
+    return f'<path d="M{x1:.1f} {start:.1f}C{curve}" fill="none" stroke="#9BA4B2" marker-end="url(#tip)"/>'
+
+
+def _box(room: str, x: float, y: float) -> str:
+    package, _, name = room.partition(".")
+    color, middle = COLORS[package], f'x="{x:.1f}" text-anchor="middle"'
+    return (
+        f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
+        f'fill="#FFFFFF" stroke="{color}" stroke-width="1.5"/>'
+        f'<text {middle} y="{y - 3:.1f}" font-size="9" fill="{color}">{escape(package)}</text>'
+        f'<text {middle} y="{y + 10:.1f}" fill="#1B1F26">{escape(name or package)}</text>'
+    )
 
 
 def picture() -> str:
@@ -127,23 +153,8 @@ def picture() -> str:
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#FFFFFF"/>',
     ]
     for room in sorted(uses):
-        for other in sorted(uses[room]):
-            (x1, y1), (x2, y2) = where[other], where[room]
-            start, end = y1 - HEIGHT / 2, y2 + HEIGHT / 2
-            bend = (start - end) / 2
-            lines.append(
-                f'<path d="M{x1:.1f} {start:.1f}C{x1:.1f} {start - bend:.1f} {x2:.1f} {end + bend:.1f} {x2:.1f} {end:.1f}" '
-                'fill="none" stroke="#9BA4B2" marker-end="url(#tip)"/>'
-            )
-    for room, (x, y) in sorted(where.items()):
-        package, _, name = room.partition(".")
-        color = COLORS[package]
-        lines.append(
-            f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
-            f'fill="#FFFFFF" stroke="{color}" stroke-width="1.5"/>'
-        )
-        lines.append(f'<text x="{x:.1f}" y="{y - 3:.1f}" text-anchor="middle" font-size="9" fill="{color}">{escape(package)}</text>')
-        lines.append(f'<text x="{x:.1f}" y="{y + 10:.1f}" text-anchor="middle" fill="#1B1F26">{escape(name or package)}</text>')
+        lines += [_arrow(where[other], where[room]) for other in sorted(uses[room])]
+    lines += [_box(room, *where[room]) for room in sorted(where)]
     return "\n".join([*lines, "</svg>", ""])
 
 

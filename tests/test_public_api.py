@@ -107,7 +107,7 @@ def test_a_missing_dependency_is_an_import_error_that_helps(name: str, module: s
 
 
 SNIPPETS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "dashboard" / "pages" / "policies" / "details.py"]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "dashboard" / "views" / "policies" / "policy_details.py"]
 )
 
 

@@ -1,1 +1,1 @@
-"""Data to Altair charts; no Streamlit here."""
+"""Charts, and parts of charts, that several pages use: from data to Altair. No Streamlit here."""

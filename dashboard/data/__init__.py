@@ -1,1 +1,1 @@
-"""The ways to the store: read only, cached."""
+"""Reads the store for the pages: cached, and never written to."""

@@ -1,4 +1,4 @@
-"""Which units hold an ablation on which condition: from a cell of the map to its pictures."""
+"""The units that hold the pictures of an ablation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from store.records import Ablation, Action, Components, Condition, Reseed, Unit,
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRun:
-    """An ablation on one condition: units by key, the place of the condition in their batch, and its number."""
+    """An ablation on one condition.
+
+    `key` and `baseline` are the keys of its unit and of that unit's baseline. `index` is the condition's position in
+    their batch, `condition` its number in `AblationRuns.conditions`.
+    """
 
     key: str
     baseline: str
@@ -21,32 +25,35 @@ class AblationRun:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRuns:
-    """All finished ablations with their runs; `reseeds` has for a baseline the unit of the reseed control."""
+    """The runs of every finished ablation, in the plan's order.
+
+    `conditions` are in the order in which the plan's baselines first have them. `reseeds` has, for the key of a
+    baseline, the key of its reseed control.
+    """
 
     conditions: tuple[Condition, ...]
-    of: Mapping[Ablation, tuple[AblationRun, ...]]
+    by_ablation: Mapping[Ablation, tuple[AblationRun, ...]]
     reseeds: Mapping[str, str]
 
     @cached_property
     def components(self) -> tuple[Components, ...]:
-        """What was ablated, in the plan's order."""
-        return tuple(dict.fromkeys(ablation.components for ablation in self.of))
+        """The components that were ablated, in the plan's order."""
+        return tuple(dict.fromkeys(ablation.components for ablation in self.by_ablation))
 
     def actions(self, components: Components) -> list[Action]:
-        """Return the actions that were tried on some components."""
-        return list(dict.fromkeys(ablation.action for ablation in self.of if ablation.components == components))
+        """Return the actions that were tried on some components, in the plan's order."""
+        return list(
+            dict.fromkeys(ablation.action for ablation in self.by_ablation if ablation.components == components)
+        )
 
     def windows(self, components: Components, action: Action) -> list[Window]:
-        """Return the windows in which an action was tried on some components, in order."""
-        windows = {a.window for a in self.of if a.components == components and a.action == action}
+        """Return the windows in which an action was tried on some components, sorted."""
+        windows = {a.window for a in self.by_ablation if a.components == components and a.action == action}
         return sorted(windows, key=lambda window: (window.start, window.stop))
 
 
 def ablation_runs(plan: Iterable[Unit], done: set[str]) -> AblationRuns:
-    """Return the runs of a plan's finished units, in the plan's order.
-
-    A condition has the number of its first appearance among the baselines.
-    """
+    """Return the runs of a plan's ablations; `done` holds the keys of the finished units."""
     numbers: dict[Condition, int] = {}
     runs: dict[Ablation, list[AblationRun]] = {}
     reseeds: dict[str, str] = {}
@@ -66,5 +73,5 @@ def ablation_runs(plan: Iterable[Unit], done: set[str]) -> AblationRuns:
                 for i, c in enumerate(unit.conditions)
             )
     return AblationRuns(
-        conditions=tuple(numbers), of={ablation: tuple(found) for ablation, found in runs.items()}, reseeds=reseeds
+        conditions=tuple(numbers), by_ablation={ablation: tuple(own) for ablation, own in runs.items()}, reseeds=reseeds
     )

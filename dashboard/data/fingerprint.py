@@ -1,4 +1,4 @@
-"""A cheap stamp of a store, by which what was read from it is kept."""
+"""A fingerprint of a store's folder: what was read from the store is cached until the fingerprint changes."""
 
 from __future__ import annotations
 
@@ -11,33 +11,43 @@ import streamlit as st
 from store.driver.driver_state import driver_state
 from store.folder.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
 
-Stamp = tuple[int, ...]
+Fingerprint = tuple[int, ...]
 _SETTLED_SECONDS = 5.0
 
 
-def stamp_of(root: Path) -> Stamp:
-    """Sizes and times of what the tables are made from; it changes when they may. Raises nothing."""
+def read_fingerprint(root: Path) -> Fingerprint:
+    """Return the modification times (ns) and sizes of a store's main files and folders, -1 for what is missing.
+
+    Reading it is cheap: it opens no file. Raises nothing.
+    """
     parts: list[int] = []
     for name in (HEADER, CATALOGUE, BASELINES, UNITS, FAILURES, POLICIES, REPORTS):
         try:
-            found = os.stat(root / name)
+            status = os.stat(root / name)
         except OSError:
             parts += [-1, -1]
         else:
-            parts += [found.st_mtime_ns, found.st_size]
+            parts += [status.st_mtime_ns, status.st_size]
     return tuple(parts)
 
 
-def settled_stamp(root: Path) -> Stamp:
-    """The stamp now; of a running sweep, which changes all the time, the one read last while that is fresh."""
-    stamp, now, known = stamp_of(root), time.monotonic(), _latest().get(str(root))
-    if known and known[1] != stamp and now - known[0] < _SETTLED_SECONDS and driver_state(root).state == "running":
-        return known[1]
-    if known is None or known[1] != stamp:
-        _latest()[str(root)] = (now, stamp)
-    return stamp
+def settled_fingerprint(root: Path) -> Fingerprint:
+    """Return the fingerprint of a store; while its sweep runs, one that changes every few seconds at most.
+
+    A running sweep changes its store all the time, and each change would discard everything that is cached.
+    """
+    fingerprint, now, latest = read_fingerprint(root), time.monotonic(), _latest().get(str(root))
+    if latest is not None:
+        read_at, previous = latest
+        if previous == fingerprint:
+            return fingerprint
+        if now - read_at < _SETTLED_SECONDS and driver_state(root).state == "running":
+            return previous
+    _latest()[str(root)] = (now, fingerprint)
+    return fingerprint
 
 
 @st.cache_resource
-def _latest() -> dict[str, tuple[float, Stamp]]:
+def _latest() -> dict[str, tuple[float, Fingerprint]]:
+    """The fingerprint returned last for each store, with the time (`time.monotonic`) when it was read."""
     return {}

@@ -1,7 +1,6 @@
-"""The dashboard's only way to a store: read, cached on a cheap stamp of the folder, and never written.
+"""A sweep as pages read it, cached until its folder's fingerprint changes. Nothing writes to it.
 
-Everything that is derived from catalogue and plan is kept until the stamp changes, so that a sweep that runs shows its
-progress and nothing is read twice. Every function may raise SkipscopeError or OSError: a page makes a panel of it.
+Every function may raise SkipscopeError or OSError, which a page shows as a panel.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from compute.analysis.report.findings import findings
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
-from dashboard.data.fingerprint import Stamp, settled_stamp
-from dashboard.data.impact_cells import Actions, Cell, cells_of
+from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
+from dashboard.data.impact_cells import Actions, Cell, ranked_cells
 from dashboard.data.policy_files import PolicyFile, policy_files
-from dashboard.data.validation_pictures import Comparison, comparison_of
-from dashboard.words.labels import metric_name
+from dashboard.data.validation_pictures import ValidationPictures, read_validation_pictures
+from dashboard.words.metric_labels import metric_label
 from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
@@ -33,21 +32,22 @@ from store.sweep_reader import SweepReader, sweep_table
 from store.sweep_store import SweepStore
 
 Curves = tuple[tuple[GroupCurve, ...], tuple[GroupCurve, ...]]
-_KEPT = 4  # of each sort: the store that is shown, with a few of its stamps while it grows
-_FIRST = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
+"""Curves by kind and by level."""
+_MAX_ENTRIES = 4  # of each cache: one store, with a few of its states while its sweep runs
+_METRIC_ORDER = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as a view sees it: a path and a stamp; two of the same are the same sweep in the same state."""
+    """A sweep in one state of its folder: what is read through it is cached for that path and fingerprint."""
 
     path: Path
-    stamp: Stamp
+    fingerprint: Fingerprint
 
     @property
     def store(self) -> SweepStore:
-        """The store, for what is not cached here. Nothing may be written through it."""
-        return _reader(str(self.path), self.stamp).store
+        """The store, for what is not cached here. It is only read."""
+        return _reader(str(self.path), self.fingerprint).store
 
     @property
     def header(self) -> SweepHeader:
@@ -57,150 +57,152 @@ class Sweep:
     @property
     def table(self) -> Table:
         """A row for each finished unit and condition."""
-        return _table(str(self.path), self.stamp)
+        return _table(str(self.path), self.fingerprint)
 
     @property
     def steps(self) -> int:
-        """The number of sampling steps of a run."""
-        return steps_of(self.header)
+        """The number of sampling steps of every run. Raises SweepDamaged if the header has none."""
+        steps = self.header.settings.get("sampler", {}).get("steps")
+        if not isinstance(steps, int) or not 1 <= steps <= 1_000_000:
+            raise SweepDamaged(
+                f"sweep.json: settings.sampler.steps is {str(steps)[:40]}; a number of steps is accepted"
+            )
+        return steps
 
     @property
     def runs(self) -> AblationRuns:
         """The finished ablations, and the units that hold them."""
-        return _runs(str(self.path), self.stamp)
+        return _runs(str(self.path), self.fingerprint)
 
     def planned_components(self, actions: Actions) -> tuple[Components, ...]:
-        """What is ablated with any of some actions, finished or not, in the plan's order."""
-        plan = (unit.intervention for unit in self.header.plan)
-        planned = [i.components for i in plan if isinstance(i, Ablation) and i.action in actions]
+        """Return the components that the plan ablates with any of some actions, in the plan's order."""
+        interventions = (unit.intervention for unit in self.header.plan)
+        planned = [i.components for i in interventions if isinstance(i, Ablation) and i.action in actions]
         return tuple(components for components in dict.fromkeys(planned) if components)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that say something of the finished ablations, distances first."""
-        shown = metrics_with_impact(self.table)
-        return tuple(sorted(shown, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)))
+        """The names of the metrics that some finished ablation has; the most used ones first."""
+        names = metrics_with_impact(self.table)
+        order = {name: place for place, name in enumerate(_METRIC_ORDER)}
+        return tuple(sorted(names, key=lambda name: (order.get(name, len(order)), name)))
 
     def metric_label(self, name: str) -> str:
-        """A metric's name for people."""
+        """Return the label of a metric, whether it was measured or not."""
         info = self.table.metrics.get(name)
-        return metric_name(name, info.label if info else "")
+        return metric_label(name, info.label if info else "")
 
     def impact(self, metric: str = "mse") -> Impact:
-        """Impact by a metric. Raises NoImpact."""
-        return _impact(str(self.path), self.stamp, metric)
+        """Return the impact by a metric. Raises NoImpact."""
+        return _impact(str(self.path), self.fingerprint, metric)
 
     def cells(self, metric: str, condition: Condition | None = None) -> list[Cell]:
-        """The impact's ablations as the map shows them, the most harmful first. Raises NoImpact."""
-        return _cells(str(self.path), self.stamp, metric, None if condition is None else condition.model_dump_json())
+        """Return the impact's ablations, the most harmful first, over all conditions or on one. Raises NoImpact."""
+        text = None if condition is None else condition.model_dump_json()
+        return _cells(str(self.path), self.fingerprint, metric, text)
 
     def curves(self, metric: str, actions: Actions, length: int) -> Curves:
-        """The means by kind and by level, of some actions in windows of one length. Raises NoImpact."""
-        return _curves(str(self.path), self.stamp, metric, actions, tuple(map(str, actions)), length)
+        """Return the means by kind and by level, of some actions in windows of `length` steps. Raises NoImpact."""
+        return _curves(str(self.path), self.fingerprint, metric, actions, tuple(map(str, actions)), length)
 
     def findings(self, metric: str) -> tuple[str, ...]:
-        """The headline findings in sentences, a caution last. Raises NoImpact."""
-        return _findings(str(self.path), self.stamp, metric)
+        """Return the headline findings in sentences, the last one a caution. Raises NoImpact."""
+        return _findings(str(self.path), self.fingerprint, metric)
 
     def phases(self) -> Phases:
-        """Both kinds of evidence for the two phases. Raises SkipscopeError where there is none."""
-        return _phases(str(self.path), self.stamp)
+        """Return both kinds of evidence for the two phases. Raises SkipscopeError if there is none."""
+        return _phases(str(self.path), self.fingerprint)
 
     @property
     def policies(self) -> tuple[PolicyFile, ...]:
-        """Every policy file, also those that can't be read, which say why."""
-        return _policies(str(self.path), self.stamp)
+        """Every policy file, also those that cannot be read."""
+        return _policies(str(self.path), self.fingerprint)
 
-    def comparison(self, stem: str) -> Comparison | None:
-        """The pictures that a policy's validation left; None where there are none. Raises StoreError."""
-        return _comparison(str(self.path), self.stamp, stem)
+    def validation_pictures(self, stem: str) -> ValidationPictures | None:
+        """Return the pictures of a policy's validation, or None if it has none. Raises StoreError."""
+        return _validation_pictures(str(self.path), self.fingerprint, stem)
 
     def graph(self) -> ComponentGraph | None:
-        """The network's component graph; None where the store has none. Raises StoreError."""
-        return _graph(str(self.path), self.stamp)
+        """Return the network's component graph, or None if the store has none. Raises StoreError."""
+        return _graph(str(self.path), self.fingerprint)
 
     def status(self) -> SweepStatus:
-        """How far the sweep is now; not cached."""
+        """Return how far the sweep is now; not cached."""
         return sweep_status(self.store)
 
 
 def open_sweep(path: Path) -> Sweep:
-    """The sweep in a folder as it stands. Raises NotASweep, NewerFormat or SweepDamaged."""
+    """Return the sweep of a folder in its present state. Raises NotASweep, NewerFormat or SweepDamaged."""
     root = path.absolute()
-    sweep = Sweep(root, settled_stamp(root))
-    _ = sweep.header
+    sweep = Sweep(root, settled_fingerprint(root))
+    _ = sweep.header  # raises
     return sweep
 
 
-def steps_of(header: SweepHeader) -> int:
-    """The number of sampling steps that all runs of a sweep have. Raises SweepDamaged where it is not said."""
-    steps = header.settings.get("sampler", {}).get("steps")
-    if not isinstance(steps, int) or not 1 <= steps <= 1_000_000:
-        raise SweepDamaged(f"sweep.json: settings.sampler.steps is {str(steps)[:40]}; a number of steps is accepted")
-    return steps
-
-
-@st.cache_resource(max_entries=_KEPT, show_spinner="Reading the plan …")
-def _reader(root: str, stamp: Stamp) -> SweepReader:
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the plan …")
+def _reader(root: str, fingerprint: Fingerprint) -> SweepReader:
     return SweepReader(root)
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner="Reading the catalogue …")
-def _table(root: str, stamp: Stamp) -> Table:
-    return sweep_table(_reader(root, stamp).store)
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the catalogue …")
+def _table(root: str, fingerprint: Fingerprint) -> Table:
+    return sweep_table(_reader(root, fingerprint).store)
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _runs(root: str, stamp: Stamp) -> AblationRuns:
-    return ablation_runs(_reader(root, stamp).store.header.plan, set(_table(root, stamp)["key"].tolist()))
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _runs(root: str, fingerprint: Fingerprint) -> AblationRuns:
+    done = set(_table(root, fingerprint)["key"].tolist())
+    return ablation_runs(_reader(root, fingerprint).store.header.plan, done)
 
 
-@st.cache_resource(max_entries=4 * _KEPT, show_spinner="Computing impact …")
-def _impact(root: str, stamp: Stamp, metric: str) -> Impact:
-    levels = component_levels(_reader(root, stamp).store.root)
-    return impact_of_table(_table(root, stamp), metric, root, levels=levels)
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner="Computing impact …")
+def _impact(root: str, fingerprint: Fingerprint, metric: str) -> Impact:
+    levels = component_levels(_reader(root, fingerprint).store.root)
+    return impact_of_table(_table(root, fingerprint), metric, root, levels=levels)
 
 
-@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
-def _cells(root: str, stamp: Stamp, metric: str, condition: str | None) -> list[Cell]:
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner=False)
+def _cells(root: str, fingerprint: Fingerprint, metric: str, condition: str | None) -> list[Cell]:
     chosen = None if condition is None else Condition.model_validate_json(condition)
-    return cells_of(_impact(root, stamp, metric), chosen)
+    return ranked_cells(_impact(root, fingerprint, metric), chosen)
 
 
-@st.cache_resource(max_entries=8 * _KEPT, show_spinner=False)
-def _curves(root: str, stamp: Stamp, metric: str, _actions: Actions, actions: tuple[str, ...], length: int) -> Curves:
-    """`actions` as text is what the cache compares."""
-    impact = _impact(root, stamp, metric)
+@st.cache_resource(max_entries=8 * _MAX_ENTRIES, show_spinner=False)
+def _curves(
+    root: str, fingerprint: Fingerprint, metric: str, _actions: Actions, action_texts: tuple[str, ...], length: int
+) -> Curves:
+    """The cache compares `action_texts`, not `_actions`."""
+    impact = _impact(root, fingerprint, metric)
     windows = [window for window in impact.windows if window.stop - window.start == length]
-    narrowed = impact.only(actions=_actions, windows=windows)
-    return by_kind(narrowed), by_level(narrowed)
+    part = impact.only(actions=_actions, windows=windows)
+    return by_kind(part), by_level(part)
 
 
-@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
-def _findings(root: str, stamp: Stamp, metric: str) -> tuple[str, ...]:
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner=False)
+def _findings(root: str, fingerprint: Fingerprint, metric: str) -> tuple[str, ...]:
     phases: Phases | None
     try:
-        phases = _phases(root, stamp)
+        phases = _phases(root, fingerprint)
     except SkipscopeError:
-        phases = None  # the page of phases says why
-    return findings(_impact(root, stamp, metric), phases)
+        phases = None  # the phases page says why
+    return findings(_impact(root, fingerprint, metric), phases)
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner="Reading trajectories …")
-def _phases(root: str, stamp: Stamp) -> Phases:
-    return phases_of(_reader(root, stamp))
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading trajectories …")
+def _phases(root: str, fingerprint: Fingerprint) -> Phases:
+    return phases_of(_reader(root, fingerprint))
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner="Reading policies …")
-def _policies(root: str, stamp: Stamp) -> tuple[PolicyFile, ...]:
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading policies …")
+def _policies(root: str, fingerprint: Fingerprint) -> tuple[PolicyFile, ...]:
     return policy_files(Path(root))
 
 
-@st.cache_resource(max_entries=4 * _KEPT, show_spinner=False)
-def _comparison(root: str, stamp: Stamp, stem: str) -> Comparison | None:
-    return comparison_of(Path(root), stem)
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner=False)
+def _validation_pictures(root: str, fingerprint: Fingerprint, stem: str) -> ValidationPictures | None:
+    return read_validation_pictures(Path(root), stem)
 
 
-@st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _graph(root: str, stamp: Stamp) -> ComponentGraph | None:
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _graph(root: str, fingerprint: Fingerprint) -> ComponentGraph | None:
     return read_stored_graph(Path(root))

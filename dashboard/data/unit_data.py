@@ -1,6 +1,7 @@
-"""Pictures, trajectories and distances of single units: read from their shards, cached on the shard's own stamp.
+"""Pictures, trajectories and distances of single units, read from their shards.
 
-Every function raises ShardMissing or ShardDamaged, naming the file, where a shard is gone or cannot be read.
+They are cached on the shard file's time and size. Every function raises ShardMissing or ShardDamaged, which name the
+file, and OSError.
 """
 
 from __future__ import annotations
@@ -9,71 +10,75 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import streamlit as st
+from jaxtyping import Float32
 
 from dashboard.data.sweep import Sweep
 from store.shard.payload import DistanceName
 from store.sweep_store import SweepStore
 
-Array = npt.NDArray[np.float32]
-Followed = Literal["pred_x0", "x_t"]
-_FINALS = 256
-_TRAJECTORIES = 64
+StateName = Literal["pred_x0", "x_t"]
+FileStamp = tuple[int, int]
+_MAX_FINALS = 256
+_MAX_TRAJECTORIES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory:
-    """What was kept of one picture's way: `states` (S, C, H, W) at `steps` (empty if nothing was), run from `start`."""
+    """The states that a unit kept of one condition, `states[i]` at `steps[i]`; empty if it kept none.
+
+    The unit's run began at step `start`, from the baseline's state.
+    """
 
     steps: tuple[int, ...]
-    states: Array
+    states: Float32[np.ndarray, "S C H W"]
     start: int
 
 
-def finals(sweep: Sweep, key: str) -> Array:
-    """A unit's final pictures, (B, C, H, W) in [-1, 1]."""
-    return _finals(sweep.store, str(sweep.path), key, _stamp(sweep, key))
+def final_pictures(sweep: Sweep, key: str) -> Float32[np.ndarray, "B C H W"]:
+    """Return a unit's final pictures, in [-1, 1], one a condition of its batch."""
+    return _final_pictures(sweep.store, str(sweep.path), key, _file_stamp(sweep, key))
 
 
-def trajectory(sweep: Sweep, key: str, index: int, followed: Followed) -> Trajectory:
-    """One picture's states or predictions, as far as they were kept."""
-    return _trajectory(sweep.store, str(sweep.path), key, index, followed, _stamp(sweep, key))
+def trajectory(sweep: Sweep, key: str, index: int, state: StateName) -> Trajectory:
+    """Return the trajectory of the condition at position `index` of a unit's batch."""
+    return _trajectory(sweep.store, str(sweep.path), key, index, state, _file_stamp(sweep, key))
 
 
-def distances(sweep: Sweep, key: str, index: int) -> tuple[int, dict[DistanceName, Array]]:
-    """The first step that was run, and for each distance one number a step from there on; none for a baseline."""
-    return _distances(sweep.store, str(sweep.path), key, index, _stamp(sweep, key))
+def step_distances(sweep: Sweep, key: str, index: int) -> tuple[int, dict[DistanceName, Float32[np.ndarray, "S"]]]:
+    """Return the step at which a unit's run began, and its distances to the baseline at each step from there on.
+
+    A baseline has no distances.
+    """
+    return _step_distances(sweep.store, str(sweep.path), key, index, _file_stamp(sweep, key))
 
 
-def _stamp(sweep: Sweep, key: str) -> tuple[int, int]:
-    found = sweep.store.shard_path(key).stat()
-    return found.st_mtime_ns, found.st_size
+def _file_stamp(sweep: Sweep, key: str) -> FileStamp:
+    status = sweep.store.shard_path(key).stat()
+    return status.st_mtime_ns, status.st_size
 
 
-@st.cache_resource(max_entries=_FINALS, show_spinner=False)
-def _finals(_store: SweepStore, root: str, key: str, stamp: tuple[int, int]) -> Array:
+@st.cache_resource(max_entries=_MAX_FINALS, show_spinner=False)
+def _final_pictures(_store: SweepStore, root: str, key: str, stamp: FileStamp) -> Float32[np.ndarray, "B C H W"]:
     with _store.read(key) as reader:
         return reader.final.astype(np.float32)
 
 
-@st.cache_resource(max_entries=_TRAJECTORIES, show_spinner=False)
-def _trajectory(
-    _store: SweepStore, root: str, key: str, index: int, followed: Followed, stamp: tuple[int, int]
-) -> Trajectory:
+@st.cache_resource(max_entries=_MAX_TRAJECTORIES, show_spinner=False)
+def _trajectory(_store: SweepStore, root: str, key: str, index: int, state: StateName, stamp: FileStamp) -> Trajectory:
     with _store.read(key) as reader:
         sample = reader.sample(index)
         start = reader.start
-    states: Any = sample.x_t if followed == "x_t" else sample.pred_x0
-    steps = sample.x_t_steps if followed == "x_t" else sample.pred_x0_steps
+    states: Any = sample.x_t if state == "x_t" else sample.pred_x0
+    steps = sample.x_t_steps if state == "x_t" else sample.pred_x0_steps
     if states is None:
         return Trajectory(steps=(), states=np.zeros((0, 1, 1, 1), np.float32), start=start)
     return Trajectory(steps=steps, states=states.astype(np.float32), start=start)
 
 
-@st.cache_resource(max_entries=_TRAJECTORIES, show_spinner=False)
-def _distances(
-    _store: SweepStore, root: str, key: str, index: int, stamp: tuple[int, int]
-) -> tuple[int, dict[DistanceName, Array]]:
+@st.cache_resource(max_entries=_MAX_TRAJECTORIES, show_spinner=False)
+def _step_distances(
+    _store: SweepStore, root: str, key: str, index: int, stamp: FileStamp
+) -> tuple[int, dict[DistanceName, Float32[np.ndarray, "S"]]]:
     with _store.read(key) as reader:
         return reader.start, {name: rows[:, index] for name, rows in reader.distances.items()}

@@ -1,4 +1,4 @@
-"""Reads the pictures beside a policy's file: a PNG of tiles with a text that describes it; neither is trusted."""
+"""The pictures of a policy's validation: a PNG of tiles beside the policy's file, read without trusting it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import UInt8
 from PIL import Image
 from pydantic import ValidationError
 
@@ -18,54 +18,54 @@ from store.errors import StoreError
 from store.folder.documents import document_names, read_document
 
 _PIXEL_LIMIT = 1 << 24
-Pixels = npt.NDArray[np.uint8]
+Tile = UInt8[np.ndarray, "H W 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Pictures of the runs of one validation: `rows` has for each run one (H, W, 3) picture a condition."""
+class ValidationPictures:
+    """The pictures of one validation: `tiles` has, for each run, one picture a condition."""
 
-    rows: Mapping[RunName, tuple[Pixels, ...]]
+    tiles: Mapping[RunName, tuple[Tile, ...]]
     conditions: tuple[tuple[str, int], ...]
-    """Prompt and seed of each."""
+    """Prompt and seed of each condition."""
 
 
-def comparison_of(root: Path, stem: str) -> Comparison | None:
-    """The pictures beside a policy's file; None where there are none. Raises StoreError for anything but such a PNG."""
+def read_validation_pictures(root: Path, stem: str) -> ValidationPictures | None:
+    """Return the pictures beside a policy's file, or None if there are none. Raises StoreError; see `parse_png`."""
     name = f"{stem}.png"
     if name not in document_names(root, "policies", ".png"):
         return None
-    return read_comparison(read_document(root, "policies", name), name)
+    return parse_png(read_document(root, "policies", name), name)
 
 
-def read_comparison(data: bytes, name: str) -> Comparison:
-    """The pictures of a PNG's bytes. Raises StoreError for anything but a grid of tiles that says what it is."""
+def parse_png(data: bytes, name: str) -> ValidationPictures:
+    """Return the pictures in a PNG's bytes. Raises StoreError unless it is a grid of tiles that describes itself."""
     try:
         image = Image.open(io.BytesIO(data), formats=["PNG"])
         if image.width * image.height > _PIXEL_LIMIT:
             raise StoreError(f"{name}: {image.width} x {image.height} pixels are more than the {_PIXEL_LIMIT} accepted")
         pixels = np.asarray(image.convert("RGB"))
         text = getattr(image, "text", {}).get(PICTURE_TEXT_KEY, "")
-        sheet = PictureGrid.model_validate_json(text)
+        grid = PictureGrid.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "its text"
-        raise StoreError(f"{name}: does not say what its pictures are: {where}: {problem['msg']}") from error
+        field = ".".join(map(str, problem["loc"])) or "its text"
+        raise StoreError(f"{name}: does not describe its pictures: {field}: {problem['msg']}") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise StoreError(f"{name}: is no PNG picture that can be read: {error}") from error
-    return _cut(pixels, sheet, name)
+        raise StoreError(f"{name}: is not a readable PNG picture: {error}") from error
+    return _split(pixels, grid, name)
 
 
-def _cut(pixels: Pixels, sheet: PictureGrid, name: str) -> Comparison:
-    height, width = sheet.tile
-    rows, columns = len(sheet.rows), len(sheet.conditions)
+def _split(pixels: UInt8[np.ndarray, "rows columns 3"], grid: PictureGrid, name: str) -> ValidationPictures:
+    height, width = grid.tile
+    rows, columns = len(grid.rows), len(grid.conditions)
     if pixels.shape[:2] != (rows * height, columns * width):
         raise StoreError(
             f"{name}: is {pixels.shape[1]} x {pixels.shape[0]} pixels, but {columns} x {rows} tiles of "
             f"{width} x {height} are {columns * width} x {rows * height}"
         )
     tiles = pixels.reshape(rows, height, columns, width, 3).transpose(0, 2, 1, 3, 4)
-    return Comparison(
-        rows={run: tuple(tiles[row]) for row, run in enumerate(sheet.rows)},
-        conditions=tuple((condition.prompt, condition.seed) for condition in sheet.conditions),
+    return ValidationPictures(
+        tiles={run: tuple(tiles[row]) for row, run in enumerate(grid.rows)},
+        conditions=tuple((condition.prompt, condition.seed) for condition in grid.conditions),
     )

@@ -1,8 +1,8 @@
 """Colours and chart settings of the light and the dark theme. No Streamlit here.
 
-Kinds have the colours of Okabe and Ito (2008), moved in lightness until each has a contrast of 3:1 to its background,
-and a shape each, so that no one needs colours. Heat is magma (perceptually uniform), with the end for zero nearest to
-the background.
+Kinds have the colours of Okabe and Ito (2008), changed in lightness until each has a contrast of 3:1 to its background,
+and different shapes, so that a chart can be read without colours. The heat scale is magma (perceptually uniform); its
+end for zero is the one nearest to the background.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Literal, cast
 
 import altair as alt
 
-from dashboard.words.labels import KIND_LABELS
+from dashboard.words.component_labels import KIND_LABELS
 from store.actions import Kind
 
 Theme = Literal["light", "dark"]
 Figure = alt.Chart | alt.LayerChart
 
-FONT = "Source Sans, sans-serif"
+_FONT = "Source Sans, sans-serif"
 SHAPES: Mapping[Kind, str] = {
     "resnet": "square",
     "attention": "circle",
@@ -36,29 +36,31 @@ _MAGMA = (
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """The colours of a theme, as CSS hex colours.
-
-    `ink` for text, `muted` for axis labels, `line` for rules and grids, `paper` the background, `accent` what is
-    chosen, `shade` a band behind curves, `first` and `second` two curves to compare; `heat` from zero upwards,
-    `difference` the same for pictures, where zero is the panel behind them, `change`
-    from gain over none to harm.
-    """
+    """The colours of a theme, `#rrggbb`."""
 
     theme: Theme
     ink: str
+    """Text."""
     muted: str
+    """Axis labels and less important marks."""
     line: str
+    """Axes and grids."""
     paper: str
+    """The background."""
     accent: str
+    """Selections and boundaries."""
     shade: str
+    """A band behind curves."""
     first: str
     second: str
-    good: str
-    bad: str
+    """Two curves to compare."""
     kinds: Mapping[Kind, str]
     heat: tuple[str, ...] = field(repr=False)
+    """From zero to the greatest value."""
     difference: tuple[str, ...] = field(repr=False)
+    """The same for difference pictures, where zero has the colour of the panel behind them."""
     change: tuple[str, ...] = field(repr=False)
+    """From the greatest gain over zero to the greatest harm."""
 
 
 LIGHT = Palette(
@@ -71,8 +73,6 @@ LIGHT = Palette(
     shade="#ECEBF8",
     first="#0069A8",
     second="#C65D00",
-    good="#00805E",
-    bad="#B3261E",
     kinds={
         "resnet": "#0069A8",
         "attention": "#C27700",
@@ -95,8 +95,6 @@ DARK = Palette(
     shade="#1F2036",
     first="#56B4E9",
     second="#F0A33A",
-    good="#3CC79A",
-    bad="#FF8A80",
     kinds={
         "resnet": "#4FA3DC",
         "attention": "#E69F00",
@@ -112,27 +110,27 @@ DARK = Palette(
 
 
 def palette_of(theme: str | None) -> Palette:
-    """The palette of a theme's name; light where the browser has not said."""
+    """Return the palette of a theme; the light one for None."""
     return DARK if theme == "dark" else LIGHT
 
 
 def kind_scale(palette: Palette) -> alt.Scale:
-    """Colours by the label of a kind."""
+    """Return the colours of kinds, by the kinds' labels."""
     return alt.Scale(domain=[KIND_LABELS[kind] for kind in palette.kinds], range=list(palette.kinds.values()))
 
 
 def shape_scale() -> alt.Scale:
-    """Shapes by the label of a kind."""
+    """Return the shapes of kinds, by the kinds' labels."""
     return alt.Scale(domain=[KIND_LABELS[kind] for kind in SHAPES], range=list(SHAPES.values()))
 
 
 def themed(chart: Figure, palette: Palette) -> Figure:
-    """The chart with the type scale, the lines and the transparent background that all charts share."""
+    """Return a chart with the fonts, lines and transparent background that all charts share."""
     axis = {
         "labelColor": palette.muted,
         "titleColor": palette.muted,
-        "labelFont": FONT,
-        "titleFont": FONT,
+        "labelFont": _FONT,
+        "titleFont": _FONT,
         "labelFontSize": 12,
         "titleFontSize": 12,
         "titleFontWeight": 500,
@@ -143,9 +141,9 @@ def themed(chart: Figure, palette: Palette) -> Figure:
         "labelLimit": 320,
     }
     legend = {name: value for name, value in axis.items() if name.startswith(("label", "title"))}
-    config: Any = chart.configure(font=FONT, background="transparent")
+    config: Any = chart.configure(font=_FONT, background="transparent")
     config = config.configure_view(stroke=None).configure_axis(**axis)
     config = config.configure_legend(**legend, symbolSize=90, gradientThickness=10)
     return cast(
-        Figure, config.configure_title(color=palette.ink, font=FONT, fontSize=13, fontWeight=600, anchor="start")
+        Figure, config.configure_title(color=palette.ink, font=_FONT, fontSize=13, fontWeight=600, anchor="start")
     )

@@ -1,1 +1,1 @@
-"""Pieces that several pages use: choices, text, tables, charts, pictures."""
+"""Parts of a page that several pages use: the page's template, choices, panels, tables, charts, pictures."""

@@ -1,4 +1,4 @@
-"""Charts that are kept as finished specifications: building one takes longer than all else on a page."""
+"""Charts whose specification is cached, because building it takes longer than the rest of a page."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.data.fingerprint import Fingerprint
 from dashboard.data.sweep import Sweep
+from dashboard.theme.browser_theme import shown_palette
 from dashboard.theme.palette import Figure, Palette, Theme, palette_of, themed
-from dashboard.widgets import content
 
-_KEPT = 128
+_MAX_ENTRIES = 128
 
 
-def drawn(
+def cached_chart(
     name: str,
-    make: Callable[[Palette], Figure],
+    build: Callable[[Palette], Figure],
     sweep: Sweep,
-    *depends: str,
+    *choices: str,
     select: bool = False,
     alt_text: str = "",
 ) -> Any:
-    """Draw what `make` gives over the full width, made once for each theme, sweep and `depends`.
+    """Show the chart that `build` returns for a palette, in the page's full width.
 
-    `depends` are all the choices that the chart depends on. With `select`, returns what was clicked.
+    It is built once for each theme, state of the sweep and `choices`, which must hold every choice that the chart
+    depends on. With `select`, returns what was clicked.
     """
-    spec = _spec(make, name, content.palette().theme, str(sweep.path), sweep.stamp, depends)
+    spec = _specification(build, name, shown_palette().theme, str(sweep.path), sweep.fingerprint, choices)
     return st.vega_lite_chart(
         spec,
         width="stretch",
@@ -37,16 +39,16 @@ def drawn(
     )
 
 
-@st.cache_data(max_entries=_KEPT, show_spinner=False)
-def _spec(
-    _make: Callable[[Palette], Figure],
+@st.cache_data(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _specification(
+    _build: Callable[[Palette], Figure],
     name: str,
     theme: Theme,
     path: str,
-    stamp: tuple[int, ...],
-    depends: tuple[str, ...],
+    fingerprint: Fingerprint,
+    choices: tuple[str, ...],
 ) -> dict[str, Any]:
     palette = palette_of(theme)
-    figure = themed(_make(palette), palette)
-    spec: dict[str, Any] = figure.to_dict(validate=False)  # which takes most of the time; the charts' tests validate
+    chart = themed(_build(palette), palette)
+    spec: dict[str, Any] = chart.to_dict(validate=False)  # validation takes most of the time; the tests do it
     return spec

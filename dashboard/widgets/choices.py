@@ -1,7 +1,7 @@
-"""Choices that live in the address: a link restores the view, and a change of a widget changes the link.
+"""Widgets whose value stands in the page's address, so that a link restores the view.
 
-The address is the truth. A value in it that is not among the options is ignored with a note, and the default holds.
-What was chosen on one page is remembered for the session, so that a page one comes back to looks as it was left.
+The address decides. A value in it that is not an option is ignored with a note, and the default is used. Choices are
+also remembered for the session, so that a page shows them again when the user returns to it without an address.
 """
 
 from __future__ import annotations
@@ -11,41 +11,38 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from dashboard.widgets import content
+from dashboard.widgets.panels import note
 
 T = TypeVar("T")
 _REMEMBERED = "remembered choices"
 
 
-def parse(text: str | None, tokens: Sequence[str], default: str) -> tuple[str, bool]:
-    """The token that a text from an address stands for, and whether the text was wrong. Never raises."""
+def parse_token(text: str | None, tokens: Sequence[str], default: str) -> tuple[str, bool]:
+    """Return the token that a text of an address means, and whether the text is invalid. Raises nothing."""
     if text is None:
         return default, False
     return (text, False) if text in tokens else (default, True)
 
 
-def chosen(name: str, tokens: Sequence[str], default: str, show: Callable[[str], str] = str) -> str:
-    """The token that holds now: of the address, else remembered, else the default; a wrong one is noted.
+def chosen_token(name: str, tokens: Sequence[str], default: str, format_func: Callable[[str], str] = str) -> str:
+    """Return the token of a choice: the address's, else the remembered one, else the default.
 
-    `show` gives a token's text for people.
+    A note tells of an invalid one in the address; `format_func` gives a token's label for it.
     """
-    kept = _remembered().get(name)
-    found = st.query_params.get(name)
-    if found is None and kept in tokens:
-        found = kept
-    token, wrong = parse(found, tokens, default)
-    if wrong and found != kept:  # what we put there ourselves may have lost its meaning by another choice
-        content.note(f"The address asks for a {name.replace('_', ' ')} that is not here. Shown is: {show(default)}.")
-    _put(name, token, default)
+    remembered = _remembered().get(name)
+    text = st.query_params.get(name)
+    if text is None and remembered in tokens:
+        text = remembered
+    token, invalid = parse_token(text, tokens, default)
+    if invalid and text != remembered:  # the dashboard's own value may have become invalid through another choice
+        what = name.replace("_", " ")
+        note(f"The address asks for a {what} that is not available. Shown instead: {format_func(default)}.")
+    set_choice(name, token, default)
     return token
 
 
-def put(name: str, token: str, default: str) -> None:
-    """Choose by program: the address and the memory hold it from the next run on."""
-    _put(name, token, default)
-
-
-def _put(name: str, token: str, default: str) -> None:
+def set_choice(name: str, token: str, default: str) -> None:
+    """Set a choice in the address, which omits the default, and remember it. Widgets show it from the next run on."""
     _remembered()[name] = token
     if token == default:
         if name in st.query_params:
@@ -55,23 +52,8 @@ def _put(name: str, token: str, default: str) -> None:
 
 
 def _remembered() -> dict[str, str]:
-    found: dict[str, str] = st.session_state.setdefault(_REMEMBERED, {})
-    return found
-
-
-def _prepared(
-    name: str, tokens: Sequence[str], default: str, show: Callable[[str], str]
-) -> tuple[str, Callable[[], None]]:
-    """The widget's key, its state set to what the address says, and what to do when a person changes it."""
-    key = f"choice {name}"
-    st.session_state[key] = chosen(name, tokens, default, show)
-
-    def changed() -> None:
-        value = st.session_state.get(key)
-        if value is not None:
-            _put(name, value, default)
-
-    return key, changed
+    choices: dict[str, str] = st.session_state.setdefault(_REMEMBERED, {})
+    return choices
 
 
 def select(
@@ -80,13 +62,15 @@ def select(
     options: Sequence[T],
     *,
     token: Callable[[T], str] = str,
-    show: Callable[[T], str] = str,
+    format_func: Callable[[T], str] = str,
     default: T | None = None,
     help: str | None = None,
-    **kwargs: Any,
 ) -> T:
-    """A drop-down list. `token` gives an option's text in the address, `show` the one for people. Needs an option."""
-    return _widget(st.selectbox, name, label, options, token, show, default, help, kwargs)
+    """Show a drop-down list of at least one option, and return the selected one.
+
+    `token` gives an option's text in the address, `format_func` its label. Without `default` it is the first option.
+    """
+    return _widget(st.selectbox, name, label, options, token, format_func, default, help)
 
 
 def segments(
@@ -95,13 +79,12 @@ def segments(
     options: Sequence[T],
     *,
     token: Callable[[T], str] = str,
-    show: Callable[[T], str] = str,
+    format_func: Callable[[T], str] = str,
     default: T | None = None,
     help: str | None = None,
-    **kwargs: Any,
 ) -> T:
-    """A row of buttons of which one is pressed, for a handful of options."""
-    return _widget(st.segmented_control, name, label, options, token, show, default, help, {"required": True} | kwargs)
+    """Show a few options as a row of buttons, and return the selected one; see `select`."""
+    return _widget(st.segmented_control, name, label, options, token, format_func, default, help, required=True)
 
 
 def slider(
@@ -110,40 +93,42 @@ def slider(
     options: Sequence[T],
     *,
     token: Callable[[T], str] = str,
-    show: Callable[[T], str] = str,
+    format_func: Callable[[T], str] = str,
     default: T | None = None,
     help: str | None = None,
-    **kwargs: Any,
 ) -> T:
-    """A slider over options in order. With a single option there is nothing to slide, and nothing is drawn."""
+    """Show options on a slider in their order, and return the selected one; see `select`. One option is not shown."""
     if len(options) == 1:
-        chosen(name, [token(options[0])], token(options[0]))
+        chosen_token(name, [token(options[0])], token(options[0]))
         return options[0]
-    return _widget(st.select_slider, name, label, options, token, show, default, help, kwargs)
+    return _widget(st.select_slider, name, label, options, token, format_func, default, help)
 
 
 def _widget(
-    draw: Callable[..., Any],
+    widget: Callable[..., Any],
     name: str,
     label: str,
     options: Sequence[T],
     token: Callable[[T], str],
-    show: Callable[[T], str],
+    format_func: Callable[[T], str],
     default: T | None,
     help: str | None,
-    kwargs: dict[str, Any],
+    **kwargs: Any,
 ) -> T:
     by_token = {token(option): option for option in options}
-    first = token(options[0] if default is None else default)
-    default_token = first if first in by_token else next(iter(by_token))
-    key, changed = _prepared(name, list(by_token), default_token, lambda text: show(by_token[text]))
-    value = draw(
-        label,
-        list(by_token),
-        key=key,
-        on_change=changed,
-        format_func=lambda text: show(by_token[text]),
-        help=help,
-        **kwargs,
-    )
+    tokens = list(by_token)
+    wanted = token(options[0] if default is None else default)
+    default_token = wanted if wanted in by_token else tokens[0]
+
+    def token_label(text: str) -> str:
+        return format_func(by_token[text])
+
+    def write_choice() -> None:
+        value = st.session_state.get(key)
+        if value is not None:
+            set_choice(name, value, default_token)
+
+    key = f"choice {name}"
+    st.session_state[key] = chosen_token(name, tokens, default_token, token_label)
+    value = widget(label, tokens, key=key, on_change=write_choice, format_func=token_label, help=help, **kwargs)
     return by_token[value]

@@ -1,1 +1,1 @@
-"""Names for people: components, kinds, actions, windows, metrics, evidence."""
+"""Labels and texts: components, kinds, actions, metrics, numbers; explanations that several pages share."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext
 
-from benchmarks.server import PAGES, Server
+from benchmarks.server import PAGES, Server, serving
 from tests.browser.tab import Tab
 
 pytestmark = pytest.mark.browser
@@ -30,6 +31,14 @@ def test_every_page_is_drawn_in_its_theme(
     dark = "dark" in request.node.name
     assert all((sum(background) < 3 * 128) == dark for background in backgrounds)
     tab.page.close()
+
+
+def test_a_fresh_server_answers_a_link_to_a_page(tab: Tab, swept: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, ["--store", str(swept)]) as server:
+        tab.open(server.page("impact"))
+        assert tab.title == "Impact"
+        assert tab.page.get_by_role("dialog").count() == 0
+        tab.assert_well()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,4 +1,4 @@
-"""A small sweep with made-up numbers for the dashboard: three components, two windows, three conditions, six steps."""
+"""A small sweep with made-up numbers: three components, two windows, three conditions, six steps."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ABLATED = (
 
 
 def _unit(role: Any, baseline: str | None, intervention: Intervention | None) -> Unit:
-    said = None if intervention is None else intervention.model_dump(mode="json")
+    content = None if intervention is None else intervention.model_dump(mode="json")
     return Unit(
-        key=content_key([role, said]), role=role, baseline=baseline, intervention=intervention, conditions=CONDITIONS
+        key=content_key([role, content]), role=role, baseline=baseline, intervention=intervention, conditions=CONDITIONS
     )
 
 
@@ -49,7 +49,7 @@ CONFIG = {"model": "tiny", "metrics": ["mse", "lpips", "fidelity_all"], "keep": 
 
 
 def payload(unit: Unit, *, keep: bool = True) -> UnitPayload:
-    """Random pictures and numbers that depend on the unit alone."""
+    """Random pictures and numbers, the same for the same unit; without `keep` it has final pictures only."""
     rng = np.random.default_rng(int(unit.key[:8], 16))
     window = getattr(unit.intervention, "window", None)
     start, count = window.start if window else 0, len(unit.conditions)
@@ -75,7 +75,7 @@ def payload(unit: Unit, *, keep: bool = True) -> UnitPayload:
         distances=distances,
         metrics=(
             MetricValues(info=MetricInfo(name="mse", direction="lower", low=0, label="mean squared error"), values=mse),
-            MetricValues(info=MetricInfo(name="lpips", direction="lower", low=0), absent="its trunk is not here"),
+            MetricValues(info=MetricInfo(name="lpips", direction="lower", low=0), absent="its trunk is missing"),
             MetricValues(
                 info=MetricInfo(name="fidelity_all", direction="higher", low=0, high=1, paired=False),
                 values=rng.integers(0, 2, count).astype(float),
@@ -87,7 +87,7 @@ def payload(unit: Unit, *, keep: bool = True) -> UnitPayload:
 
 
 def make_store(path: Path, *, plan: tuple[Unit, ...] = PLAN, done: int = len(PLAN), keep: bool = True) -> SweepStore:
-    """A sweep of which the first `done` units are finished; its driver has stopped."""
+    """Make a sweep of which the first `done` units are finished, and whose driver stopped."""
     header = SweepHeader(config=CONFIG, settings=SETTINGS, plan=plan, provenance={"skipscope": "0", "torch": "0"})
     store = SweepStore.create(path, header)
     with store.drive("a test"):
@@ -97,13 +97,13 @@ def make_store(path: Path, *, plan: tuple[Unit, ...] = PLAN, done: int = len(PLA
 
 
 def kill_driver(store: SweepStore) -> None:
-    """Leave the store as a driver leaves it that died without a word."""
+    """Leave a store as a driver does that is killed."""
     path = store.root / "driver.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "running", "pid": 2**22 + 1, "reason": ""}))
 
 
-def contents(root: Path) -> dict[str, str]:
-    """Every file of a folder with the digest of its bytes."""
+def file_digests(root: Path) -> dict[str, str]:
+    """The SHA-256 of every file in a folder, by its path."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))

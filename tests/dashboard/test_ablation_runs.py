@@ -1,4 +1,4 @@
-"""Which units hold an ablation, and the cells of the map."""
+"""The units that hold an ablation, and the cells of the map of impact."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import pytest
 
 from compute.analysis.impact.ablation_impact import impact_of
 from dashboard.data.ablation_runs import ablation_runs
-from dashboard.data.impact_cells import (
-    action_choices,
-    cells_of,
-    choice_label,
-    choice_token,
-    in_network_order,
-    lengths,
-    values_of,
-)
+from dashboard.data.impact_cells import in_network_order, ranked_cells, values_by_condition
+from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
 from store.records import Action
 from store.sweep_store import SweepStore
 from tests.dashboard.stores import ABLATED, ABLATIONS, BASELINE, CONDITIONS, PLAN, RESEED, WINDOWS
 
 
-def test_runs_lead_to_the_units_that_are_done() -> None:
+def test_runs_are_those_of_finished_units() -> None:
     done = {unit.key for unit in PLAN} - {ABLATIONS[-1].key}
     runs = ablation_runs(PLAN, done)
-    assert len(runs.of) == len(ABLATIONS) - 1
+    assert len(runs.by_ablation) == len(ABLATIONS) - 1
     assert runs.conditions == CONDITIONS
     assert runs.reseeds == {BASELINE.key: RESEED.key}
-    for ablation, own in runs.of.items():
+    for ablation, own in runs.by_ablation.items():
         unit = next(unit for unit in PLAN if unit.key == own[0].key)
         assert unit.intervention == ablation
         assert [runs.conditions[run.condition] for run in own] == list(unit.conditions)
@@ -35,33 +28,33 @@ def test_runs_lead_to_the_units_that_are_done() -> None:
     assert runs.actions((ABLATED[0][0],)) == [Action(name="bypass")]
 
 
-def test_no_run_without_its_baseline() -> None:
-    assert not ablation_runs(PLAN, {unit.key for unit in PLAN} - {BASELINE.key}).of
+def test_an_ablation_has_no_run_without_its_baseline() -> None:
+    assert not ablation_runs(PLAN, {unit.key for unit in PLAN} - {BASELINE.key}).by_ablation
 
 
-def test_cells_are_ranked_over_all_and_on_each_condition(sweep: SweepStore) -> None:
+def test_cells_are_ranked_over_all_conditions_and_on_each(sweep: SweepStore) -> None:
     impact = impact_of(sweep)
-    cells = cells_of(impact)
+    cells = ranked_cells(impact)
     assert [cell.rank for cell in cells] == list(range(1, len(ABLATIONS) + 1))
     assert [cell.mean for cell in cells] == sorted((cell.mean for cell in cells), reverse=True)
     for condition in CONDITIONS:
-        alone = cells_of(impact, condition)
+        alone = ranked_cells(impact, condition)
         assert [cell.mean for cell in alone] == sorted((cell.mean for cell in alone), reverse=True)
         assert {cell.ablation: cell.mean for cell in alone} == pytest.approx(
-            {cell.ablation: values_of(impact, cell.ablation)[condition] for cell in cells}
+            {cell.ablation: values_by_condition(impact, cell.ablation)[condition] for cell in cells}
         )
-    assert cells_of(impact, CONDITIONS[0].model_copy(update={"seed": 99})) == []
+    assert ranked_cells(impact, CONDITIONS[0].model_copy(update={"seed": 99})) == []
 
 
 def test_removal_is_bypass_and_zero(sweep: SweepStore) -> None:
-    cells = cells_of(impact_of(sweep))
+    cells = ranked_cells(impact_of(sweep))
     bypass, zero = Action(name="bypass"), Action(name="zero")
-    choices = action_choices(cells)
-    assert choices == [(bypass, zero), (bypass,), (zero,)]
-    assert [choice_token(choice) for choice in choices] == ["remove", "bypass", "zero"]
-    assert [choice_label(choice) for choice in choices] == ["Remove (bypass or zero)", "Bypass", "Zero"]
-    assert action_choices([cell for cell in cells if cell.ablation.action == zero]) == [(zero,)]
-    assert lengths(cells) == [3]
+    options = action_options(cells)
+    assert options == [(bypass, zero), (bypass,), (zero,)]
+    assert [actions_token(option) for option in options] == ["remove", "bypass", "zero"]
+    assert [actions_label(option) for option in options] == ["Remove (bypass or zero)", "Bypass", "Zero"]
+    assert action_options([cell for cell in cells if cell.ablation.action == zero]) == [(zero,)]
+    assert length_options(cells) == [3]
 
 
 def test_network_order() -> None:

@@ -1,20 +1,16 @@
-"""Choices live in the address: links restore a view, and what an address says wrongly does no harm."""
+"""Choices in the address: a link restores the view, and a hostile address does no harm."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.testing.v1 import AppTest
 
-from dashboard.widgets.choices import parse
+from dashboard.widgets.choices import parse_token
 from store.sweep_store import SweepStore
-from tests.dashboard.page_text import text
+from tests.dashboard.opened_page import OpenPage, text
 from tests.dashboard.stores import ABLATED
 
-Opened = Callable[..., AppTest]
 HOSTILE = (
     "",
     "-1",
@@ -28,62 +24,64 @@ HOSTILE = (
 
 
 @given(st.none() | st.text(), st.lists(st.text(), min_size=1, unique=True), st.data())
-def test_what_is_chosen_is_always_an_option(text: str | None, tokens: list[str], data: st.DataObject) -> None:
+def test_a_parsed_token_is_always_an_option(text: str | None, tokens: list[str], data: st.DataObject) -> None:
     default = data.draw(st.sampled_from(tokens))
-    token, wrong = parse(text, tokens, default)
+    token, invalid = parse_token(text, tokens, default)
     assert token in tokens
-    assert wrong == (text is not None and text not in tokens)
+    assert invalid == (text is not None and text not in tokens)
     assert token == (text if text in tokens else default)
 
 
 @given(st.lists(st.text(), min_size=1, unique=True), st.data())
-def test_what_a_widget_writes_is_read_back(tokens: list[str], data: st.DataObject) -> None:
+def test_a_written_token_is_read_back(tokens: list[str], data: st.DataObject) -> None:
     token = data.draw(st.sampled_from(tokens))
-    assert parse(token, tokens, tokens[0]) == (token, False)
+    assert parse_token(token, tokens, tokens[0]) == (token, False)
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_hostile_values_are_noted_and_ignored(opened: Opened, sweep: SweepStore, value: str) -> None:
+def test_hostile_values_are_noted_and_ignored(open_page: OpenPage, sweep: SweepStore, value: str) -> None:
     names = ("component", "action", "window", "metric", "condition", "step", "follow")
-    app = opened("evidence", sweep.root, **dict.fromkeys(names, value))
+    app = open_page("evidence", sweep.root, **dict.fromkeys(names, value))
     assert not app.exception
-    assert "The address asks for a component that is not here" in text(app)
+    assert "The address asks for a component that is not available" in text(app)
     assert value == "" or value not in text(app)
 
 
-def test_a_link_restores_the_view(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("evidence", sweep.root, component=ABLATED[2][0], window="3-5", condition="2", step="4", follow="x_t")
-    said = text(app)
-    assert "Skip from down 0 · residual 0 · zero · steps 3–5" in said
-    assert "Step 4" in said
-    assert "asks for" not in said
+def test_a_link_restores_the_view(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page(
+        "evidence", sweep.root, component=ABLATED[2][0], window="3-5", condition="2", step="4", follow="x_t"
+    )
+    shown = text(app)
+    assert "Skip from down 0 · residual 0 · zero · steps 3–5" in shown
+    assert "Step 4" in shown
+    assert "asks for" not in shown
     assert app.selectbox(key="choice condition").value == "2"
 
 
-def test_a_changed_widget_changes_the_address(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("impact", sweep.root)
+def test_a_changed_widget_changes_the_address(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root)
     app.selectbox(key="choice metric").select("fidelity_all").run()
     assert app.query_params["metric"] == "fidelity_all"
-    again = opened("impact", sweep.root, metric="fidelity_all")
+    again = open_page("impact", sweep.root, metric="fidelity_all")
     assert again.selectbox(key="choice metric").value == "fidelity_all"
 
 
-def test_the_default_needs_no_address(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("impact", sweep.root, metric="fidelity_all")
+def test_the_default_is_not_in_the_address(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root, metric="fidelity_all")
     app.selectbox(key="choice metric").select("mse").run()
     assert "metric" not in app.query_params
 
 
-def test_a_choice_is_remembered_on_the_next_page(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("impact", sweep.root)
+def test_a_choice_is_remembered_on_the_next_page(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root)
     app.selectbox(key="choice condition").select("1").run()
     app.query_params.clear()  # as the browser does on the way to another page
-    app.switch_page("pages/evidence/page.py").run()
+    app.switch_page("views/evidence/page.py").run()
     assert app.selectbox(key="choice condition").value == "1"
 
 
-def test_another_component_takes_back_what_does_not_fit_it(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("evidence", sweep.root, component=ABLATED[0][0])
+def test_another_component_resets_choices_that_do_not_fit_it(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("evidence", sweep.root, component=ABLATED[0][0])
     app.selectbox(key="choice component").select(ABLATED[2][0]).run()
     assert not app.exception
     assert app.selectbox(key="choice action").value == "zero"

@@ -1,9 +1,7 @@
-"""Names for people, and the text of tables."""
+"""Labels of components, windows, actions and metrics, and numbers as text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from typing import Literal
@@ -12,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.widgets.content import escaped, plain
-from dashboard.widgets.csv_table import table_csv
-from dashboard.words.labels import action_label, action_token, component_label, metric_name, number, window_label
+from dashboard.words.action_labels import action_label, action_token
+from dashboard.words.component_labels import component_label
+from dashboard.words.formatting import number_text, window_label
+from dashboard.words.metric_labels import metric_label
 from store.records import Action, Window
 
 LABELS = {
@@ -42,16 +41,16 @@ def test_every_name_has_a_label(name: str) -> None:
     assert label.kind_label
 
 
-def test_windows_and_actions() -> None:
+def test_windows_actions_and_metrics() -> None:
     assert window_label(Window(start=5, stop=10)) == "steps 5–9"
     assert window_label(Window(start=7, stop=8)) == "step 7"
     assert action_label(Action(name="reuse", order=1, space="x0")) == "Reuse (extrapolated, clean picture)"
     assert action_label(Action(name="bypass")) == "Bypass"
-    assert metric_name("haarpsi") == "HaarPSI"
-    assert metric_name("mse", "anything") == "Mean squared error"
+    assert metric_label("haarpsi") == "HaarPSI"
+    assert metric_label("mse", "anything") == "Mean squared error"
 
 
-def test_every_action_has_a_text_for_addresses() -> None:
+def test_every_action_has_its_own_token() -> None:
     spaces: tuple[Literal["eps", "x0"] | None, ...] = (None, "eps", "x0")
     orders: tuple[Literal[0, 1], ...] = (0, 1)
     actions = [Action(name="reuse", order=order, space=space) for order in orders for space in spaces]
@@ -62,26 +61,10 @@ def test_every_action_has_a_text_for_addresses() -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e6, max_value=1e6))
-def test_a_number_says_about_what_it_is(value: float) -> None:
-    text = number(value)
+def test_the_text_of_a_number_is_close_to_it(value: float) -> None:
+    text = number_text(value)
     if "<" in text or ">" in text:
         assert 0 < abs(value) < 0.0005
     else:
         assert math.isclose(float(text.replace("−", "-")), value, abs_tol=0.051 if abs(value) >= 9.9 else 0.00051)
-    assert number(None) == number(math.nan) == "–"
-
-
-@given(
-    st.lists(st.fixed_dictionaries({"Prompt": st.text(st.characters(exclude_categories=["Cs"])), "Value": st.floats()}))
-)
-def test_a_csv_reads_back_and_runs_nothing(rows: list[dict[str, object]]) -> None:
-    found = list(csv.DictReader(io.StringIO(table_csv(rows).decode("utf-8"), newline=""), restval=""))
-    if rows and not any("\r" in str(row["Prompt"]) or "\n" in str(row["Prompt"]) for row in rows):
-        assert [row["Prompt"].removeprefix("'") for row in found] == [str(r["Prompt"]).removeprefix("'") for r in rows]
-    assert not any(row["Prompt"][:1] in ("=", "+", "-", "@") for row in found)
-
-
-@given(st.text())
-def test_escaped_text_holds_no_markup(text: str) -> None:
-    assert not set("<>\"'") & set(escaped(text))
-    assert "`" not in plain(text).replace("\\`", "")
+    assert number_text(None) == number_text(math.nan) == "–"

@@ -1,119 +1,145 @@
-"""Every page on a store: it shows what is there, writes nothing, and survives what happens to the store."""
+"""Every page on a store: what it shows, that it writes nothing, and what happens when the store changes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
+from dashboard import navigation
 from store.sweep_store import SweepStore
-from tests.dashboard.page_text import charts, markup, text
-from tests.dashboard.stores import ABLATED, ABLATIONS, BASELINE, CONDITIONS, HOSTILE, PLAN, contents, make_store
+from tests.dashboard.conftest import APP
+from tests.dashboard.opened_page import OpenPage, charts, markup, text
+from tests.dashboard.stores import (
+    ABLATED,
+    ABLATIONS,
+    BASELINE,
+    CONDITIONS,
+    HOSTILE,
+    PLAN,
+    file_digests,
+    make_store,
+)
 
-Opened = Callable[..., AppTest]
-PAGES = ("overview", "impact", "evidence")
+PAGES: Mapping[str, tuple[str, int]] = {
+    "overview": ("Findings", 2),
+    "phases": ("Boundaries by evidence", 2),
+    "impact": ("Components by windows", 3),
+    "evidence": ("Every condition", 1),
+    "policies": ("No policies yet", 0),
+}
+"""A text and the number of charts that each page shows of a finished sweep."""
+WITH_CHARTS = [name for name, (_, number) in PAGES.items() if number]
+
+
+def test_every_page_has_its_row() -> None:
+    assert list(PAGES) == list(navigation.PAGES)
+
+
+def test_streamlit_finds_no_pages_of_its_own() -> None:
+    assert not APP.with_name("pages").exists()  # with it, a fresh server answers a link to a page with "Page not found"
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_shows_a_finished_sweep_and_writes_nothing(opened: Opened, sweep: SweepStore, page: str) -> None:
-    before = contents(sweep.root)
-    app = opened(page, sweep.root)
+def test_a_page_shows_a_finished_sweep_and_writes_nothing(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    before = file_digests(sweep.root)
+    app = open_page(page, sweep.root)
     assert not app.exception
     assert app.title[0].value == page.title()
-    assert charts(app)
-    assert contents(sweep.root) == before
+    heading, number = PAGES[page]
+    assert heading in text(app)
+    assert len(charts(app)) == number
+    assert file_digests(sweep.root) == before
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_texts_from_outside_are_never_markup(opened: Opened, sweep: SweepStore, page: str) -> None:
-    app = opened(page, sweep.root)
+def test_texts_from_outside_are_never_markup(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    app = open_page(page, sweep.root)
     assert "<img src=x" not in markup(app)
     for kind in ("markdown", "caption", "subheader", "title"):
         assert all(HOSTILE not in element.value for element in app.get(kind))
-    if page != "impact":
+    if page in ("overview", "evidence"):
         assert HOSTILE in text(app)
 
 
-def test_overview_says_what_was_swept(opened: Opened, sweep: SweepStore) -> None:
-    said = text(opened("overview", sweep.root))
-    assert f"all {len(PLAN)} units are done" in said
-    assert "DDPM, 6 steps" in said
-    assert "3: 3 prompts, 1 seed" in said
-    assert "1 residual block, 1 attention block, 1 skip connection" in said
+def test_overview_shows_what_was_swept(open_page: OpenPage, sweep: SweepStore) -> None:
+    shown = text(open_page("overview", sweep.root))
+    assert f"all {len(PLAN)} units are done" in shown
+    assert "DDPM, 6 steps" in shown
+    assert "3: 3 prompts, 1 seed" in shown
+    assert "1 residual block, 1 attention block, 1 skip connection" in shown
 
 
-def test_overview_says_why_a_metric_is_absent(opened: Opened, sweep: SweepStore) -> None:
-    table = next(
-        frame.value for frame in opened("overview", sweep.root).dataframe if "Why not" in frame.value.columns
-    ).set_index("Why not")
-    assert "its trunk is not here" in table.index
+def test_overview_shows_why_a_metric_is_absent(open_page: OpenPage, sweep: SweepStore) -> None:
+    frames = open_page("overview", sweep.root).dataframe
+    table = next(frame.value for frame in frames if "Why not" in frame.value.columns)
+    assert "its trunk is missing" in set(table["Why not"])
 
 
-def test_the_table_of_impact_has_every_ablation(opened: Opened, sweep: SweepStore) -> None:
-    table = opened("impact", sweep.root).dataframe[0].value
+def test_the_table_of_impact_has_every_ablation(open_page: OpenPage, sweep: SweepStore) -> None:
+    table = open_page("impact", sweep.root).dataframe[0].value
     assert sorted(table["Module path"]) == sorted(name for name, _ in ABLATED for _ in range(2))
     assert list(table["Damage"]) == sorted(table["Damage"], reverse=True)
     assert ((table["Low"] <= table["Damage"]) & (table["Damage"] <= table["High"])).all()
 
 
-def test_impact_of_one_condition_has_its_own_numbers(opened: Opened, sweep: SweepStore) -> None:
-    whole, one = (opened("impact", sweep.root, condition=token).dataframe[0].value for token in ("all", "1"))
-    assert set(whole["Damage"]) != set(one["Damage"])
-    assert "Low" in whole.columns
-    assert "Low" not in one.columns
+def test_impact_of_one_condition_has_its_own_numbers(open_page: OpenPage, sweep: SweepStore) -> None:
+    of_all, of_one = (open_page("impact", sweep.root, condition=token).dataframe[0].value for token in ("all", "1"))
+    assert set(of_all["Damage"]) != set(of_one["Damage"])
+    assert "Low" in of_all.columns
+    assert "Low" not in of_one.columns
 
 
-def test_impact_by_a_metric_that_is_no_distance(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("impact", sweep.root, metric="fidelity_all")
+def test_impact_by_a_metric_that_is_no_distance(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root, metric="fidelity_all")
     assert not app.exception
     assert "Change of whole prompt right" in app.dataframe[0].value.columns
 
 
-def test_evidence_shows_every_condition(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("evidence", sweep.root, component=ABLATED[1][0], window="3-5")
-    said = text(app)
-    assert all(condition.prompt in said for condition in CONDITIONS)
-    assert "Middle · attention 0 · bypass · steps 3–5" in said
+def test_evidence_shows_every_condition(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("evidence", sweep.root, component=ABLATED[1][0], window="3-5")
+    shown = text(app)
+    assert all(condition.prompt in shown for condition in CONDITIONS)
+    assert "Middle · attention 0 · bypass · steps 3–5" in shown
     assert markup(app).count("Baseline</figcaption>") == len(CONDITIONS) + 1
-    assert len(charts(app)) == 1  # of the predicted picture this sweep has one distance
+    assert len(charts(app)) == 1  # this sweep has one distance of the predicted picture
 
 
-def test_evidence_of_a_sweep_that_kept_final_pictures_only(opened: Opened, tmp_path: Path) -> None:
-    app = opened("evidence", make_store(tmp_path / "final", keep=False).root)
+def test_evidence_of_a_sweep_that_kept_final_pictures_only(open_page: OpenPage, tmp_path: Path) -> None:
+    app = open_page("evidence", make_store(tmp_path / "final", keep=False).root)
     assert not app.exception
     assert "kept final pictures only" in text(app)
 
 
-def test_a_damaged_shard_is_named_and_the_others_are_shown(opened: Opened, sweep: SweepStore) -> None:
+def test_a_damaged_shard_is_named_and_the_others_are_shown(open_page: OpenPage, sweep: SweepStore) -> None:
     broken = sweep.shard_path(ABLATIONS[0].key)
     broken.write_bytes(broken.read_bytes()[:200])
-    damaged = opened("evidence", sweep.root, component=ABLATED[0][0], window="0-2")
+    damaged = open_page("evidence", sweep.root, component=ABLATED[0][0], window="0-2")
     assert not damaged.exception
     assert broken.name in text(damaged)
     assert "Baseline</figcaption>" not in markup(damaged)
-    whole = opened("evidence", sweep.root, component=ABLATED[0][0], window="3-5")
+    whole = open_page("evidence", sweep.root, component=ABLATED[0][0], window="3-5")
     assert "Baseline</figcaption>" in markup(whole)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_store_that_vanishes_while_it_is_shown(opened: Opened, sweep: SweepStore, page: str) -> None:
-    app = opened(page, sweep.root)
-    kept = sweep.root.with_name("kept")
-    sweep.root.rename(kept)
+@pytest.mark.parametrize("page", WITH_CHARTS)
+def test_a_store_that_vanishes_while_it_is_shown(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    app = open_page(page, sweep.root)
+    moved = sweep.root.with_name("moved")
+    sweep.root.rename(moved)
     app.run()
     assert not app.exception
     assert "is not a sweep" in text(app)
-    kept.rename(sweep.root)
+    moved.rename(sweep.root)
     app.run()
     assert charts(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_store_that_shrinks_while_it_is_shown(opened: Opened, sweep: SweepStore, page: str) -> None:
-    app = opened(page, sweep.root)
+@pytest.mark.parametrize("page", WITH_CHARTS)
+def test_a_store_that_shrinks_while_it_is_shown(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    app = open_page(page, sweep.root)
     for unit in (*ABLATIONS, BASELINE):
         sweep.discard(unit.key)
     app.run()
@@ -121,9 +147,9 @@ def test_a_store_that_shrinks_while_it_is_shown(opened: Opened, sweep: SweepStor
     assert not charts(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_folder_that_became_something_else(opened: Opened, sweep: SweepStore, page: str) -> None:
-    app = opened(page, sweep.root)
+@pytest.mark.parametrize("page", WITH_CHARTS)
+def test_a_folder_that_became_something_else(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    app = open_page(page, sweep.root)
     shutil.rmtree(sweep.root / "units")
     (sweep.root / "units").write_text("not a folder")
     app.run()
@@ -131,8 +157,8 @@ def test_a_folder_that_became_something_else(opened: Opened, sweep: SweepStore, 
     assert "The store cannot be read" in text(app)
 
 
-def test_a_damaged_header_says_so(opened: Opened, sweep: SweepStore) -> None:
-    app = opened("overview", sweep.root)
+def test_a_damaged_header_is_named(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("overview", sweep.root)
     header = sweep.root / "sweep.json"
     header.write_bytes(header.read_bytes().replace(b'"a cat"', b'"a dog"'))
     app.run()
@@ -140,9 +166,9 @@ def test_a_damaged_header_says_so(opened: Opened, sweep: SweepStore) -> None:
     assert "is damaged" in text(app)
 
 
-def test_new_units_show_without_a_restart(opened: Opened, tmp_path: Path) -> None:
+def test_new_units_show_without_a_restart(open_page: OpenPage, tmp_path: Path) -> None:
     store = make_store(tmp_path / "sweep", done=5)
-    app = opened("impact", store.root)
+    app = open_page("impact", store.root)
     before = len(app.dataframe[0].value)
     shutil.copytree(make_store(tmp_path / "more").root / "units", store.root / "units", dirs_exist_ok=True)
     app.run()

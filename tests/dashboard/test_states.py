@@ -1,98 +1,94 @@
-"""Which store is shown, and the states that it can be in."""
+"""Which store is shown, and the states that its sweep can be in."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from dashboard.data import source
-from dashboard.data.source import BadArguments, chosen_store
-from tests.dashboard.page_text import charts, text
+from dashboard.data import store_path
+from dashboard.data.store_path import BadArguments, select_store
+from dashboard.navigation import PAGES
+from tests.dashboard.opened_page import OpenPage, charts, text
 from tests.dashboard.stores import ABLATIONS, PLAN, kill_driver, make_store
 
-Opened = Callable[..., AppTest]
-EVERY_PAGE = ("overview", "phases", "impact", "evidence", "policies")
 
-
-def test_the_demo_is_shown_then_the_example_then_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_is_shown_else_the_example_else_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "EXAMPLE", tmp_path / "example")
-    assert chosen_store([]) is None
+    monkeypatch.setattr(store_path, "EXAMPLE", tmp_path / "example")
+    assert select_store([]) is None
     make_store(tmp_path / "example", done=0)
-    assert chosen_store([]) == tmp_path / "example"
+    assert select_store([]) == tmp_path / "example"
     make_store(tmp_path / "runs" / "demo", done=0)
-    assert chosen_store([]) == Path("runs/demo")
-    assert chosen_store(["--store", "elsewhere"]) == Path("elsewhere")
+    assert select_store([]) == Path("runs/demo")
+    assert select_store(["--store", "elsewhere"]) == Path("elsewhere")
 
 
 @pytest.mark.parametrize("arguments", [["--stor", "x"], ["--store"], ["x"], ["--store", "x", "y"]])
-def test_bad_arguments_are_one_line(arguments: list[str]) -> None:
+def test_bad_arguments_raise_one_line(arguments: list[str]) -> None:
     with pytest.raises(BadArguments, match="accepted is: -- --store DIR") as caught:
-        chosen_store(arguments)
+        select_store(arguments)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE)
-def test_nothing_to_show_says_how_to_make_it(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_sweep_a_page_shows_how_to_make_one(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "EXAMPLE", tmp_path / "example")
-    app = opened(page, None)
+    monkeypatch.setattr(store_path, "EXAMPLE", tmp_path / "example")
+    app = open_page(page, None)
     assert not app.exception
     assert "python -m compute sweep" in text(app)
 
 
-def test_bad_arguments_are_a_panel(opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    app = opened("overview", tmp_path)
+def test_bad_arguments_are_a_panel(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = open_page("overview", tmp_path)
     monkeypatch.setattr(sys, "argv", ["app.py", "--wrong"])
     app.run()
     assert not app.exception
     assert "accepted is: -- --store DIR" in text(app)
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE)
-def test_a_folder_that_is_no_sweep(opened: Opened, tmp_path: Path, page: str) -> None:
-    app = opened(page, tmp_path)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_folder_that_is_no_sweep(open_page: OpenPage, tmp_path: Path, page: str) -> None:
+    app = open_page(page, tmp_path)
     assert not app.exception
     assert "is not a sweep" in text(app)
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE)
+@pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("done", [0, 1, 3])
-def test_a_sweep_with_little_in_it(opened: Opened, tmp_path: Path, page: str, done: int) -> None:
-    app = opened(page, make_store(tmp_path / "sweep", done=done).root)
+def test_a_sweep_that_has_only_begun(open_page: OpenPage, tmp_path: Path, page: str, done: int) -> None:
+    app = open_page(page, make_store(tmp_path / "sweep", done=done).root)
     assert not app.exception
     if page in ("impact", "evidence"):
         assert not charts(app)
         assert "No ablation is finished so far" in text(app)
 
 
-def test_stopped_says_how_to_go_on(opened: Opened, tmp_path: Path) -> None:
+def test_a_stopped_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path) -> None:
     store = make_store(tmp_path / "sweep", done=4)
-    said = text(opened("overview", store.root))
-    assert f"4 of {len(PLAN)} units done, {len(PLAN) - 4} left" in said
-    assert "Stopped" in said
-    assert f"python -m compute sweep CONFIG.yaml --store {store.root}" in said
+    shown = text(open_page("overview", store.root))
+    assert f"4 of {len(PLAN)} units done, {len(PLAN) - 4} left" in shown
+    assert "Stopped" in shown
+    assert f"python -m compute sweep CONFIG.yaml --store {store.root}" in shown
 
 
-def test_died_says_how_to_resume(opened: Opened, tmp_path: Path) -> None:
+def test_a_died_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path) -> None:
     store = make_store(tmp_path / "sweep", done=4)
     kill_driver(store)
-    said = text(opened("overview", store.root))
-    assert "The sweep died" in said
-    assert f"--store {store.root}" in said
+    shown = text(open_page("overview", store.root))
+    assert "The sweep died" in shown
+    assert f"--store {store.root}" in shown
 
 
-def test_running_shows_progress_and_failures(opened: Opened, tmp_path: Path) -> None:
+def test_a_running_sweep_shows_progress_and_failures(open_page: OpenPage, tmp_path: Path) -> None:
     store = make_store(tmp_path / "sweep", done=4)
     with store.drive("a test"):
         store.record_failure(ABLATIONS[-1].key, "out of <b>memory</b>")
-        app = opened("overview", store.root)
+        app = open_page("overview", store.root)
         assert not app.exception
         progress = app.get("progress")[0]
         assert progress.proto.text == f"4 of {len(PLAN)} units done, 1 failed, {len(PLAN) - 5} left"

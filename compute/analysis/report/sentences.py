@@ -7,9 +7,11 @@ from compute.statistics.significance import ALPHA
 from store.records import Window
 
 
-def steps_text(window: Window) -> str:
-    """Return `steps 5-9`, or `step 7` for a window of one."""
-    return f"step {window.start}" if window.stop - window.start == 1 else f"steps {window}"
+def steps_text(window: Window, *, dash: str = "-") -> str:
+    """Return `steps 5-9`, with `dash` between the numbers, or `step 7` for a window of one step."""
+    if window.stop - window.start == 1:
+        return f"step {window.start}"
+    return f"steps {window.start}{dash}{window.stop - 1}"
 
 
 def caution(impact: Impact) -> str:

@@ -1,0 +1,1 @@
+"""The evidence page: the pictures and trajectories of one ablation."""

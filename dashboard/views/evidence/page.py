@@ -1,0 +1,175 @@
+"""The evidence page: the pictures behind a number, for every condition and step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from compute.analysis.impact.ablation_impact import Impact, NoImpact
+from dashboard.data.ablation_runs import AblationRun
+from dashboard.data.impact_cells import in_network_order, values_by_condition
+from dashboard.data.sweep import Sweep
+from dashboard.data.unit_data import final_pictures
+from dashboard.theme.browser_theme import shown_palette
+from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
+from dashboard.views.evidence.step_by_step import show_step_by_step
+from dashboard.widgets import choices
+from dashboard.widgets.escaping import escape_html
+from dashboard.widgets.images import data_url, pixels_of
+from dashboard.widgets.page_template import render_page
+from dashboard.widgets.panels import panel, section
+from dashboard.widgets.picture_cards import Shot, card, card_grid
+from dashboard.words.action_labels import action_label, action_token
+from dashboard.words.component_labels import ablated_label
+from dashboard.words.explanations import NO_ABLATION
+from dashboard.words.formatting import interval_text, number_text, window_label
+from dashboard.words.metric_labels import in_sentence, metric_in_sentence, scale_label
+from store.errors import StoreError
+from store.records import Ablation, Condition, components_text
+
+_MAX_CONDITIONS = 24  # shown at once
+
+
+def show(sweep: Sweep) -> None:
+    """Show the page."""
+    if not sweep.runs.by_ablation:
+        panel("No evidence yet", f"{NO_ABLATION}; pictures appear here as units get done.")
+        return
+    impact = _impact(sweep)
+    ablation = _show_choices(sweep, impact)
+    _show_summary(sweep, impact, ablation)
+    _show_conditions(sweep, impact, ablation)
+    show_step_by_step(sweep, ablation)
+
+
+def _impact(sweep: Sweep) -> Impact | None:
+    """Return the impact by the chosen metric, or None if the controls are not finished."""
+    names = sweep.metrics
+    if not names:
+        return None
+    try:
+        return sweep.impact(choices.chosen_token("metric", names, names[0], sweep.metric_label))
+    except NoImpact:
+        return None
+
+
+def _show_choices(sweep: Sweep, impact: Impact | None) -> Ablation:
+    """Return the chosen ablation; the default is the most harmful one."""
+    runs = sweep.runs
+    harmful = sweep.cells(impact.metric)[0].ablation if impact else next(iter(runs.by_ablation))
+    component_column, action_column, window_column, metric_column = st.columns([4, 3, 2, 3])
+    with component_column:
+        components = choices.select(
+            "component",
+            "Component",
+            in_network_order(runs.components),
+            token=components_text,
+            format_func=lambda components: ablated_label(components).full,
+            default=harmful.components,
+        )
+    is_harmful = components == harmful.components
+    actions = runs.actions(components)
+    with action_column:
+        action = choices.select(
+            "action",
+            "Action",
+            actions,
+            token=action_token,
+            format_func=action_label,
+            default=harmful.action if is_harmful else actions[0],
+        )
+    windows = runs.windows(components, action)
+    with window_column:
+        window = choices.select(
+            "window",
+            "Window",
+            windows,
+            format_func=window_label,
+            default=harmful.window if is_harmful and harmful.window in windows else windows[0],
+        )
+    if impact:
+        with metric_column:
+            choices.select("metric", "Metric", sweep.metrics, format_func=sweep.metric_label)
+    return Ablation(components=components, action=action, window=window)
+
+
+def _show_summary(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
+    """Show which ablation was chosen, and its effect."""
+    label = ablated_label(ablation.components)
+    section(f"{label.full} · {action_label(ablation.action).lower()} · {window_label(ablation.window)}")
+    cells = sweep.cells(impact.metric) if impact else []
+    cell = next((cell for cell in cells if cell.ablation == ablation), None)
+    sentence = f"Tried on {len(sweep.runs.by_ablation[ablation])} conditions."
+    if impact and cell and cell.low is not None and cell.high is not None:
+        sentence = (
+            f"{scale_label(impact)} {number_text(cell.mean)} (95% interval {interval_text(cell.low, cell.high)}) by "
+            f"{metric_in_sentence(impact.metric, impact.label)} over {cell.conditions} conditions, "
+            f"rank {cell.rank} of {len(impact.ablations)} ablations (1 is the most harmful)."
+        )
+    st.html(
+        f'<p class="sk-note">{escape_html(sentence)} {escape_html(label.kind_label)}, '
+        f"module path <code>{escape_html(label.path)}</code>.</p>"
+    )
+
+
+def _show_conditions(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
+    section(
+        "Every condition",
+        help="Left: the baseline, with everything computed. Middle: the same prompt, seed and noise with the ablation. "
+        "Right: where the two differ; the more they do, the more a pixel contrasts with the background.",
+    )
+    runs = _selected_runs(sweep.runs.by_ablation[ablation])
+    pairs: list[tuple[AblationRun, Any]] = [(run, _final_pair(sweep, run)) for run in runs]
+    gain = gain_for([distance_map(pair[1], pair[0]) for _, pair in pairs if not isinstance(pair, str)])
+    values = values_by_condition(impact, ablation) if impact else {}
+    name = scale_label(impact) if impact else ""
+    st.html(card_grid([_condition_card(sweep, run, pair, gain, name, values) for run, pair in pairs]))
+
+
+def _selected_runs(runs: Sequence[AblationRun]) -> Sequence[AblationRun]:
+    """Return the runs to show: all, or those of a range of conditions that the user selects."""
+    if len(runs) <= _MAX_CONDITIONS:
+        return runs
+    start = choices.select(
+        "shown",
+        "Conditions shown",
+        list(range(0, len(runs), _MAX_CONDITIONS)),
+        format_func=lambda i: f"{i + 1} to {min(i + _MAX_CONDITIONS, len(runs))} of {len(runs)}",
+    )
+    return runs[start : start + _MAX_CONDITIONS]
+
+
+def _final_pair(sweep: Sweep, run: AblationRun) -> Any:
+    """Return a run's final pictures, (baseline, ablated), or the text of the error that prevents it."""
+    try:
+        return final_pictures(sweep, run.baseline)[run.index], final_pictures(sweep, run.key)[run.index]
+    except (StoreError, OSError) as error:
+        return str(error)
+
+
+def _condition_card(
+    sweep: Sweep, run: AblationRun, pair: Any, gain: int, name: str, values: Mapping[Condition, float]
+) -> str:
+    """Return the card of a condition; `name` is what `values` are called."""
+    condition = sweep.runs.conditions[run.condition]
+    details = f"Seed {condition.seed}, guidance {condition.guidance:g}"
+    if condition in values:
+        details += f" · {in_sentence(name)} {number_text(values[condition])}"
+    if isinstance(pair, str):
+        return card([], condition.prompt, f"{details}. Cannot be shown: {pair}")
+    baseline, ablated = pair
+    difference = difference_pixels(distance_map(ablated, baseline), gain, shown_palette())
+    shots = [
+        (Shot(source=data_url(pixels_of(baseline)), alt=f"Baseline: {condition.prompt}"), "Baseline"),
+        (Shot(source=data_url(pixels_of(ablated)), alt=f"Ablated: {condition.prompt}"), "Ablated"),
+        (Shot(source=data_url(difference), alt="Difference"), f"Difference ×{gain}"),
+    ]
+    return card(shots, condition.prompt, details)
+
+
+if __name__ == "__main__":
+    render_page(
+        "The pictures behind a number: the baseline beside the ablated run of the same prompt, seed and noise.", show
+    )

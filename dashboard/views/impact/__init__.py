@@ -1,0 +1,1 @@
+"""The impact page: what each component changes in each window."""

@@ -1,0 +1,178 @@
+"""The map of impact: a row for each component, a column for each window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, cast
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.axes import Row, inline_data, layered, step_axis
+from dashboard.data.impact_cells import Cell
+from dashboard.theme.palette import Palette, kind_scale, shape_scale
+from dashboard.views.impact.color_scale import ColorScale
+from dashboard.words.action_labels import action_label, action_token
+from dashboard.words.component_labels import KIND_LABELS, ablated_label
+from dashboard.words.formatting import interval_text, number_text, window_label
+from store.records import Components
+
+PICKED = "picked"
+_ROW_HEIGHT = 16  # pixels
+_AXIS_HEIGHT = 112  # pixels of axis and legends, part of a chart's height
+_DARK_TEXT, _LIGHT_TEXT = "#1B1F26", "#FFFFFF"
+_HEADING = "§"  # the first character of a row that is a group's heading
+_LETTER_WIDTH = 6.3  # pixels of a letter of an axis label, rounded up
+_MAX_NUMBERED_WINDOWS = 26  # with more windows the cells are too narrow for numbers
+
+
+def heat_map(
+    cells: Sequence[Cell], components: Sequence[Components], steps: int, colors: ColorScale, title: str
+) -> alt.LayerChart:
+    """Return the map of cells; a click selects one under the name PICKED.
+
+    `components` are the rows, in network order; one without a cell has an empty row. `title` names the cells' numbers.
+    """
+    palette = colors.palette
+    rows, labels, width = _rows(components)
+    y = alt.Y(
+        "path:N",
+        scale=alt.Scale(domain=rows, paddingInner=0, paddingOuter=0),
+        axis=alt.Axis(
+            title=None,
+            domain=False,
+            ticks=False,
+            labelAlign="left",
+            labelPadding=width,
+            labelLimit=width,
+            labelExpr=f"({json.dumps(labels)})[datum.value]",
+            labelFontWeight=_if_heading(600, 400),
+            labelColor=_if_heading(palette.ink, palette.muted),
+            labelOverlap=False,
+        ),
+    )
+    numbered = len({cell.ablation.window for cell in cells}) <= _MAX_NUMBERED_WINDOWS
+    # A data frame is sent in binary form and not validated row by row, which matters for thousands of cells.
+    data = pd.DataFrame([_cell_row(cell, colors if numbered else None) for cell in cells])
+    layers: list[alt.Chart] = [_tiles(data, y, steps, colors, title), _kind_marks(components, y, palette)]
+    if numbered:
+        layers.append(_numbers(data, y))
+    chart: alt.LayerChart = cast(Any, layered(*layers, height=_ROW_HEIGHT * len(rows) + _AXIS_HEIGHT)).resolve_scale(
+        color="independent", shape="independent"
+    )
+    return chart
+
+
+def _tiles(data: pd.DataFrame, y: alt.Y, steps: int, colors: ColorScale, title: str) -> alt.Chart:
+    legend = alt.Legend(
+        title=title,
+        orient="top",
+        direction="horizontal",
+        gradientLength=220,
+        titleLimit=400,
+        tickCount=5,
+        offset=14,
+    )
+    pick = alt.selection_point(name=PICKED, fields=["path", "action", "start", "stop"], on="click", empty=False)
+    return (
+        alt.Chart(data)
+        .mark_rect(stroke=colors.palette.paper, strokeWidth=1.5, cursor="pointer", cornerRadius=2)
+        .encode(
+            x=alt.X("start:Q", **step_axis(steps)),
+            x2="stop:Q",
+            y=y,
+            color=alt.Color("mean:Q", scale=colors.vega, legend=legend),
+            tooltip=_tooltip(title),
+        )
+        .add_params(pick)
+    )
+
+
+def _rows(components: Sequence[Components]) -> tuple[list[str], dict[str, str], int]:
+    """Return the rows, with a heading before each group; their labels; and the labels' width in pixels."""
+    rows: list[str] = []
+    labels: dict[str, str] = {}
+    for group, members in groupby(map(ablated_label, components), key=lambda label: label.group):
+        heading = _HEADING + group
+        rows.append(heading)
+        labels[heading] = group
+        for label in members:
+            rows.append(label.path)
+            labels[label.path] = label.short
+    longest = max((len(text) for text in labels.values()), default=1)
+    return rows, labels, int(longest * _LETTER_WIDTH) + 26
+
+
+def _if_heading(then: Any, otherwise: Any) -> Any:
+    test = f"substring(datum.value, 0, 1) === '{_HEADING}'"
+    return {"condition": {"test": test, "value": then}, "value": otherwise}
+
+
+def _cell_row(cell: Cell, colors: ColorScale | None) -> Row:
+    """Return a cell as a row of data; `colors` are needed if its number is shown."""
+    dark_text = colors is None or colors.needs_dark_text(cell.mean)
+    return {
+        "path": cell.label.path,
+        "component": cell.label.full,
+        "kind": cell.label.kind_label,
+        "action": action_token(cell.ablation.action),
+        "action_label": action_label(cell.ablation.action),
+        "window": window_label(cell.ablation.window),
+        "start": cell.ablation.window.start,
+        "stop": cell.ablation.window.stop,
+        "mean": cell.mean,
+        "interval": cell_interval(cell),
+        "text": number_text(cell.mean),
+        "text_color": _DARK_TEXT if dark_text else _LIGHT_TEXT,
+    }
+
+
+def cell_interval(cell: Cell) -> str:
+    """Return a cell's interval as text."""
+    if cell.low is None or cell.high is None:
+        return "one condition: none"
+    return interval_text(cell.low, cell.high)
+
+
+def _tooltip(title: str) -> list[alt.Tooltip]:
+    titles = {
+        "component": "Component",
+        "kind": "Kind",
+        "action_label": "Action",
+        "window": "Window",
+        "text": title,
+        "interval": "95% interval",
+        "path": "Module path",
+    }
+    return [alt.Tooltip(f"{field}:N", title=text) for field, text in titles.items()]
+
+
+def _kind_marks(components: Sequence[Components], y: alt.Y, palette: Palette) -> alt.Chart:
+    labels = [ablated_label(names) for names in components]
+    rows = [{"path": label.path, "kind": label.kind_label} for label in labels]
+    present = [text for text in KIND_LABELS.values() if any(row["kind"] == text for row in rows)]
+    legend = alt.Legend(  # at a fixed position, or it would overlap the legend of colours
+        title="Kind", orient="none", legendX=300, legendY=-58, direction="horizontal", values=present, columns=6
+    )
+    return (
+        alt.Chart(inline_data(rows))
+        .mark_point(filled=True, size=52, opacity=1)
+        .encode(
+            x=alt.value(-12),
+            y=y,
+            color=alt.Color("kind:N", scale=kind_scale(palette), legend=legend),
+            shape=alt.Shape("kind:N", scale=shape_scale(), legend=legend),
+            tooltip=[alt.Tooltip("kind:N", title="Kind")],
+        )
+    )
+
+
+def _numbers(data: pd.DataFrame, y: alt.Y) -> alt.Chart:
+    return (
+        alt.Chart(data)
+        .transform_calculate(middle="(datum.start + datum.stop) / 2")
+        .mark_text(fontSize=11, cursor="pointer")
+        .encode(x="middle:Q", y=y, text="text:N", color=alt.Color("text_color:N", scale=None), tooltip=alt.value(None))
+    )

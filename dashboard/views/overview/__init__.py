@@ -1,0 +1,1 @@
+"""The overview page: the state of a sweep and its findings."""

@@ -1,0 +1,140 @@
+"""The overview page: the state of the sweep, its findings, its conditions, its configuration, its metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from compute.analysis.impact.ablation_impact import Impact, NoImpact
+from compute.analysis.impact.group_curves import by_kind, mean_impact
+from dashboard.charts.group_chart import group_chart
+from dashboard.charts.window_means import window_row
+from dashboard.data.sweep import Sweep
+from dashboard.data.unit_data import final_pictures
+from dashboard.theme.palette import Figure, Palette
+from dashboard.views.overview.sweep_facts import sweep_facts
+from dashboard.views.overview.sweep_state import show_state
+from dashboard.views.overview.window_chart import window_chart
+from dashboard.widgets.cached_chart import cached_chart
+from dashboard.widgets.images import data_url, pixels_of
+from dashboard.widgets.page_template import render_page
+from dashboard.widgets.panels import fact_list, note, section, sentence_list
+from dashboard.widgets.picture_cards import Shot, card, card_grid
+from dashboard.widgets.tables import table
+from dashboard.words.component_labels import kind_label
+from dashboard.words.explanations import damage_explanation
+from dashboard.words.metric_labels import scale_label
+from store.errors import StoreError
+
+_MAX_PICTURES = 12
+_METRIC = "mse"
+
+
+def show(sweep: Sweep) -> None:
+    """Show the page."""
+    show_state(sweep)
+    _show_findings(sweep)
+    _show_conditions(sweep)
+    section("What was swept")
+    fact_list(sweep_facts(sweep))
+    _show_metrics(sweep)
+
+
+def _show_findings(sweep: Sweep) -> None:
+    names = sweep.metrics
+    if not names:
+        return
+    try:
+        impact = sweep.impact(_METRIC if _METRIC in names else names[0])
+    except NoImpact as reason:
+        section("Findings")
+        note(f"Not yet: {reason}.")
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        section("Findings", help=f"In brackets the 95% interval over conditions. {damage_explanation()}")
+        *sentences, caution = sweep.findings(impact.metric)
+        sentence_list(sentences)
+        note(caution)
+    with right:
+        section(
+            f"Mean {scale_label(impact).lower()} in each window",
+            help="The mean over all components that were removed in a window of steps, with its 95% interval.",
+        )
+        _show_means_by_window(sweep, impact)
+        _show_means_by_kind(sweep, impact)
+
+
+def _show_means_by_window(sweep: Sweep, impact: Impact) -> None:
+    def build(palette: Palette) -> Figure:
+        main = impact.only(windows=impact.main_windows)
+        parts = [(window, main.only(windows=(window,))) for window in main.windows]
+        rows = [window_row(window, mean_impact(part), len(part.ablations)) for window, part in parts]
+        return window_chart(rows, sweep.steps, scale_label(impact), palette)
+
+    alt_text = "Mean impact of an ablation in each window of steps"
+    cached_chart("mean by window", build, sweep, impact.metric, alt_text=alt_text)
+
+
+def _show_means_by_kind(sweep: Sweep, impact: Impact) -> None:
+    def build(palette: Palette) -> Figure:
+        curves = by_kind(impact.only(windows=impact.main_windows))
+        labels = {curve.group: kind_label(curve.group) for curve in curves}
+        return group_chart(curves, labels, sweep.steps, scale_label(impact), palette)
+
+    if len(impact.main_windows) > 1:
+        section("By kind of component", help="The same for each kind; the page Impact has every component.")
+        cached_chart("kinds", build, sweep, impact.metric)
+
+
+def _show_conditions(sweep: Sweep) -> None:
+    present = sweep.store.present("baseline")
+    baselines = [unit for unit in sweep.header.plan if unit.role == "baseline" and unit.key in present]
+    pictures = [(unit.key, index, c) for unit in baselines for index, c in enumerate(unit.conditions)]
+    cards = []
+    for key, index, condition in pictures[:_MAX_PICTURES]:
+        try:
+            source = data_url(pixels_of(final_pictures(sweep, key)[index]))
+        except (StoreError, OSError) as error:
+            cards.append(card([], condition.prompt, f"Cannot be shown: {error}"))
+            continue
+        shot = Shot(source=source, alt=condition.prompt)
+        cards.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}"))
+    if cards:
+        section(
+            "Conditions, with everything computed",
+            help="A condition is a prompt, a seed and a guidance scale. Its picture with every component computed is "
+            "the baseline that each of its ablations is compared to.",
+        )
+        st.html(card_grid(cards, small=True))
+    if len(pictures) > _MAX_PICTURES:
+        note(f"And {len(pictures) - _MAX_PICTURES} more conditions.")
+
+
+def _show_metrics(sweep: Sweep) -> None:
+    configured = [name for name in sweep.header.config.get("metrics", []) if isinstance(name, str)]
+    names = list(dict.fromkeys([*sweep.metrics, *sweep.table.metrics, *configured]))
+    if not names:
+        return
+    section("Metrics", help="Each metric compares a picture with its baseline, or judges it by its prompt.")
+    rows = sorted((_metric_row(sweep, name) for name in names), key=lambda row: row["Measured"] == "no")
+    table(rows, name="metrics", height=35 * (len(rows) + 1) + 3)
+
+
+def _metric_row(sweep: Sweep, name: str) -> dict[str, Any]:
+    info = sweep.table.metrics.get(name)
+    reasons = [reason for reason in sweep.table.absent.get(name, ()) if reason != "was not measured"]
+    measured = info is not None and bool(np.isfinite(sweep.table[name]).any())
+    return {
+        "Metric": sweep.metric_label(name),
+        "Judges": "" if info is None else "distance to the baseline" if info.paired else "picture by its prompt",
+        "Better": "" if info is None else info.direction,
+        "Measured": "yes" if measured else "no",
+        "Why not": "" if measured else "; ".join(reasons[:1]) or "not measured yet",
+    }
+
+
+if __name__ == "__main__":
+    render_page("Which parts of the network matter at which step, and what a sweep has found so far.", show)

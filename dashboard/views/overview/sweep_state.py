@@ -1,0 +1,102 @@
+"""The state of a sweep: running, with its progress; complete; stopped; died; not started."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.data.sweep import Sweep
+from dashboard.widgets.panels import errors_as_panel, fact_list, panel, section
+from dashboard.widgets.tables import table
+from dashboard.words.formatting import path_argument
+from store.care.status import SweepStatus, evaluation_counts
+
+_REFRESH_SECONDS = 2.0
+_ROW_HEIGHT = 38  # pixels
+_MAX_TABLE_HEIGHT = 340
+
+
+def show_state(sweep: Sweep) -> None:
+    """Show the state; of a running sweep, refresh it every few seconds without running the page again."""
+    status = sweep.status()
+    if status.driver.state == "running":
+        _refresh_progress(sweep, status.counts.done)
+    else:
+        _show_ended(sweep, status)
+        _show_failures(status)
+
+
+@st.fragment(run_every=_REFRESH_SECONDS)
+def _refresh_progress(sweep: Sweep, done_on_page: int) -> None:
+    with errors_as_panel():
+        _show_progress(sweep, done_on_page)
+
+
+def _show_progress(sweep: Sweep, done_on_page: int) -> None:
+    """Show the progress; run the page again if the sweep ended or finished many units since `done_on_page`."""
+    status = sweep.status()
+    if status.driver.state != "running" or status.counts.done - done_on_page > max(10, done_on_page // 10):
+        st.rerun()
+    counts = status.counts
+    st.progress(counts.done / max(counts.planned, 1), text=_counts_text(status))
+    fact_list(
+        [
+            ("Rate", _rate_text(status.rate)),
+            ("Time left", _duration_text(status.seconds_left)),
+            ("Failed", str(counts.failed)),
+            ("Driver", f"{status.driver.owner} on {status.driver.host}"),
+        ]
+    )
+    _show_failures(status)
+
+
+def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
+    counts, driver = status.counts, status.driver
+    command = f"python -m compute sweep CONFIG.yaml --store {path_argument(sweep.path)}"
+    resume = "The same command as before resumes it; CONFIG.yaml stands for the sweep's configuration."
+    if counts.left == 0 and counts.failed == 0 and counts.planned:
+        panel(f"Complete: all {counts.planned} units are done", _cost_text(sweep), tone="good")
+    elif driver.state == "died":
+        panel(
+            f"The sweep died: {_counts_text(status)}",
+            f"Its driver, {driver.owner} on {driver.host}, ended without recording why. Finished units are kept. "
+            f"{resume}",
+            tone="bad",
+            command=command,
+        )
+    elif driver.state == "stopped":
+        panel(f"Stopped ({driver.reason or 'no reason was given'}): {_counts_text(status)}", resume, command=command)
+    else:
+        panel(f"Not started: {_counts_text(status)}", "This command runs it:", command=command)
+
+
+def _cost_text(sweep: Sweep) -> str:
+    counts = evaluation_counts(sweep.table)
+    done, from_step_0 = counts.done, counts.from_step_0
+    share = f", {done / from_step_0:.0%} of what runs from step 0 on would take" if from_step_0 else ""
+    return f"{done:,} evaluations of the network for one condition{share}."
+
+
+def _counts_text(status: SweepStatus) -> str:
+    counts = status.counts
+    failed = f", {counts.failed} failed" if counts.failed else ""
+    return f"{counts.done} of {counts.planned} units done{failed}, {counts.left} left"
+
+
+def _rate_text(rate: float | None) -> str:
+    if not rate:
+        return "not known yet"
+    return f"{rate:.1f} units a second" if rate >= 1 else f"{1 / rate:.1f} seconds a unit"
+
+
+def _duration_text(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known yet"
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _show_failures(status: SweepStatus) -> None:
+    if status.failures:
+        section(f"{len(status.failures)} failed", help="The next run of the sweep tries them again.")
+        rows = [{"Unit": failure.description, "Why": failure.reason} for failure in status.failures]
+        table(rows, name="failures", height=min(_ROW_HEIGHT * (len(rows) + 1), _MAX_TABLE_HEIGHT))

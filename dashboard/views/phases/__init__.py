@@ -1,0 +1,1 @@
+"""The phases page: when composition ends and denoising begins, and the evidence for it."""

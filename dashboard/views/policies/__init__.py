@@ -1,0 +1,1 @@
+"""The policies page: measured time and quality of validated policies."""

@@ -1,0 +1,67 @@
+"""Budgets of damage, and the policies within them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.data.policy_files import PolicyFile
+
+BUDGET_LIMIT = 100.0
+DEFAULT_BUDGET = 0.01
+_DIGITS = (1, 1.5, 2, 3, 5, 7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetChoice:
+    """The fastest policy within a budget, and the one with the least damage; None if there is no such policy."""
+
+    fastest: PolicyFile | None
+    least_harmful: PolicyFile | None
+
+
+def damage_by(file: PolicyFile, metric: str) -> float | None:
+    """Return a validated policy's mean damage by a metric, or None if it was not measured."""
+    if file.policy is None or file.policy.validation is None:
+        return None
+    damage = file.policy.validation.policy.damage.get(metric)
+    return None if damage is None else damage.mean
+
+
+def choose_within(files: Sequence[PolicyFile], metric: str, budget: float) -> BudgetChoice:
+    """Return the fastest validated policy whose mean damage by a metric is at most `budget`."""
+    measured = [(damage, file) for file in files if (damage := damage_by(file, metric)) is not None]
+    allowed = [file for damage, file in measured if damage <= budget]
+    return BudgetChoice(
+        fastest=max(allowed, key=_speedup, default=None),
+        least_harmful=min(measured, key=lambda pair: pair[0], default=(0.0, None))[1],
+    )
+
+
+def budget_options(files: Sequence[PolicyFile], metric: str, in_address: str | None = None) -> list[float]:
+    """Return budgets to choose from, from just below the least measured damage to just above the greatest.
+
+    Their ratios are about equal. A number from 0 to BUDGET_LIMIT that an address asks for is one of them. Empty if no
+    damage was measured.
+    """
+    damages = [damage for file in files if (damage := damage_by(file, metric)) is not None]
+    if not damages:
+        return []
+    grid = [float(f"{digit}e{power}") for power in range(-6, 3) for digit in _DIGITS]
+    low = max((value for value in grid if value < min(damages)), default=0.0)
+    high = min((value for value in grid if value >= max(damages)), default=BUDGET_LIMIT)
+    options = {low, high, *(value for value in grid if low <= value <= high)}
+    return sorted(options | _budget_in(in_address))
+
+
+def _budget_in(text: str | None) -> set[float]:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return set()
+    return {value} if 0 <= value <= BUDGET_LIMIT and f"{value:g}" == text else set()
+
+
+def _speedup(file: PolicyFile) -> float:
+    assert file.policy is not None and file.policy.validation is not None, "only validated policies have a speedup"
+    return file.policy.validation.policy.speedup.mean

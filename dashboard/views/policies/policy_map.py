@@ -1,0 +1,77 @@
+"""What each component does at each step of a policy, as spans of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from compute.policy.graph import UNET
+from compute.policy.liveness import ResolvedSchedule
+from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import SkipPolicy
+from dashboard.words.action_labels import action_label
+from store.records import Ablation, Unit, Window
+
+DEAD = "Does not run: its output is not used"
+"""The state of a dead component; the other states are those of `ActionProperties.state`."""
+_MAX_ROWS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A window in which a component is in one state; `details` says how it reuses."""
+
+    component: str
+    window: Window
+    state: str
+    details: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyMap:
+    """Components in network order, the whole network first, and their spans; `left_out` counts those beyond a limit."""
+
+    components: tuple[str, ...]
+    spans: tuple[Span, ...]
+    left_out: int = 0
+
+
+def map_policy(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
+    """Return the map of a policy over components in network order; without `resolved` no component is dead."""
+    schedule = policy.schedule
+    in_rules = {name for _, name, _ in schedule.entries()}
+    names = list(dict.fromkeys([UNET, *components, *sorted(in_rules - set(components))]))
+    shown = names[:_MAX_ROWS]
+    spans = [span for name in shown for span in _spans(schedule, name, resolved)]
+    return PolicyMap(components=tuple(shown), spans=tuple(spans), left_out=len(names) - len(shown))
+
+
+def _spans(schedule: Schedule, name: str, resolved: ResolvedSchedule | None) -> list[Span]:
+    states = [_state(schedule, name, step, resolved) for step in range(schedule.steps)]
+    spans = []
+    for (state, details), steps in groupby(range(schedule.steps), key=lambda step: states[step]):
+        first, *others = steps
+        window = Window(start=first, stop=(others or [first])[-1] + 1)
+        spans.append(Span(component=name, window=window, state=state, details=details))
+    return spans
+
+
+def _state(schedule: Schedule, name: str, step: int, resolved: ResolvedSchedule | None) -> tuple[str, str]:
+    if resolved is not None and name in resolved.steps[step].dead:
+        return DEAD, ""
+    action = schedule.action(step, name)
+    return action.properties.state, action_label(action) if action.reads_cache else ""
+
+
+def cost_share(resolved: ResolvedSchedule) -> float:
+    """Return a policy's arithmetic operations as a share of full compute's."""
+    return resolved.total_flops / (resolved.graph.total_flops * len(resolved.steps))
+
+
+def network_order(resolved: ResolvedSchedule | None, plan: Sequence[Unit]) -> list[str]:
+    """Return the names of components in network order: the graph's, or those that the plan ablates alone."""
+    if resolved is not None:
+        return list(resolved.graph.names)
+    ablated = [unit.intervention.components for unit in plan if isinstance(unit.intervention, Ablation)]
+    return list(dict.fromkeys(components[0] for components in ablated if len(components) == 1))

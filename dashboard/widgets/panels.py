@@ -1,0 +1,64 @@
+"""Headings, notes, panels and lists of a page. All of them escape their text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import streamlit as st
+
+from dashboard.widgets.escaping import escape_html
+from store.errors import SkipscopeError
+
+Tone = Literal["neutral", "good", "bad"]
+_RANGE = re.compile(r"(?<=[ (])(\d+)-(\d+)(?=[ ,.:;)])")
+_UNBREAKABLE_RANGE = "\\1\u2013\u2060\\2"  # an en dash and a word joiner
+_ESTIMATE = re.compile(r"(-?\d[\d.]*%?) (\[-?\d[^\]]*\])")
+_EMPHASIZED_ESTIMATE = r"<b>\1</b> <small>\2</small>"
+
+
+def section(title: str, help: str | None = None) -> None:
+    """Show a heading within a page; `help` appears on its question mark."""
+    st.subheader(title, anchor=False, help=help)
+
+
+def note(text: str) -> None:
+    """Show a text in a muted colour."""
+    st.html(f'<p class="sk-note">{escape_html(text)}</p>')
+
+
+def panel(title: str, text: str, *, tone: Tone = "neutral", command: str | None = None) -> None:
+    """Show a bordered panel with a title and a text, and below it a command to copy."""
+    title, text = escape_html(title), escape_html(text)
+    st.html(f'<section class="sk-panel sk-{tone}" role="status"><h3>{title}</h3><p>{text}</p></section>')
+    if command:
+        st.code(command, language="shell", wrap_lines=True)
+
+
+@contextmanager
+def errors_as_panel() -> Iterator[None]:
+    """Show a panel for an error that the user can act on: SkipscopeError or OSError.
+
+    The body of a fragment needs it, too: an exception in a fragment does not reach the page.
+    """
+    try:
+        yield
+    except SkipscopeError as error:
+        panel("This cannot be shown", str(error), tone="bad")
+    except OSError as error:
+        panel("The store cannot be read", f"{error.filename or ''}: {error.strerror or error}", tone="bad")
+
+
+def sentence_list(sentences: Sequence[str]) -> None:
+    """Show sentences as a list; a number followed by its interval in brackets is emphasized."""
+    items = (_RANGE.sub(_UNBREAKABLE_RANGE, escape_html(sentence)) for sentence in sentences)
+    rows = "".join(f"<li>{_ESTIMATE.sub(_EMPHASIZED_ESTIMATE, item)}</li>" for item in items)
+    st.html(f'<ul class="sk-findings">{rows}</ul>')
+
+
+def fact_list(facts: Sequence[tuple[str, str]]) -> None:
+    """Show pairs of a term and its value in aligned columns."""
+    rows = "".join(f"<div><dt>{escape_html(term)}</dt><dd>{escape_html(value)}</dd></div>" for term, value in facts)
+    st.html(f'<dl class="sk-facts">{rows}</dl>')

@@ -1,0 +1,24 @@
+"""Labels of actions, and their text in page addresses."""
+
+from __future__ import annotations
+
+import re
+
+from store.records import Action
+
+_SPACES = {"x0": "clean picture", "eps": "noise prediction"}
+
+
+def action_label(action: Action) -> str:
+    """Return the label of an action: `Reuse (extrapolated, clean picture)`."""
+    details = ["extrapolated"] if action.order else []
+    details += [_SPACES[action.space]] if action.space else []
+    return action.properties.label + (f" ({', '.join(details)})" if details else "")
+
+
+def action_token(action: Action) -> str:
+    """Return the text of an action in a page's address: lower-case letters, digits, `_` and `-`.
+
+    It has no parentheses: charts in SVG refer to their parts as `url(address#id)`, which a parenthesis would end.
+    """
+    return re.sub(r"[^a-z0-9_]+", "-", str(action)).strip("-")
