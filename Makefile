@@ -18,10 +18,10 @@ COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 
-.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs wheel train-mini
+.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find its phases, recommend and validate policies
 	$(SKIPSCOPE) sweep configs/demo.yaml --store $(STORE)
@@ -65,6 +65,9 @@ lint: $(DEV_READY) ## style (ruff), types (mypy), who may import whom (import-li
 
 docs: $(DOCS_READY) ## build the documentation's site into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+architecture: $(DEV_READY) ## draw the picture of docs/architecture.md from the code
+	$(PY) docs/draw_architecture.py
 
 wheel: $(RUN_READY) ## build the wheel into dist/
 	rm -rf build/lib build/bdist.*

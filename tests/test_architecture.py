@@ -169,3 +169,9 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
             continue
         bad += [(name_of(path), found.group()) for found in machine.finditer(path.read_text(errors="ignore"))]
     assert not bad
+
+
+def test_no_file_is_long() -> None:
+    files = [path for folder in (*PACKAGES, "tests", "docs") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in files}
+    assert {name: length for name, length in lengths.items() if length > 250} == {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -104,3 +106,32 @@ def test_every_make_target_has_a_help_line() -> None:
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert {line.split()[1] for line in told.splitlines()} == set(phony.group(1).split())
+
+
+def test_the_files_that_a_change_touches_exist() -> None:
+    """The table of CONTRIBUTING that says where something new is added."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## To add something", 1)[1].split("\n## ", 1)[0]
+    paths = re.findall(r"`((?:[\w.-]+/)*[\w.-]+)`", table)
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_glossary_holds_every_record() -> None:
+    classes: set[str] = set()
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Record" for base in node.bases):
+                    classes.add(node.name)
+    glossary = (ROOT / "docs" / "glossary.md").read_text()
+    public = {name for name in classes if not name.startswith("_")}
+    assert len(public) > 20
+    assert sorted(name for name in public if f"`{name}`" not in glossary) == []
+
+
+def test_the_picture_of_the_architecture_is_drawn_from_this_code() -> None:
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PICTURE.read_text(encoding="utf-8") == module.picture(), "run `make architecture`"
