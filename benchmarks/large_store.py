@@ -21,7 +21,8 @@ from compute.models.source import ModelSource
 from compute.policy.graph_document import write_graph
 from compute.progress import bar
 from compute.provenance import provenance
-from compute.sweep.plan import make_plan, settings_of
+from compute.sweep.plan.plan import make_plan
+from compute.sweep.plan.settings import settings_of
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
 from store.folder.header import SweepHeader

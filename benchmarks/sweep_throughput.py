@@ -26,10 +26,13 @@ import torch
 from compute.config.schema import SweepConfig
 from compute.models.model import Model
 from compute.provenance import provenance
-from compute.sweep import start
-from compute.sweep.executors.executor import Done, Executor, SerialExecutor
+from compute.sweep.executors.executor import Done, Executor
 from compute.sweep.executors.ray_executor import RayExecutor
-from compute.sweep.worker import WorkerSpec
+from compute.sweep.executors.resources import Resources
+from compute.sweep.executors.serial import SerialExecutor
+from compute.sweep.open_store import open_or_create
+from compute.sweep.prepare import prepare
+from compute.sweep.worker.worker_spec import WorkerSpec
 from store.records import Unit
 from store.sweep_store import SweepStore
 
@@ -56,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) -> dict[str, Any]:
     """Return the report as plain data."""
     torch.set_num_threads(threads)
-    prepared = start.prepare(_config(model, batch, count=rounds * units), Path())
+    prepared = prepare(_config(model, batch, count=rounds * units), Path())
     work = [unit for unit in prepared.plan.units if unit.role == "ablation"]
     halves = {"serial": work[::2], "ray": work[1::2]}
     with tempfile.TemporaryDirectory() as folder:
-        store = start.open_or_create(Path(folder) / "store", prepared)
-        spec = _spec(store, prepared, threads)
-        serial = SerialExecutor(spec, retries=0)
+        store = open_or_create(Path(folder) / "store", prepared)
+        spec = WorkerSpec.of(prepared.config, prepared.source, store, threads=threads)
+        serial = SerialExecutor(spec, retries=0, model=prepared.model, runs=prepared.plan.runs)
         _execute(store, serial, [unit for unit in prepared.plan.units if unit.role != "ablation"])
-        ray = RayExecutor(spec, address="local", workers=1, threads=threads, gpus=0, retries=0)
+        ray = RayExecutor(spec, Resources(workers=1, threads=threads), address="local", retries=0)
         with closing(ray):
             seconds = _rounds(prepared.model, store, {"serial": serial, "ray": ray}, halves, rounds, units, batch)
     shares = {
@@ -112,20 +115,6 @@ def _config(model: str, batch: int, *, count: int) -> SweepConfig:
             "actions": ["zero"],
             "metrics": list(_METRICS),
         }
-    )
-
-
-def _spec(store: SweepStore, prepared: start.Prepared, threads: int) -> WorkerSpec:
-    config = prepared.config
-    return WorkerSpec(
-        store=store.root,
-        token=store.new_token(),
-        source=prepared.source,
-        sampler=config.sampler,
-        dtype=config.dtype,
-        metrics=config.metrics,
-        keep=config.keep,
-        threads=threads,
     )
 
 

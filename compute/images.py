@@ -1,11 +1,11 @@
-"""Arrays to pictures for people: PNG files and sheets with captions. No torch."""
+"""Pictures as images: conversion from arrays, PNG files, fonts and captions. No torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float
 from PIL import Image, ImageFont
 
 from store.errors import SkipscopeError
@@ -14,20 +14,20 @@ INK, PAPER, RULE = (32, 33, 36), (255, 255, 255), (190, 192, 196)
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def image_of(picture: npt.NDArray[np.float32], side: int | None = None) -> Image.Image:
-    """A (3, H, W) picture in [-1, 1] as an image; enlarged to `side` pixels without smoothing."""
+def image_of(picture: Float[np.ndarray, "3 H W"], side: int | None = None) -> Image.Image:
+    """Convert a picture in [-1, 1] to an image, enlarged to `side` pixels without smoothing."""
     pixels = ((picture.transpose(1, 2, 0).clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
     image = Image.fromarray(pixels)
     return image if side is None else image.resize((side, side), Image.Resampling.NEAREST)
 
 
 def font(size: int) -> Font:
-    """The font of sheets; it comes with Pillow."""
+    """Return the font of sheets, which comes with Pillow."""
     return ImageFont.load_default(size)
 
 
 def wrapped(text: str, width: int, font: Font) -> str:
-    """Lines no wider than `width` pixels; names of components break after dots, too."""
+    """Wrap text into lines of at most `width` pixels, after spaces and after the dots of component names."""
     lines = [""]
     for word in text.replace(".", ".\u200b").replace(" ", " \u200b").split("\u200b"):
         if lines[-1] and font.getlength((lines[-1] + word).rstrip()) > width:
@@ -37,7 +37,7 @@ def wrapped(text: str, width: int, font: Font) -> str:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG, making its folder. Raises SkipscopeError, one line, where that is impossible."""
+    """Write a PNG and create its folder. Raises SkipscopeError if that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG")

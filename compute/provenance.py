@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, commit, host. Kept beside every unit, part of no key."""
+"""Where numbers come from: versions, commit, host. Stored beside every unit, part of no key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _PACKAGES = ("skipscope", "torch", "diffusers", "numpy", "h5py", "piq", "lpips")
 
 @cache
 def provenance() -> dict[str, str]:
-    """Versions of what computes, the git commit of this program where it is a checkout, host and processor."""
+    """Return the versions of Python and of the installed packages, host, machine, cores and this checkout's commit.
+
+    The commit is "unknown" outside of a git checkout.
+    """
     facts = {"python": platform.python_version(), "host": socket.gethostname(), "machine": platform.machine()}
     for name in _PACKAGES:
         try:
@@ -28,10 +31,8 @@ def provenance() -> dict[str, str]:
 
 
 def _commit() -> str:
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return found.stdout.strip()

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compute.config.schema import SweepConfig, load_config
+    from compute.config.loading import load_config
+    from compute.config.schema import SweepConfig
     from compute.models.model import load_model
     from compute.pipeline.applied import applied
     from compute.policy.skip_policy import SkipPolicy
@@ -44,7 +45,7 @@ _MODULES = {
     "SweepReader": "store.sweep_reader",
     "SweepResult": "compute.sweep.run",
     "applied": "compute.pipeline.applied",
-    "load_config": "compute.config.schema",
+    "load_config": "compute.config.loading",
     "load_model": "compute.models.model",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",

@@ -1,4 +1,4 @@
-"""The commands that make and check skip policies. They import what they need when they run."""
+"""The commands that make and check skip policies: `recommend`, `validate`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ import typer
 
 from store.errors import SkipscopeError
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Adds `recommend` and `validate` to the command line."""
-    app.command()(recommend)
-    app.command()(validate)
+commands = typer.Typer()
 
 
+@commands.command()
 def recommend(
     store: Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The policy file to write; a folder for several.")],
@@ -69,6 +66,7 @@ def recommend(
         )
 
 
+@commands.command()
 def validate(
     policies: Annotated[list[Path], typer.Argument(metavar="POLICY.json...", help="Policies that `recommend` wrote.")],
     prompts: Annotated[Path | None, typer.Option(help="A text file, a prompt a line.")] = None,

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from compute.config.schema import ConfigError, PromptFile, parse_seeds, read_prompts
+from compute.config.errors import ConfigError
+from compute.config.field_types import PromptFile
+from compute.config.seeds import parse_seeds
 from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Split, captions
 from compute.models.source import ModelSource
 from compute.policy.skip_policy import SkipPolicy
+from compute.sweep.plan.conditions import read_prompts
 from store.records import Condition
 from store.sweep_store import SweepStore
 

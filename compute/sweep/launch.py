@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from compute.config.schema import SweepConfig, load_config
-from compute.progress import bar
-from compute.sweep import start
-from compute.sweep.plan import Plan
-from compute.sweep.run import SweepResult
+from compute.config.loading import load_config
+from compute.config.schema import SweepConfig
+from compute.progress import Bar, bar
+from compute.sweep.executors.address import check_address
+from compute.sweep.executors.choose import executor_at
+from compute.sweep.executors.executor import Executor, Failed, Outcome
+from compute.sweep.executors.resources import Resources
+from compute.sweep.open_store import open_or_create
+from compute.sweep.plan.plan import Plan
+from compute.sweep.prepare import prepare
+from compute.sweep.run import SweepResult, run_sweep
+from compute.sweep.worker.worker_spec import WorkerSpec
+from store.records import Unit
 
-_LISTED = 3  # ablations left out of the plan that are listed one by one
+_MAX_LISTED = 3  # ablations left out of the plan that are listed one by one
 
 
 def sweep(
@@ -38,19 +46,48 @@ def sweep(
     if not isinstance(config, SweepConfig):
         folder = Path(config).absolute().parent
         config = load_config(Path(config))
-    start.check_place(config, address)
-    prepared = start.prepare(config, folder)
-    opened = start.open_or_create(Path(store), prepared, replan=replan)
+    check_address(address)
+    resources = Resources.of(config, address, workers)
+    prepared = prepare(config, folder)
+    opened = open_or_create(Path(store), prepared, replan=replan)
+
+    def start_executor() -> Executor:
+        spec = WorkerSpec.of(
+            prepared.config,
+            prepared.source,
+            opened,
+            threads=resources.threads,
+            device=resources.device,
+            lpips_trunk=None if lpips_trunk is None else Path(lpips_trunk),
+        )
+        return executor_at(address, spec, resources, prepared)
+
     counts = opened.status_counts()
-    trunk = None if lpips_trunk is None else Path(lpips_trunk)
     with bar("sweep", counts.planned, done=counts.done) as progress:
         for line in _left_out(prepared.plan):
-            progress.tell(line)
-        return start.run(prepared, opened, progress, address=address, workers=workers, lpips_trunk=trunk)
+            progress.print(line)
+        return run_sweep(opened, start_executor, _ProgressWatcher(progress))
 
 
 def _left_out(plan: Plan) -> list[str]:
-    """Why some ablations are not in the plan, a line each; many are summed up."""
+    """Return a line for each of the first ablations that are not in the plan, and one that counts the others."""
     lines = [f"left out: {ablation}: {reason}" for ablation, reason in plan.impossible.items()]
-    more = len(lines) - _LISTED
-    return lines if more <= 0 else [*lines[:_LISTED], f"left out: {more} more ablations of that kind"]
+    more = len(lines) - _MAX_LISTED
+    return lines if more <= 0 else [*lines[:_MAX_LISTED], f"left out: {more} more ablations of that kind"]
+
+
+class _ProgressWatcher:
+    """Shows a sweep's outcomes on a progress bar."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar, self._failed = bar, 0
+
+    def ended(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            self._failed += 1
+            self._bar.print(f"failed: {outcome.unit.intervention or 'baseline'}: {outcome.reason}")
+        self._bar.advance(f"{self._failed} failed" if self._failed else "")
+
+    def discarded(self, unit: Unit, reason: str) -> None:
+        self._bar.print(f"damaged, computed again: {unit.intervention or 'baseline'}: {reason}")
+        self._bar.retreat()

@@ -1,4 +1,4 @@
-"""A sweep from its plan to its store: what is missing is executed, what comes back is recorded."""
+"""Runs the units that a store plans and lacks, and records their outcomes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from store.sweep_store import SweepStore
 
 
 class Watcher(Protocol):
-    """Sees a sweep's progress."""
+    """Is told of a sweep's progress."""
 
-    def ended(self, outcome: Outcome) -> None: ...
+    def ended(self, outcome: Outcome) -> None:
+        """A unit is finished or has failed."""
 
-    def discarded(self, unit: Unit, reason: str) -> None: ...
+    def discarded(self, unit: Unit, reason: str) -> None:
+        """A damaged shard was removed; its unit will be executed again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """How a run of a sweep ended: units executed now, there before, and failed."""
+    """How many units were executed by this run, how many were finished before it, and how many failed."""
 
     executed: int
     resumed: int
@@ -34,13 +36,14 @@ class SweepResult:
 
 
 def run_sweep(store: SweepStore, make_executor: Callable[[], Executor], watcher: Watcher) -> SweepResult:
-    """Execute what the store plans and lacks. Failed units of an earlier run are tried again.
+    """Execute the units that the store plans and lacks, among them those that failed in an earlier run.
 
-    Ablations start from their baseline's stored states, so baselines are executed first; where a baseline fails, the
-    units that need it fail with it. Damaged shards that the plan names are discarded and their units executed again:
-    those that are cheaply seen to be damaged, and every baseline that a missing unit would start from.
+    Baselines are executed first, since ablated runs start from their stored states; the units of a baseline that fails
+    fail with it. A damaged shard is discarded and its unit executed again: every shard that the store's lists show to
+    be damaged, and every baseline that a missing unit starts from. Raises DriverRunning where another process drives
+    the store, SweepStopped where the sweep cannot continue.
     """
-    with store.drive(_user()) as lease:
+    with store.drive(_user_name()) as lease:
         for unit, reason in _damaged(store):
             store.discard(unit.key)
             watcher.discarded(unit, reason)
@@ -51,7 +54,7 @@ def run_sweep(store: SweepStore, make_executor: Callable[[], Executor], watcher:
             with closing(make_executor()) as executor:
                 for outcome in _outcomes(executor, missing, present):
                     if lease.lost:
-                        raise SweepStopped(f"{store.root}: another driver took this store over; this one stops")
+                        raise SweepStopped(f"{store.root}: another driver took over this store; this one stops")
                     _record(store, outcome)
                     watcher.ended(outcome)
                     executed += isinstance(outcome, Done)
@@ -62,9 +65,9 @@ def run_sweep(store: SweepStore, make_executor: Callable[[], Executor], watcher:
 
 
 def _damaged(store: SweepStore) -> Iterator[tuple[Unit, str]]:
-    """Shards in the way of resuming, and what is wrong with them.
+    """Yield the units whose shards prevent resuming, and what is wrong with them.
 
-    An ablation's shard is read in full only by `verify`: nothing is computed from it.
+    Of an ablation only what the store's lists show is checked, since nothing is computed from it; `verify` reads all.
     """
     present = store.present()
     needed = {unit.baseline for unit in store.header.plan if unit.key not in present}
@@ -77,24 +80,24 @@ def _damaged(store: SweepStore) -> Iterator[tuple[Unit, str]]:
                 yield unit, str(error).partition(";")[0]
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # an identity without a name, as containers have
+    except (KeyError, OSError):  # a user without a name, as in some containers
         return f"user {os.getuid()}"
 
 
 def _outcomes(executor: Executor, missing: Sequence[Unit], present: set[str]) -> Iterator[Outcome]:
-    there = set(present)
+    finished = set(present)
     for outcome in executor.execute([unit for unit in missing if unit.baseline is None]):
         if isinstance(outcome, Done):
-            there.add(outcome.unit.key)
+            finished.add(outcome.unit.key)
         yield outcome
     others = [unit for unit in missing if unit.baseline is not None]
     for unit in others:
-        if unit.baseline not in there:
+        if unit.baseline not in finished:
             yield Failed(unit=unit, reason="its baseline failed", attempts=1)
-    yield from executor.execute([unit for unit in others if unit.baseline in there])
+    yield from executor.execute([unit for unit in others if unit.baseline in finished])
 
 
 def _record(store: SweepStore, outcome: Outcome) -> None:

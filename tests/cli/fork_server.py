@@ -1,6 +1,6 @@
-"""A process that has imported everything once and forks for each command: real processes, without seconds of imports.
+"""A process that has imported everything and forks for each command: real processes, without seconds of imports.
 
-`python -m tests.cli.fork_server` reads requests as JSON lines and answers each with one.
+`python -m tests.cli.fork_server` reads requests as JSON lines and writes one answer to each.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a command ended: its exit status, negative for a signal, and what it said."""
+class Result:
+    """The exit status of a command, negative for a signal, and its output."""
 
     status: int
     stdout: str
@@ -37,39 +38,39 @@ class Ended:
 class Command:
     """A running `python -m compute …`."""
 
-    def __init__(self, zygote: Zygote, pid: int, files: tuple[Path, Path]) -> None:
+    def __init__(self, server: ForkServer, pid: int, files: tuple[Path, Path]) -> None:
         self.pid = pid
-        self._zygote, self._files, self._status = zygote, files, None
+        self._server, self._files, self._status = server, files, None
 
     def poll(self) -> bool:
-        """Whether it ended."""
+        """Whether the command has ended."""
         if self._status is None:
-            self._status = self._zygote.ask(poll=self.pid)
+            self._status = self._server.ask(poll=self.pid)
         return self._status is not None
 
     def kill(self, signal: int) -> None:
-        """Send a signal. What ended is reaped by `poll` alone, so until then the pid is its own."""
+        """Send a signal. Only `poll` reaps an ended process, so the pid is not in use again."""
         os.kill(self.pid, signal)
 
-    def said(self) -> str:
-        """What stands on stderr so far."""
-        return self._files[1].read_text(errors="replace")
-
-    def wait(self, seconds: float = SECONDS) -> Ended:
+    def wait(self, seconds: float = TIMEOUT_SECONDS) -> Result:
         """Wait for the end."""
         deadline = time.monotonic() + seconds
         while not self.poll():
             if time.monotonic() > deadline:
                 self.kill(9)
-                raise TimeoutError(f"still running after {seconds} s: {self.said()[-2000:]}")
+                raise TimeoutError(f"still running after {seconds} s: {self._output()[1][-2000:]}")
             time.sleep(0.01)
         assert self._status is not None
-        out, err = (path.read_text(errors="replace") for path in self._files)
-        return Ended(status=self._status, stdout=out, stderr=err)
+        stdout, stderr = self._output()
+        return Result(status=self._status, stdout=stdout, stderr=stderr)
+
+    def _output(self) -> tuple[str, str]:
+        stdout, stderr = (path.read_text(errors="replace") for path in self._files)
+        return stdout, stderr
 
 
-class Zygote:
-    """The driver's side: start and run commands. Use it as a context."""
+class ForkServer:
+    """Starts and runs commands. Use it as a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._count = folder, 0
@@ -92,24 +93,27 @@ class Zygote:
         self._process.wait(30)
 
     def ask(self, **request: Any) -> Any:
-        """One request and its answer."""
+        """Send a request and return the answer."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
     def start(self, *arguments: object, env: Mapping[str, str] | None = None, before: str = "") -> Command:
-        """Start a command; `before` is Python that runs in its process first."""
+        """Start a command; `before` is Python code that its process runs first."""
         self._count += 1
         files = self._folder / f"{self._count}.out", self._folder / f"{self._count}.err"
         for path in files:
-            path.touch()  # it may be killed before it opens them
+            path.touch()  # the command may be killed before it opens them
         pid = self.ask(
-            argv=[str(it) for it in arguments], files=[str(it) for it in files], env=dict(env or {}), before=before
+            argv=[str(argument) for argument in arguments],
+            files=[str(path) for path in files],
+            env=dict(env or {}),
+            before=before,
         )
         return Command(self, pid, files)
 
-    def run(self, *arguments: object, env: Mapping[str, str] | None = None, before: str = "") -> Ended:
+    def run(self, *arguments: object, env: Mapping[str, str] | None = None, before: str = "") -> Result:
         """Run a command to its end."""
         return self.start(*arguments, env=env, before=before).wait()
 
@@ -124,12 +128,12 @@ def _answer(request: dict[str, Any]) -> Any:
         return pid
     status = 1
     try:
-        _become(request)
+        _set_up_process(request)
         from compute.cli.main import main
 
         main()
-    except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else 1 if leaving.code else 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1 if error.code else 0
     except BaseException:
         traceback.print_exc()
     finally:
@@ -138,16 +142,15 @@ def _answer(request: dict[str, Any]) -> Any:
         os._exit(status)
 
 
-def _become(request: dict[str, Any]) -> None:
-    """Turn the forked process into one that a shell has started with that command line."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+def _set_up_process(request: dict[str, Any]) -> None:
+    """Make the forked process equal to one that a shell has started with the request's command line."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
     for number, path in enumerate(request["files"], 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.environ.update(request["env"])
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # tests that run in the background inherit that it is ignored
+    # Python ignores SIGINT in a process that was started in the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["compute", *request["argv"]]
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
     exec(request["before"], {})
@@ -157,11 +160,8 @@ def _serve() -> None:
     import torch
 
     torch.set_num_threads(1)
-    import compute.analysis.report.sample_sheet
-    import compute.models.model
-    import compute.sweep.start  # noqa: F401
-    import store.care.status  # noqa: F401
-
+    for module in ("compute.analysis.report.sample_sheet", "compute.recommend.recommender", "compute.sweep.launch"):
+        import_module(module)
     for line in sys.stdin:
         answer = _answer(json.loads(line))
         sys.__stdout__.write(json.dumps(answer) + "\n")  # type: ignore[union-attr]

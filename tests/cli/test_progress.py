@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: lines now and then, with a rate that is one."""
+"""Progress without a terminal: a line now and then, with the rate and the time left."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_lines_now_and_then(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_every_fifteen_seconds(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     with progress.bar("sweep", 12, done=2) as bar:
         clock[0] += 60  # loading
         for _ in range(10):
             bar.advance("1 failed")
             clock[0] += 4
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines() == [
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [
         "sweep: 3/12 units, 1 failed",
         "sweep: 7/12 units, 4.0 s/unit, 0:20 left, 1 failed",
         "sweep: 11/12 units, 4.0 s/unit, 0:04 left, 1 failed",
@@ -30,7 +30,9 @@ def test_lines_now_and_then(clock: list[float], capsys: pytest.CaptureFixture[st
     ]
 
 
-def test_what_has_to_be_done_again_is_not_counted_twice(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_items_that_are_done_again_are_not_counted_twice(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
     with progress.bar("sweep", 4, done=3) as bar:
         bar.retreat()
         for _ in range(2):
@@ -39,7 +41,7 @@ def test_what_has_to_be_done_again_is_not_counted_twice(clock: list[float], caps
     assert capsys.readouterr().err == "sweep: 4/4 units, 1.0 units/s, 0:00 left\n"
 
 
-def test_nothing_to_do_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_without_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.bar("sweep", 3, done=3):
         pass
     assert capsys.readouterr() == ("", "")

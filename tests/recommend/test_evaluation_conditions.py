@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compute.config.schema import ConfigError
+from compute.config.errors import ConfigError
 from compute.models.mini.scenes.scene import captions
 from compute.models.model import Model
 from compute.recommend.evaluation_conditions import search_conditions, unseen_conditions

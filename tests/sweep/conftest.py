@@ -1,4 +1,4 @@
-"""A tiny model with random weights and a small sweep's configuration, as files."""
+"""A tiny model with random weights, and the configuration of a small sweep, as files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from compute.models.glide.pipeline import GlidePipeline, UNet2DConditionModel
 from compute.models.glide.text_transformer import TextTransformer
 from compute.models.mini.glide_mini import build_scheduler, vocabulary
-from tests.sweep.small_config import CONFIG
+from tests.sweep.small_config import CONFIG, write_config
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_unet: UNet2DConditionModel) -> Path:
-    """A pipeline's folder: 16x16 pictures, glide-mini's words, random weights."""
+    """A pipeline's folder: 16x16 pictures, glide-mini's vocabulary, random weights."""
     torch.manual_seed(1)
     text = TextTransformer(vocabulary=vocabulary(), width=32, layers=1, heads=2, pooled=128)
     folder = tmp_path_factory.mktemp("model") / "tiny"
@@ -26,7 +25,5 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_unet: UNet2DCondit
 
 @pytest.fixture
 def config_file(tiny_model: Path, tmp_path: Path) -> Path:
-    """A sweep of 2 batches: 3 conditions, 12 ablations, 4 steps."""
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({"model": str(tiny_model), **CONFIG}))
-    return path
+    """The configuration of a small sweep."""
+    return write_config(tmp_path / "config.yaml", tiny_model, **CONFIG)

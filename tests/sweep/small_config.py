@@ -1,11 +1,15 @@
-"""A small sweep's settings: 3 conditions in 2 batches, 4 steps."""
+"""A small sweep's configuration: 3 conditions in 2 batches, 4 steps, 12 ablations."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+STEPS = 4
 CONFIG: dict[str, Any] = {
-    "sampler": {"name": "ddpm", "steps": 4},
+    "sampler": {"name": "ddpm", "steps": STEPS},
     "prompts": [
         "a cat on a blue background",
         "a rocket above an apple on a gray background",
@@ -19,3 +23,19 @@ CONFIG: dict[str, Any] = {
     "metrics": ["mse", "rel_l2", "fidelity_all"],
     "threads_per_worker": 1,
 }
+CAPTION = CONFIG["prompts"][-1]
+"""One of the sweep's prompts."""
+WITHOUT_SWITCHES: dict[str, Any] = {**CONFIG, "components": ["unet"], "windows": [[2, 4]], "actions": ["reuse"]}
+"""A sweep with a single ablation."""
+SWITCHES: dict[str, Any] = {
+    **WITHOUT_SWITCHES,
+    "prompt_switch": [3, 1],
+    "screen": [{"name": "reuse", "space": "x0", "components": ["unet"], "lengths": [1, 3]}],
+}
+"""The same with prompt switches and screening."""
+
+
+def write_config(path: Path, tiny_model: Path, **fields: Any) -> Path:
+    """Write a configuration file, for the tiny model unless `fields` name another, and return its path."""
+    path.write_text(yaml.safe_dump({"model": str(tiny_model), **fields}))
+    return path

@@ -1,19 +1,12 @@
-"""The Ray executor's scheduling, with actors that need no model; where it listens; a cluster of somebody else's."""
+"""The Ray executor's scheduling, with actors that need no model, and where Ray listens."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
-import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +17,16 @@ import ray
 from compute.sweep.executors import ray_executor
 from compute.sweep.executors.executor import Done, Failed, Outcome, SweepStopped
 from compute.sweep.executors.ray_executor import RayExecutor
+from compute.sweep.executors.resources import Resources
 from store.records import Condition, Unit
 
 WORKERS = 2
 
 
 def actor_class() -> type:
-    """A worker that does as the prompt says. Made in a function, so that Ray ships it by value."""
+    """An actor that does what the prompt says. Made in a function, so that Ray sends it by value."""
 
-    class Obedient:
+    class PromptedActor:
         def __init__(self, folder: Path) -> None:
             self.folder = folder
 
@@ -48,25 +42,25 @@ def actor_class() -> type:
             import os
             from types import SimpleNamespace
 
-            order = unit.conditions[0].prompt.split()[0]
+            command = unit.conditions[0].prompt.split()[0]
             with (self.folder / "ran").open("a") as file:
                 file.write(unit.conditions[0].prompt + "\n")
-            if order == "die":
+            if command == "die":
                 os._exit(1)
-            good = order == "do"
-            return SimpleNamespace(
-                receipt=unit.key if good else None, reason=f"told to {order}", details="", fatal=order == "stop"
-            )
+            receipt = unit.key if command == "do" else None
+            return SimpleNamespace(receipt=receipt, reason=f"told to {command}", details="", fatal=command == "stop")
 
-    return Obedient
+    return PromptedActor
 
 
-def units(*orders: str) -> list[Unit]:
-    found = []
-    for number, order in enumerate(orders):
-        condition = Condition(prompt=f"{order} {number}", seed=0, guidance=1)
-        found.append(Unit(key=f"{number:064x}", role="baseline", conditions=(condition,)))
-    return found
+def units(*commands: str) -> list[Unit]:
+    conditions = [
+        Condition(prompt=f"{command} {number}", seed=0, guidance=1) for number, command in enumerate(commands)
+    ]
+    return [
+        Unit(key=f"{number:064x}", role="baseline", conditions=(condition,))
+        for number, condition in enumerate(conditions)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,73 +74,83 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture
 def folder(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(ray_executor, "_Actor", actor_class())
+    monkeypatch.setattr(ray_executor, "WorkerActor", actor_class())
     monkeypatch.setattr(ray_executor, "_connect", lambda *_, **__: None)
     return tmp_path
 
 
-def execute(folder: Path, wanted: Sequence[Unit], retries: int = 2) -> list[Outcome]:
-    found: list[Outcome] = []
-    options: dict[str, Any] = {"address": "local", "workers": WORKERS, "threads": 1, "gpus": 0, "retries": retries}
-    executor = RayExecutor(folder, **options)  # type: ignore[arg-type]  # the actor of this test takes a folder
+def executor_in(folder: Path, *, workers: int = WORKERS, gpus: float = 0, retries: int = 2) -> RayExecutor:
+    resources = Resources(workers=workers, threads=1, gpus=gpus)
+    return RayExecutor(folder, resources, address="local", retries=retries)  # type: ignore[arg-type]  # actor_class
+
+
+def execute(folder: Path, to_do: Sequence[Unit], retries: int = 2) -> list[Outcome]:
+    executor = executor_in(folder, retries=retries)
     try:
-        found.extend(executor.execute(wanted))
+        return list(executor.execute(to_do))
     finally:
-        for hand in executor._hands:
-            ray.kill(hand.handle)
-    return found
+        kill_actors(executor)
 
 
-def ran(folder: Path) -> Counter[str]:
+def kill_actors(executor: RayExecutor) -> None:
+    for handle in executor._handles:
+        ray.kill(handle.actor)
+
+
+def prompt_of(outcome: Outcome) -> str:
+    return outcome.unit.conditions[0].prompt
+
+
+def runs_by_prompt(folder: Path) -> Counter[str]:
     return Counter((folder / "ran").read_text().splitlines())
 
 
-def test_every_unit_ends_once(folder: Path) -> None:
-    wanted = units(*["do"] * 25)
-    outcomes = execute(folder, wanted)
-    assert sorted(it.unit.key for it in outcomes) == [unit.key for unit in wanted]
-    assert all(isinstance(it, Done) and it.receipt == it.unit.key for it in outcomes)
-    assert set(ran(folder).values()) == {1}
+def test_every_unit_has_one_outcome(folder: Path) -> None:
+    to_do = units(*["do"] * 25)
+    outcomes = execute(folder, to_do)
+    assert sorted(outcome.unit.key for outcome in outcomes) == [unit.key for unit in to_do]
+    assert all(isinstance(outcome, Done) and outcome.receipt == outcome.unit.key for outcome in outcomes)
+    assert set(runs_by_prompt(folder).values()) == {1}
 
 
-def test_nothing_to_do(folder: Path) -> None:
+def test_no_units_have_no_outcome(folder: Path) -> None:
     assert execute(folder, []) == []
 
 
-def test_a_unit_that_fails_is_tried_again_and_given_up(folder: Path) -> None:
+def test_a_failing_unit_is_retried_and_given_up(folder: Path) -> None:
     outcomes = execute(folder, units("do", "fail", "do", "fail", "do"))
-    failed = {it.unit.conditions[0].prompt: it for it in outcomes if isinstance(it, Failed)}
+    failed = {prompt_of(outcome): outcome for outcome in outcomes if isinstance(outcome, Failed)}
     assert failed.keys() == {"fail 1", "fail 3"} and len(outcomes) == 5
-    assert all((it.attempts, it.reason) == (3, "told to fail") for it in failed.values())
-    assert ran(folder) == {"do 0": 1, "fail 1": 3, "do 2": 1, "fail 3": 3, "do 4": 1}
+    assert all((outcome.attempts, outcome.reason) == (3, "told to fail") for outcome in failed.values())
+    assert runs_by_prompt(folder) == {"do 0": 1, "fail 1": 3, "do 2": 1, "fail 3": 3, "do 4": 1}
 
 
 def test_a_unit_that_kills_its_worker_is_given_up_and_no_other_is_lost(folder: Path) -> None:
     outcomes = execute(folder, units("do", "die", *["do"] * 8))
-    (failed,) = [it for it in outcomes if isinstance(it, Failed)]
-    assert failed.unit.conditions[0].prompt == "die 1"
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert prompt_of(failed) == "die 1"
     assert (failed.attempts, failed.reason) == (3, "the worker died while it ran this unit")
-    assert len({it.unit.key for it in outcomes}) == len(outcomes) == 10
-    counts = ran(folder)
-    assert set(counts) == {"die 1", *(f"do {i}" for i in (0, *range(2, 10)))}
-    assert counts["die 1"] >= 3  # once more where the worker died before it could say that the unit before was done
+    assert len({outcome.unit.key for outcome in outcomes}) == len(outcomes) == 10
+    runs = runs_by_prompt(folder)
+    assert set(runs) == {"die 1", *(f"do {i}" for i in (0, *range(2, 10)))}
+    assert runs["die 1"] >= 3  # one more where the worker died before it could return the unit before
 
 
 def test_units_that_kill_every_worker_stop_the_sweep(folder: Path) -> None:
     with pytest.raises(
         SweepStopped, match=r"^workers: 3 died in a row without finishing a unit \(.*then resumes$"
-    ) as why:
+    ) as error:
         execute(folder, units(*["die"] * 6), retries=0)
-    assert "\n" not in str(why.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_fault_of_the_whole_sweep_ends_it_at_once(folder: Path) -> None:
+def test_a_fatal_attempt_stops_the_sweep_at_once(folder: Path) -> None:
     with pytest.raises(SweepStopped, match="told to stop"):
         execute(folder, units("do", "stop", *["do"] * 30))
-    assert len(ran(folder)) < 12
+    assert len(runs_by_prompt(folder)) < 12
 
 
-def test_a_worker_that_refuses_stops_the_sweep_with_its_reason(folder: Path) -> None:
+def test_a_worker_that_refuses_to_start_stops_the_sweep_with_its_reason(folder: Path) -> None:
     (folder / "refuse").write_text("the folder is not shared")
     with pytest.raises(SweepStopped, match=r"^the folder is not shared$"):
         execute(folder, units("do"))
@@ -159,24 +163,27 @@ def test_workers_that_die_at_their_start_stop_the_sweep(folder: Path) -> None:
         execute(folder, units("do"), retries=0)
 
 
-def test_workers_for_which_there_is_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_executor, "_PATIENCE_SECONDS", 3.0)
-    options: dict[str, Any] = {"address": "local", "workers": 1, "threads": 1, "gpus": 1, "retries": 0}
-    executor = RayExecutor(folder, **options)  # type: ignore[arg-type]
+def test_workers_that_do_not_fit_on_the_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "_START_TIMEOUT_SECONDS", 3.0)
+    executor = executor_in(folder, workers=1, gpus=1, retries=0)
     with pytest.raises(SweepStopped, match="each needs 1 CPU cores and 1 GPU, the cluster has 2 CPU cores and 0 GPU"):
         list(executor.execute(units("do")))
-    ray.kill(executor._hands[0].handle)
+    kill_actors(executor)
 
 
-def test_everything_listens_on_loopback_alone(folder: Path) -> None:
+def test_every_process_listens_on_loopback_alone(folder: Path) -> None:
     execute(folder, units("do"))
-    me, listening = psutil.Process(), []
-    for process in [me, *me.children(recursive=True)]:
+    this, listening = psutil.Process(), []
+    for process in [this, *this.children(recursive=True)]:
         try:
-            found = process.net_connections(kind="inet")
+            connections = process.net_connections(kind="inet")
         except psutil.Error:
             continue
-        listening += [(process.name(), it.laddr.ip) for it in found if it.status == psutil.CONN_LISTEN]
+        listening += [
+            (process.name(), connection.laddr.ip)
+            for connection in connections
+            if connection.status == psutil.CONN_LISTEN
+        ]
     assert len(listening) >= 4
     for name, address in listening:
         ip = ipaddress.ip_address(address)
@@ -186,54 +193,8 @@ def test_everything_listens_on_loopback_alone(folder: Path) -> None:
 
 def test_no_dashboard_and_no_usage_statistics(cluster: None) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
-    lines = [" ".join(it.cmdline()) for it in psutil.Process().children(recursive=True)]
-    assert not any("dashboard/dashboard.py" in line and "--minimal" not in line for line in lines)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_cluster_that_somebody_started(config_file: Path, tmp_path: Path) -> None:
-    """By address and by `auto`, through the command line, with a token of its own; the cluster stays."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
-    more = ["--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"]
-    # A folder of its own, in which Ray leaves its address; its sockets' names must be short.
-    scratch = tempfile.mkdtemp(prefix="r", dir="/tmp")
-    ours = {"RAY_TMPDIR": scratch, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | ours
-    head = subprocess.Popen(
-        [*command, *more],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=environment,
-    )
-    try:
-        _wait_for(port)
-        for address in (f"127.0.0.1:{port}", "auto"):
-            store = tmp_path / address
-            arguments = ["sweep", str(config_file), "--store", str(store), "--address", address, "--workers", "2"]
-            ended = subprocess.run(
-                [sys.executable, "-m", "compute", *arguments],
-                capture_output=True, text=True, timeout=300, check=False, env=environment,
-            )  # fmt: skip
-            assert ended.returncode == 0, ended.stderr
-            assert "24 units executed, 0 were there, 0 failed" in ended.stdout
-            lines = [line for line in ended.stderr.splitlines() if "Found multiple active Ray instances" not in line]
-            assert all(line.startswith(("left out", "sweep: ")) for line in lines), ended.stderr
-            assert head.poll() is None
-    finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        head.wait(60)
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(120):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(1)
-    time.sleep(5)
+    lines = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # a process that has just ended
+            lines.append(" ".join(process.cmdline()))
+    assert lines and not any("dashboard/dashboard.py" in line and "--minimal" not in line for line in lines)

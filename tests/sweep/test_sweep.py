@@ -1,11 +1,8 @@
-"""Sweeps as a whole: plan, execution, resuming, extending, and what a shard holds."""
+"""Whole sweeps: execution, resuming, extending, and what a shard holds."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,35 +10,35 @@ import torch
 import yaml
 
 from compute.analysis.impact.ablation_impact import impact_of
-from compute.config.schema import load_config
+from compute.config.loading import load_config
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import sample
-from compute.policy.liveness import resolve
-from compute.sweep import start
-from compute.sweep.plan import schedule_of
+from compute.sweep.prepare import prepare
 from compute.unet import executing
 from store.care.verify import verify
 from store.errors import NotASweep
 from store.records import Ablation, Reseed
-from store.sweep_reader import sweep_table
 from store.sweep_store import SweepStore
-from tests.faults.sweeps import assert_same
 from tests.sweep.run_sweep import sweep
-from tests.sweep.small_config import CONFIG
+from tests.sweep.small_config import CONFIG, STEPS, write_config
+from tests.sweep.stores import assert_equal_stores
 
-STEPS = 4
+Swept = tuple[Path, SweepStore]
 
 
 @pytest.fixture(scope="module")
-def swept(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SweepStore]:
+def swept(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
     """A configuration and its finished serial sweep, for reading only."""
     folder = tmp_path_factory.mktemp("swept")
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump({"model": str(tiny_model), **CONFIG}))
+    config = write_config(folder / "config.yaml", tiny_model, **CONFIG)
     return config, sweep(config, folder / "store")
 
 
-def test_everything_planned_is_there_and_verifies(swept: tuple[Path, SweepStore]) -> None:
+def modification_times(store: SweepStore) -> dict[str, int]:
+    return {key: path.stat().st_mtime_ns for key, path in store.shards()}
+
+
+def test_every_planned_unit_is_stored_and_verifies(swept: Swept) -> None:
     _, store = swept
     counts = store.status_counts()
     assert counts.done == counts.planned > 20
@@ -49,7 +46,7 @@ def test_everything_planned_is_there_and_verifies(swept: tuple[Path, SweepStore]
     assert store.driver().state == "stopped"
 
 
-def test_the_null_ablation_has_zero_damage_and_another_seed_has_not(swept: tuple[Path, SweepStore]) -> None:
+def test_the_null_ablation_has_zero_damage_and_another_seed_has_not(swept: Swept) -> None:
     _, store = swept
     impact = impact_of(store)
     assert impact.null.mean == impact.null.high == 0
@@ -60,21 +57,21 @@ def test_the_null_ablation_has_zero_damage_and_another_seed_has_not(swept: tuple
                 assert all((values == (name.endswith("cosine"))).all() for name, values in reader.distances.items())
 
 
-def test_ablations_do_harm(swept: tuple[Path, SweepStore]) -> None:
+def test_every_ablation_has_damage(swept: Swept) -> None:
     _, store = swept
-    assert all(a.damage.mean > 0 for a in impact_of(store).ablations)
+    assert all(ablation.effect.mean > 0 for ablation in impact_of(store).ablations)
 
 
-def test_an_ablated_run_equals_one_from_the_first_step(swept: tuple[Path, SweepStore]) -> None:
-    """Starting from the baseline's stored state changes nothing: the same ablation run through from noise."""
+def test_an_ablated_run_equals_one_from_the_first_step(swept: Swept) -> None:
+    """Starting from the baseline's stored state gives the same picture as the same ablation run from noise."""
     config, store = swept
-    prepared = start.prepare(load_config(config), config.parent)
-    model, steps = prepared.model, prepared.config.sampler.steps
+    prepared = prepare(load_config(config), config.parent)
+    model, runs = prepared.model, prepared.plan.runs
     scheduler = model.scheduler(prepared.config.sampler)
     late = [u for u in store.header.plan if u.role == "ablation" and u.intervention.window.start > 0]  # type: ignore[union-attr]
     torch.set_num_threads(1)
     for unit in late:
-        resolved = resolve(model.graph, schedule_of(unit.intervention, steps))
+        resolved = runs.of(unit.intervention).resolved
         seeds = [condition.seed for condition in unit.conditions]
         text = model.encode(tuple(condition.prompt for condition in unit.conditions))
         x_t = initial_noise(seeds, model.state_shape)
@@ -85,33 +82,32 @@ def test_an_ablated_run_equals_one_from_the_first_step(swept: tuple[Path, SweepS
             assert np.array_equal(reader.final, last.x_next.clamp(-1, 1).numpy()), str(unit.intervention)
 
 
-def test_running_again_does_nothing(swept: tuple[Path, SweepStore]) -> None:
+def test_running_again_does_nothing(swept: Swept) -> None:
     config, store = swept
-    before = {key: path.stat().st_mtime_ns for key, path in store.shards()}
-    again = sweep(config, store.root)
-    assert {key: path.stat().st_mtime_ns for key, path in again.shards()} == before
+    before = modification_times(store)
+    assert modification_times(sweep(config, store.root)) == before
 
 
-def test_ray_equals_serial(swept: tuple[Path, SweepStore], tmp_path: Path) -> None:
+def test_ray_equals_serial(swept: Swept, tmp_path: Path) -> None:
     config, store = swept
-    assert_same(store.root, sweep(config, tmp_path / "ray", address="local", workers=2).root)
+    assert_equal_stores(store.root, sweep(config, tmp_path / "ray", address="local", workers=2).root)
 
 
-def test_extending_keeps_what_is_there(tiny_model: Path, tmp_path: Path) -> None:
+def test_extending_keeps_finished_units(tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    small = {**CONFIG, "model": str(tiny_model), "components": ["mid_block.resnets.0"], "actions": ["bypass"]}
-    config.write_text(yaml.safe_dump(small))
-    first = {key: path.stat().st_mtime_ns for key, path in sweep(config, tmp_path / "store").shards()}
-    config.write_text(yaml.safe_dump({**small, "components": ["skip:conv_in"], "actions": ["zero"]}))
+    small = {**CONFIG, "components": ["mid_block.resnets.0"], "actions": ["bypass"]}
+    write_config(config, tiny_model, **small)
+    first = modification_times(sweep(config, tmp_path / "store"))
+    write_config(config, tiny_model, **{**small, "components": ["skip:conv_in"], "actions": ["zero"]})
     extended = sweep(config, tmp_path / "store")
-    after = {key: path.stat().st_mtime_ns for key, path in extended.shards()}
+    after = modification_times(extended)
     assert first.items() < after.items()
     assert extended.status_counts().left == 0
     replanned = sweep(config, tmp_path / "store", replan=True)
     assert replanned.status_counts().unplanned == len(after) - len(replanned.header.plan) > 0
 
 
-def test_another_sampler_is_refused_in_the_same_store(swept: tuple[Path, SweepStore], tmp_path: Path) -> None:
+def test_another_sampler_is_refused_in_the_same_store(swept: Swept, tmp_path: Path) -> None:
     config, store = swept
     other = tmp_path / "config.yaml"
     other.write_text(
@@ -121,64 +117,9 @@ def test_another_sampler_is_refused_in_the_same_store(swept: tuple[Path, SweepSt
         sweep(other, store.root)
 
 
-def test_metrics_added_later_equal_those_of_the_sweep(swept: tuple[Path, SweepStore], tmp_path: Path) -> None:
-    config, store = swept
-    bare = tmp_path / "config.yaml"
-    bare.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "metrics": ["psnr"]}))
-    later = sweep(bare, tmp_path / "store")
-    units, absent = start.measure(later, CONFIG["metrics"])
-    assert (units, absent) == (len(later.header.plan), {})
-    for name in CONFIG["metrics"]:
-        values = [
-            {
-                (t["key"][row], t["condition"][row]): t[name][row]
-                for row in range(t.rows)
-                if t["role"][row] != "baseline"
-            }
-            for t in (sweep_table(store), sweep_table(later))
-        ]
-        assert values[0] == values[1]
-        assert values[0]
-    assert verify(later) == []
-
-
-def test_keys_are_the_same_in_another_process(swept: tuple[Path, SweepStore]) -> None:
-    config, store = swept
-    program = (
-        "import sys; from pathlib import Path; from compute.config.schema import load_config;"
-        "from compute.sweep import start;"
-        "p = Path(sys.argv[1]); print(*[u.key for u in start.prepare(load_config(p), p.parent).plan.units])"
-    )
-    found = subprocess.run([sys.executable, "-c", program, str(config)], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == [unit.key for unit in store.header.plan]
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        ({"metrics": ["ssim"]}, True),
-        ({"keep": {"x_t": "final"}}, True),
-        ({"workers": 3, "retries": 0}, True),
-        ({"guidance": 2.5}, False),
-        ({"seeds": [4]}, False),
-        ({"dtype": "bfloat16"}, False),
-        ({"conditions_per_unit": 3}, False),
-    ],
-)
-def test_keys_depend_on_what_changes_numbers_and_on_nothing_else(
-    swept: tuple[Path, SweepStore], change: dict[str, Any], same: bool, tmp_path: Path
-) -> None:
-    config, store = swept
-    changed = tmp_path / "config.yaml"
-    changed.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), **change}))
-    keys = {unit.key for unit in start.prepare(load_config(changed), tmp_path).plan.units}
-    assert (keys == store.header.units.keys()) if same else not keys & store.header.units.keys()
-
-
-def test_what_is_kept_follows_the_config(tiny_model: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
+def test_a_shard_holds_the_states_that_the_config_keeps(tiny_model: Path, tmp_path: Path) -> None:
     keep = {"x_t": 2, "pred_x0": "final", "precision": "float32"}
-    config.write_text(yaml.safe_dump({**CONFIG, "model": str(tiny_model), "keep": keep, "actions": ["zero"]}))
+    config = write_config(tmp_path / "config.yaml", tiny_model, **{**CONFIG, "keep": keep, "actions": ["zero"]})
     store = sweep(config, tmp_path / "store")
     for unit in store.header.plan:
         with store.read(unit.key) as reader:

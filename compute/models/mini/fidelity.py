@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from compute.config.schema import ConfigError
+from compute.config.errors import ConfigError
 from compute.images import INK, PAPER, font, image_of, save_png, wrapped
 from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Scene, Split, captions

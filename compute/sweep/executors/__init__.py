@@ -1,1 +1,1 @@
-"""Where units are executed: in this process, or on the actors of a Ray cluster."""
+"""Where units are executed: in the driver's process, or by the actors of a Ray cluster."""

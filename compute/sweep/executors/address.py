@@ -1,4 +1,4 @@
-"""Where units are to be executed: looked at before anything is loaded or written."""
+"""The address at which units are executed, checked before anything is loaded or written."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import socket
 
 from compute.sweep.executors.executor import SweepStopped
 
-_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _ACCEPTED = "local, serial, auto, or a Ray cluster's HOST:PORT are accepted"
 
 
 def check_address(address: str) -> None:
-    """Raise SweepStopped unless `address` is a word of ours or something listens there.
+    """Raise SweepStopped unless `address` is `local`, `serial`, or one where a server listens.
 
-    Ray itself waits for minutes, and says a lot, where nobody does.
+    Ray itself waits for minutes, and prints a lot, if no server does.
     """
     if address in ("local", "serial"):
         return
@@ -26,9 +26,9 @@ def check_address(address: str) -> None:
         address = auto_address()
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SweepStopped(f"--address: {address!r} is no address; {_ACCEPTED}")
+        raise SweepStopped(f"--address: {address!r} is not an address; {_ACCEPTED}")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_SECONDS).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
         raise SweepStopped(f"--address: no Ray cluster answers at {address!r}: {reason}; {_ACCEPTED}") from None

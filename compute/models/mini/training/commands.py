@@ -37,7 +37,7 @@ def train_pipeline(folder: Path, *, iterations: int | None, seed: int) -> None:
         for stage, step in train(recipe, folder):
             if stage == "reading":
                 if step.iteration % 100 == 0:
-                    progress.tell(f"learning to read: iteration {step.iteration}, loss {step.loss:.4f}")
+                    progress.print(f"learning to read: iteration {step.iteration}, loss {step.loss:.4f}")
                 continue
             smooth = step.noise_mse if not smooth else 0.98 * smooth + 0.02 * step.noise_mse
             progress.advance(f"noise MSE {smooth:.4f}")

@@ -1,0 +1,45 @@
+"""The commands that train and check the bundled models: `train-mini`, `train-judge`, `judge-agreement`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compute.cli.options import AsJson
+
+commands = typer.Typer()
+
+
+@commands.command("train-mini")
+def train_mini(
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder for checkpoint, log and pipeline.")],
+    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train glide-mini; the same command resumes."""
+    from compute.models.mini.training.commands import train_pipeline
+
+    train_pipeline(output, iterations=iterations, seed=seed)
+
+
+@commands.command("train-judge")
+def train_judge(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The safetensors file to write.")],
+    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+) -> None:
+    """Train the scene judge and print how often it is right on new scenes."""
+    from compute.models.mini.training.commands import train_the_judge
+
+    train_the_judge(output, iterations=iterations)
+
+
+@commands.command("judge-agreement")
+def judge_agreement(json_: AsJson = False) -> None:
+    """How far the scene judge agrees with labels made by eye on generated pictures."""
+    from compute.models.mini.judge.agreement import agreement
+
+    report = agreement()
+    print(json.dumps(report.as_json(), indent=1) if json_ else report.describe())

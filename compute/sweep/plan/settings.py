@@ -1,0 +1,26 @@
+"""The settings of a sweep: what all its units share and what can change their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compute.config.schema import SweepConfig
+
+NUMERICS_VERSION = 1
+"""Counts the changes of this program that changed numbers. A new version gives every unit a new key."""
+
+
+def settings_of(config: SweepConfig, digest: str, scheduler: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, which are part of every unit's key.
+
+    `digest` is that of the model's weights, `scheduler` the scheduler's configuration as diffusers has it.
+    """
+    return {
+        "numerics": NUMERICS_VERSION,
+        "model": digest,
+        "stage": config.stage,
+        "sampler": config.sampler.model_dump(mode="json"),
+        "scheduler": {key: scheduler[key] for key in sorted(scheduler) if not key.startswith("_")},
+        "dtype": config.dtype,
+    }

@@ -1,0 +1,52 @@
+"""What a worker needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compute.config.schema import Kept, SweepConfig
+from compute.models.source import ModelSource
+from store.sampler import SamplerSettings
+from store.sweep_store import SweepStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """What a worker needs to know, as plain data that can be sent to another process."""
+
+    store: Path
+    token: str
+    source: ModelSource
+    sampler: SamplerSettings
+    dtype: str
+    metrics: tuple[str, ...]
+    keep: Kept
+    threads: int
+    device: str = "cpu"
+    lpips_trunk: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: SweepConfig,
+        source: ModelSource,
+        store: SweepStore,
+        *,
+        threads: int,
+        device: str = "cpu",
+        lpips_trunk: Path | None = None,
+    ) -> WorkerSpec:
+        """Return the specification of a sweep's workers. Only for the driver: it writes a new token into the store."""
+        return cls(
+            store=store.root,
+            token=store.new_token(),
+            source=source,
+            sampler=config.sampler,
+            dtype=config.dtype,
+            metrics=config.metrics,
+            keep=config.keep,
+            threads=threads,
+            device=device,
+            lpips_trunk=lpips_trunk,
+        )
