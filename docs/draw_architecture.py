@@ -1,8 +1,8 @@
 """Draws docs/images/architecture.svg from the code's imports: `make architecture`.
 
 A box is a room: a package, or a folder of one. An arrow leads from a room to one that imports it, which is the way that
-data takes; arrows that follow from others are left out (transitive reduction). A row holds the rooms that need the same
-number of others below them.
+data takes; arrows that follow from others are left out (transitive reduction). The packages stand above each
+other, and so do the rooms of each by what they import.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
-# The packages from the data's source to its end, with the rooms that are left out because all others use them.
-PACKAGES: Mapping[str, tuple[str, ...]] = {
-    "store": ("errors",),
-    "compute": ("images", "progress", "provenance", "torchvision_ops"),
-    "dashboard": (),
+# The packages from the data's source to its end, each with its modules that are shown under another room's name, or are
+# left out because all others use them.
+PACKAGES: Mapping[str, Mapping[str, str | None]] = {
+    "store": {
+        **dict.fromkeys(("errors", "exit_status", "extras", "cli"), None),
+        **dict.fromkeys(("actions", "sampler", "metric"), "records"),
+        **dict.fromkeys(("shard_store", "sweep_reader"), "sweep_store"),
+    },
+    "compute": dict.fromkeys(("images", "progress", "provenance", "torchvision_ops"), None),
+    "dashboard": dict.fromkeys(("navigation", "launch"), "app"),
 }
 WHOLE = ("benchmarks", "skipscope")
 COLORS = {
@@ -28,7 +33,7 @@ COLORS = {
     "benchmarks": "#5B6472",
     "skipscope": "#5B6472",
 }
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 22, 46, 24
+WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 132, 34, 26, 36, 24
 
 
 def room_of(module: str) -> str | None:
@@ -36,10 +41,11 @@ def room_of(module: str) -> str | None:
     package, _, rest = module.partition(".")
     if package in WHOLE:
         return package
-    room = rest.partition(".")[0]
-    if package not in PACKAGES or room in ("", "__main__", *PACKAGES[package]):
+    name = rest.partition(".")[0]
+    if package not in PACKAGES or name in ("", "__main__"):
         return None
-    return f"{package}.{room}"
+    room = PACKAGES[package].get(name, name)
+    return None if room is None else f"{package}.{room}"
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -88,36 +94,40 @@ def reduced(uses: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 def ranks(uses: Mapping[str, set[str]]) -> dict[str, int]:
-    """Return the length of the longest chain of rooms below each room."""
-    known: dict[str, int] = {}
-
-    def rank(room: str) -> int:
-        if room not in known:
-            known[room] = 1 + max((rank(other) for other in uses[room]), default=-1)
-        return known[room]
-
-    return {room: rank(room) for room in uses}
+    """Return the row of each room, from 0 at the bottom: packages above each other, within one by what a room needs."""
+    row: dict[str, int] = {}
+    first = 0
+    for package in (*PACKAGES, *WHOLE):
+        own = {room for room in uses if room.partition(".")[0] == package}
+        while own - row.keys():
+            ready = [room for room in own - row.keys() if uses[room] & own <= row.keys()]
+            for room in ready:
+                row[room] = max((row[other] + 1 for other in uses[room] & own), default=first)
+        first = 1 + max((row[room] for room in own), default=first)
+    return row
 
 
 def places(uses: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
-    """Return the centre of each room's box: rows by rank, within a row near the rooms below."""
+    """Return the centre of each room's box; within a row, rooms stand near those that they import."""
     rows: dict[int, list[str]] = {}
     for room, rank in ranks(uses).items():
         rows.setdefault(rank, []).append(room)
     widest = max(len(row) for row in rows.values())
-    found: dict[str, tuple[float, float]] = {}
+    centre: dict[str, tuple[float, float]] = {}
     for rank in sorted(rows):
-
-        def wanted(room: str) -> tuple[float, str]:
-            below = [found[other][0] for other in uses[room] if other in found]
-            return (sum(below) / len(below) if below else 0.0, room)
-
-        row = sorted(rows[rank], key=wanted)
-        left = MARGIN + (widest - len(row)) * (WIDTH + GAP_X) / 2
-        for number, room in enumerate(row):
+        order = sorted((_mean_x(room, uses, centre), room) for room in rows[rank])
+        left = MARGIN + (widest - len(order)) * (WIDTH + GAP_X) / 2
+        if len(order) == 1:  # single boxes stand to either side in turn, so that an arrow past one is seen
+            left += (WIDTH + GAP_X) * (0.4 if rank % 2 else -0.4)
+        for number, (_, room) in enumerate(order):
             x = left + number * (WIDTH + GAP_X) + WIDTH / 2
-            found[room] = (x, MARGIN + (max(rows) - rank) * (HEIGHT + GAP_Y) + HEIGHT / 2)
-    return found
+            centre[room] = (x, MARGIN + (max(rows) - rank) * (HEIGHT + GAP_Y) + HEIGHT / 2)
+    return centre
+
+
+def _mean_x(room: str, uses: Mapping[str, set[str]], centre: Mapping[str, tuple[float, float]]) -> float:
+    below = [centre[other][0] for other in uses[room] if other in centre]
+    return sum(below) / len(below) if below else 0.0
 
 
 def _arrow(source: tuple[float, float], target: tuple[float, float]) -> str:
