@@ -121,7 +121,7 @@ def test_pictures_are_cut_where_they_say() -> None:
         (b"no picture", "is no PNG"),
         (png(2, ["a cat"])[:60], "p.png: "),
         (png(2, ["a cat"], rows=["full"]), "is 4 x 8 pixels, but 1 x 1 tiles"),
-        (png(2, ["a cat"], rows=["full", "full"]), "rows: each run stands once"),
+        (png(2, ["a cat"], rows=["full", "full"]), "rows: a run appears twice"),
         (png(2, ["a cat"], rows=["full", "../../etc"]), "rows"),
         (png(2, ["a cat"], tile=[0, 4]), "tile"),
     ],
