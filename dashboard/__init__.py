@@ -1,7 +1,7 @@
 """The dashboard: shows a sweep in the browser and never writes to it.
 
-`python -m streamlit run dashboard/app.py -- --store DIR` starts it. Its process imports no torch, and no h5py except
-through `store`.
+`skipscope dashboard [DIR]` starts it, or `python -m streamlit run dashboard/app.py -- --store DIR`. Its process imports
+no torch, and h5py only through `store`.
 
 How to add a page
 -----------------

@@ -17,7 +17,7 @@ from dashboard.words.formatting import path_text
 from store.driver.driver_state import driver_state
 from store.errors import SkipscopeError
 
-_DEMO_COMMAND = "python -m compute sweep configs/demo.yaml --store runs/demo"
+_DEMO_COMMAND = "skipscope sweep configs/demo.yaml --store runs/demo"
 
 
 def render_page(summary: str, show: Callable[[Sweep], None]) -> None:

@@ -1,4 +1,4 @@
-"""A small real sweep with a validated policy, the dashboard on it, and a headless browser."""
+"""A small real sweep with a validated policy, the dashboard that shows it, and a headless browser."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ OpenTab = Callable[..., "Tab"]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped."""
+    """A headless Chromium; skips the test if none is installed."""
     pytest.importorskip("playwright", reason="playwright is not installed; requirements-dev.txt has it")
     if find_browser() is None:
         pytest.skip(NO_BROWSER)
-    with browsing() as found:
-        yield found
+    with browsing() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")
-def swept(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
-    """A finished sweep with a policy that the commands recommended and validated; for reading only."""
+def finished_sweep(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """A finished sweep with a policy that the commands recommended and validated. Tests only read it."""
     import torch
     from typer.testing import CliRunner
 
@@ -63,16 +63,16 @@ def swept(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathF
         ["recommend", store, "--max-damage", 900, "-o", policy],
         ["validate", policy, "--count", 3, "--batch", 3],
     ):
-        ended = CliRunner().invoke(app, [str(word) for word in command])
-        assert ended.exit_code == 0, ended.exception
+        result = CliRunner().invoke(app, [str(word) for word in command])
+        assert result.exit_code == 0, result.exception
     return store
 
 
 @pytest.fixture(scope="session")
-def server(swept: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The dashboard on that sweep."""
-    with serving(tmp_path_factory.mktemp("server"), ["--store", str(swept)]) as found:
-        yield found
+def server(finished_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A dashboard that shows that sweep."""
+    with serving(tmp_path_factory.mktemp("server"), ["--store", str(finished_sweep)]) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", params=["light", "dark"])

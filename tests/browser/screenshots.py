@@ -1,8 +1,8 @@
-"""Takes the documentation's pictures of the dashboard: `make screenshots`.
+"""Takes the screenshots of the documentation: `make screenshots`.
 
     python -m tests.browser.screenshots [--store DIR] [--output DIR]
 
-Each page as tall as it is, up to a limit.
+A screenshot is as tall as its page, up to a limit.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from playwright.sync_api import Browser
 from benchmarks.browser import WATCH, WINDOW, browsing, wait_until_settled
 from benchmarks.server import Server, serving
 
-_LARGEST = 250_000  # bytes of a file with all its colours
-# Page, colour scheme, file, greatest height.
+_MAX_BYTES = 250_000  # of a file with all its colours
+# Page, colour scheme, file, greatest height in pixels.
 _SHOTS = (
     ("overview", "light", "overview", 1250),
     ("phases", "light", "phases", 1800),
@@ -34,7 +34,7 @@ _SHOTS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Take all of them."""
+    """Take all screenshots."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=Path("runs/demo"), help="a finished sweep with policies")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
@@ -50,30 +50,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _shot(browser: Browser, server: Server, name: str, scheme: str, tallest: int) -> bytes:
-    """A page's PNG: as tall as its content, which scrolls within the window."""
+    """Return the PNG of a page, as tall as its content, which scrolls within the window."""
     width, height = WINDOW
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     context.add_init_script(WATCH)
     page = context.new_page()
     page.goto(server.page(name))
     wait_until_settled(page)
-    content = page.get_by_test_id("stMainBlockContainer").evaluate("it => it.getBoundingClientRect().bottom")
+    content = page.get_by_test_id("stMainBlockContainer").evaluate("content => content.getBoundingClientRect().bottom")
     page.set_viewport_size({"width": width, "height": min(tallest, max(height, int(content)))})
     wait_until_settled(page)
-    page.mouse.move(width - 2, 2)  # where nothing lights up
+    page.mouse.move(width - 2, 2)  # where nothing reacts to the mouse
     shot = page.screenshot()
     context.close()
     return shot
 
 
 def _saved(png: bytes, path: Path) -> None:
-    """Write a picture; one that is too large with so few colours that it is small."""
+    """Write a picture, with 256 colours if its file would be too large."""
     with Image.open(io.BytesIO(png)) as image:
-        whole = image.convert("RGB")
-    whole.save(path, optimize=True)
-    if path.stat().st_size > _LARGEST:
-        # Two rounds of k-means: without, the few pixels of a legend's marks take the colours of the pictures.
-        whole.quantize(256, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture = image.convert("RGB")
+    picture.save(path, optimize=True)
+    if path.stat().st_size > _MAX_BYTES:
+        # Without two rounds of k-means, the few pixels of a legend's marks take the colours of the pictures.
+        picture.quantize(256, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

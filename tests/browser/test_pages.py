@@ -1,4 +1,4 @@
-"""Every page in a real browser: in both themes, by a link, by a hostile link."""
+"""Every page in a real browser: in both themes, opened by a link and by a hostile link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "../../../etc/passwd", "9" * 4000, "N
 PARAMETERS = ("component", "window", "action", "condition", "metric", "step", "budget", "policy", "follow", "shown")
 
 
-def test_every_page_is_drawn_in_its_theme(
+def test_every_page_is_shown_in_the_browsers_theme(
     themed: BrowserContext, server: Server, request: pytest.FixtureRequest
 ) -> None:
     tab = Tab(themed)
@@ -27,28 +27,28 @@ def test_every_page_is_drawn_in_its_theme(
         assert tab.title == name.title()
         assert tab.page.get_by_test_id("stVegaLiteChart").count() >= 1, name
         backgrounds.add(tab.background)
-        tab.assert_well()
+        tab.assert_no_errors()
     dark = "dark" in request.node.name
     assert all((sum(background) < 3 * 128) == dark for background in backgrounds)
     tab.page.close()
 
 
-def test_a_fresh_server_answers_a_link_to_a_page(tab: Tab, swept: Path, tmp_path: Path) -> None:
-    with serving(tmp_path, ["--store", str(swept)]) as server:
+def test_a_fresh_server_answers_a_link_to_a_page(tab: Tab, finished_sweep: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, ["--store", str(finished_sweep)]) as server:
         tab.open(server.page("impact"))
         assert tab.title == "Impact"
         assert tab.page.get_by_role("dialog").count() == 0
-        tab.assert_well()
+        tab.assert_no_errors()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_hostile_address_leaves_the_page_alive(tab: Tab, server: Server, name: str) -> None:
+def test_a_hostile_address_does_not_break_the_page(tab: Tab, server: Server, name: str) -> None:
     shift = PAGES.index(name)
     pairs = [(key, HOSTILE[(place + shift) % len(HOSTILE)]) for place, key in enumerate(PARAMETERS)]
     tab.open(server.page(name, "?" + "&".join(f"{key}={quote(value)}" for key, value in [*pairs, *pairs[:2]])))
     assert tab.title == name.title()
     assert tab.page.locator("img[src=x]").count() == 0
-    tab.assert_well()
+    tab.assert_no_errors()
     assert server.process.poll() is None
 
 
@@ -59,4 +59,4 @@ def test_a_link_restores_the_view(tab: Tab, server: Server) -> None:
     assert tab.page.get_by_role("slider").get_attribute("aria-valuetext") == "4"
     assert tab.page.get_by_role("combobox", name="Metric").input_value() == "SSIM"
     assert "a rocket above an apple" in tab.page.get_by_role("combobox", name="Condition").input_value()
-    tab.assert_well()
+    tab.assert_no_errors()

@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
 def test_without_policies_it_shows_how_to_get_one(open_page: OpenPage, root: Path) -> None:
     app = open_page("policies", root)
     assert not app.exception
-    assert "No policies yet" in line(app) and "compute recommend" in line(app)
+    assert "No policies yet" in line(app) and "skipscope recommend" in line(app)
 
 
 def test_the_recommended_policy_and_everything_about_it(open_page: OpenPage, root: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_recommended_policy_and_everything_about_it(open_page: OpenPage, roo
     shown = line(app)
     assert "Recommended: middle" in shown and "faster than full compute beyond doubt" in shown
     assert "a &lt;b&gt;cat&lt;/b&gt; $x$ `y`" in markup(app) and "<b>cat" not in markup(app)
-    assert "compute validate" in shown and "waiting.json" in shown
+    assert "skipscope validate" in shown and "waiting.json" in shown
     assert "no component graph" in shown and "<script>" not in markup(app)
     assert all(f"{stem}.json" in shown for stem in HOSTILE_FILES)
     assert 'SkipPolicy.load("middle.json")' in shown and "--policy middle.json" in shown

@@ -71,7 +71,7 @@ def test_a_png_is_split_into_its_tiles() -> None:
         (b"no picture", "is not a readable PNG"),
         (tile_png(2, ["a cat"])[:60], "p.png: "),
         (tile_png(2, ["a cat"], rows=["full"]), "is 4 x 8 pixels, but 1 x 1 tiles"),
-        (tile_png(2, ["a cat"], rows=["full", "full"]), "rows: each run stands once"),
+        (tile_png(2, ["a cat"], rows=["full", "full"]), "rows: a run appears twice"),
         (tile_png(2, ["a cat"], rows=["full", "../../etc"]), "rows"),
         (tile_png(2, ["a cat"], tile=[0, 4]), "tile"),
     ],

@@ -40,7 +40,7 @@ def test_without_a_sweep_a_page_shows_how_to_make_one(
     monkeypatch.setattr(store_path, "EXAMPLE", tmp_path / "example")
     app = open_page(page, None)
     assert not app.exception
-    assert "python -m compute sweep" in text(app)
+    assert "skipscope sweep" in text(app)
 
 
 def test_bad_arguments_are_a_panel(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_stopped_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: P
     shown = text(open_page("overview", store.root))
     assert f"4 of {len(PLAN)} units done, {len(PLAN) - 4} left" in shown
     assert "Stopped" in shown
-    assert f"python -m compute sweep CONFIG.yaml --store {store.root}" in shown
+    assert f"skipscope sweep CONFIG.yaml --store {store.root}" in shown
 
 
 def test_a_died_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _show_progress(sweep: Sweep, done_on_page: int) -> None:
 
 def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
     counts, driver = status.counts, status.driver
-    command = f"python -m compute sweep CONFIG.yaml --store {path_argument(sweep.path)}"
+    command = f"skipscope sweep CONFIG.yaml --store {path_argument(sweep.path)}"
     resume = "The same command as before resumes it; CONFIG.yaml stands for the sweep's configuration."
     if counts.left == 0 and counts.failed == 0 and counts.planned:
         panel(f"Complete: all {counts.planned} units are done", _cost_text(sweep), tone="good")

@@ -46,7 +46,7 @@ def show(sweep: Sweep) -> None:
         panel(
             "No policies yet",
             "A policy says what to skip at which step. This command searches the sweep for one of damage 0.01 at most:",
-            command=f"python -m compute recommend {path_argument(sweep.path)} --max-damage 0.01 -o {first}",
+            command=f"skipscope recommend {path_argument(sweep.path)} --max-damage 0.01 -o {first}",
         )
         return
     validated = [file for file in files if file.validated]
@@ -184,7 +184,7 @@ def _show_others(sweep: Sweep, files: Sequence[PolicyFile]) -> None:
         for file in not_validated:
             note(f"{_name(file)}: not validated. This command does it:")
             path = path_argument(sweep.path / "policies" / f"{file.stem}.json")
-            st.code(f"python -m compute validate {path}", language="shell", wrap_lines=True)
+            st.code(f"skipscope validate {path}", language="shell", wrap_lines=True)
     if unreadable:
         section("Files that are no policies")
         for file in unreadable:

@@ -23,7 +23,7 @@ from dashboard.widgets.tables import table
 from store.errors import SkipscopeError
 
 _MAX_PICTURES = 12
-_PYTHON = """\
+_IN_PYTHON = """\
 from skipscope import SkipPolicy, applied
 
 policy = SkipPolicy.load("policy.json")
@@ -66,11 +66,11 @@ def _show_download(file: PolicyFile) -> None:
     python, shell = st.columns(2, gap="large")
     with python:
         st.caption("In Python, on a diffusers pipeline")
-        st.code(_PYTHON.replace("policy.json", name), language="python")
+        st.code(_IN_PYTHON.replace("policy.json", name), language="python")
     with shell:
         st.caption("On the command line")
         st.code(
-            f'python -m compute sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
+            f'skipscope sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
             language="shell",
         )
 

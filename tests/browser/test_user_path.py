@@ -1,4 +1,4 @@
-"""From the heat map to a picture: what a person does with the dashboard."""
+"""The way of a user: from a cell of the map to a policy, and to a picture that was made with it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ pytestmark = pytest.mark.browser
 _LIMIT = 30_000
 
 
-def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(tab: Tab, server: Server, swept: Path, tmp_path: Path) -> None:
+def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(
+    tab: Tab, server: Server, finished_sweep: Path, tmp_path: Path
+) -> None:
     tab.open(server.page("impact"))
     tab.click_cell("Window: steps 3–5", "Module path: mid_block.resnets.0")
     tab.page.wait_for_url("**/evidence?**")
     tab.settle()
-    asked = parse_qs(urlsplit(tab.page.url).query)
-    assert (asked["component"], asked["window"]) == (["mid_block.resnets.0"], ["3-5"])
+    choices = parse_qs(urlsplit(tab.page.url).query)
+    assert (choices["component"], choices["window"]) == (["mid_block.resnets.0"], ["3-5"])
     assert "Middle · residual 0 · bypass · steps 3–5" in tab.text
     assert tab.page.get_by_role("img", name="Ablated: a cat on a blue background").count() == 1
-    tab.assert_well()
+    tab.assert_no_errors()
 
     since = tab.now()
     tab.page.get_by_role("link", name="Policies").click()
@@ -45,8 +47,8 @@ def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(tab: Tab, server: Serve
     assert tab.page.get_by_role("heading", name="Recommended: ").is_visible()
 
     policy = tab.download("Download policy", tmp_path)
-    assert policy.read_bytes() == (swept / "policies" / "tested.json").read_bytes()
-    tab.assert_well()
+    assert policy.read_bytes() == (finished_sweep / "policies" / "tested.json").read_bytes()
+    tab.assert_no_errors()
 
     picture = tmp_path / "out.png"
     command = ["sample", "--policy", policy, "--prompt", "a cat on a blue background", "-o", picture]

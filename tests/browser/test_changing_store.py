@@ -1,4 +1,4 @@
-"""A store that changes while it is shown: it grows, it vanishes, it comes back."""
+"""A store that changes while it is shown: it grows, vanishes and comes back."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LIMIT = 60_000.0  # milliseconds, as Playwright counts
 
 @dataclass(frozen=True)
 class Shown:
-    """A server and the folder that it shows, in which a test makes its store."""
+    """A server and the folder that it shows."""
 
     server: Server
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def place(browser: object) -> Iterator[Shown]:
-    """The dashboard on a folder that is not there yet."""
+def empty_folder(browser: object) -> Iterator[Shown]:
+    """A dashboard that shows a folder which does not exist yet."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "sweep"
         with serving(Path(parent), ["--store", str(folder)]) as server:
@@ -37,16 +37,16 @@ def place(browser: object) -> Iterator[Shown]:
 
 
 @pytest.fixture
-def shown(place: Shown) -> Iterator[Shown]:
-    """The same, and no store there."""
-    yield place
-    shutil.rmtree(place.folder, ignore_errors=True)
+def shown(empty_folder: Shown) -> Iterator[Shown]:
+    """The same; the store that the test makes in the folder is deleted afterwards."""
+    yield empty_folder
+    shutil.rmtree(empty_folder.folder, ignore_errors=True)
 
 
 def test_a_running_sweep_is_followed(tab: Tab, shown: Shown) -> None:
     store = make_store(shown.folder, done=2)
     with store.drive("a test"):
-        tab.page.goto(shown.server.page("overview"))  # it never settles: the progress is drawn again and again
+        tab.page.goto(shown.server.page("overview"))  # it never settles: the progress is refreshed all the time
         expect(tab.page.get_by_text(f"2 of {len(PLAN)} units done")).to_be_visible(timeout=_LIMIT)
         for unit in PLAN[2:5]:
             store.record(store.write(unit, payload(unit)))
@@ -55,7 +55,7 @@ def test_a_running_sweep_is_followed(tab: Tab, shown: Shown) -> None:
             store.record(store.write(unit, payload(unit)))
     expect(tab.page.get_by_text(f"Complete: all {len(PLAN)} units are done")).to_be_visible(timeout=_LIMIT)
     tab.settle()
-    tab.assert_well()
+    tab.assert_no_errors()
 
 
 def test_a_store_that_vanishes_leaves_a_panel(tab: Tab, shown: Shown) -> None:
@@ -71,5 +71,5 @@ def test_a_store_that_vanishes_leaves_a_panel(tab: Tab, shown: Shown) -> None:
     make_store(shown.folder)
     tab.open(shown.server.page("evidence"))
     assert "is not a sweep" not in tab.text
-    tab.assert_well()
+    tab.assert_no_errors()
     assert shown.server.process.poll() is None
