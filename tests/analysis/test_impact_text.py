@@ -8,7 +8,7 @@ import pytest
 
 from compute.analysis.report.terminal import describe_impact
 from tests.analysis.synthetic_sweeps import impact_with
-from tests.analysis.test_impact import SOME, impact_by
+from tests.analysis.test_impact import SOME, impact_by, many, two_batches
 
 
 def test_json_has_no_nan() -> None:
