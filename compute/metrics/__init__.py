@@ -1,4 +1,4 @@
-"""Quality of a picture: against its own baseline (paired) or against its prompt."""
+"""Metrics of a picture's quality: paired ones compare it with its baseline, the others with its prompt."""
 
 from compute.metrics.metric import Metric, MetricError
 from compute.metrics.registry import KNOWN, MetricSet, Sources, metrics

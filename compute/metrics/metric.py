@@ -1,4 +1,4 @@
-"""What a metric is, and what a family of metrics offers to the registry."""
+"""Metrics, and the families in which they are computed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from store.metric import MetricInfo
 
 
 class MetricError(SkipscopeError):
-    """An unknown metric, or pictures that a metric can't take."""
+    """An unknown metric, or pictures that cannot be measured."""
 
 
 class AbsentError(Exception):
-    """A metric can't be had here; its text is the reason, for people."""
+    """A metric is not available; the message is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric that can be computed: its description, and the least height and width of the pictures it takes."""
+    """A metric: its description, and the smallest height and width of the pictures that it accepts."""
 
     info: MetricInfo
     smallest: int = 1
@@ -35,7 +35,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What is measured: pictures beside the baselines of the same conditions, both within [-1, 1], and the prompts."""
+    """Pictures, the baselines of their conditions, both in [-1, 1], and their prompts."""
 
     pictures: Float[Tensor, "B 3 H W"]
     baseline: Float[Tensor, "B 3 H W"]
@@ -44,17 +44,16 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Metrics that are computed together, ready to use: `compute` gives the asked ones, (B,) each.
-
-    `weights` identifies what they read pictures with, if anything.
-    """
+    """Metrics that are computed together."""
 
     compute: Callable[[Sequence[str], Batch], Mapping[str, Float[Tensor, " B"]]]
+    """Computes the metrics of the given names, one value per picture."""
     weights: str | None = None
+    """The digest of the weights that the metrics are computed with, None where they need no weights."""
 
 
 def paired(functions: Mapping[str, Callable[[Tensor, Tensor], Tensor]], weights: str | None = None) -> Family:
-    """A family of independent metrics, each a function of pictures and baseline."""
+    """Return a family of paired metrics, each a function of pictures and baselines."""
 
     def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
         return {name: functions[name](batch.pictures, batch.baseline) for name in names}

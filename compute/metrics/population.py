@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of pictures in a judge's features (KID), in blocks, so that it has an interval."""
+"""The kernel distance (KID) between two sets of pictures, in blocks, from which an interval can be estimated."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ SMALLEST_BLOCK = 10
 
 
 def kid_blocks(features: Float[Tensor, "N D"], reference: Float[Tensor, "N D"]) -> list[float]:
-    """Kernel inception distance (Bińkowski et al., arXiv 1801.01401; piq's) of each of BLOCKS disjoint blocks.
+    """Return the kernel inception distance (Bińkowski et al., arXiv 1801.01401; piq's) of each of disjoint blocks.
 
-    Row i of both may show the same caption. The estimator wants independent sets, so a block is compared with the
-    reference of the next one. Features are scaled so that the reference's mean square is 1: the kernel adds 1 to their
-    product. Unbiased at any size, the estimator is so in the mean over blocks, and their spread gives its interval.
-    Fewer blocks where there are few pictures; none where there are fewer than two of SMALLEST_BLOCK. Blocks are equally
-    large, as piq needs them; what does not fill one is left out.
+    There are BLOCKS blocks of equal size, fewer where a block would have less than SMALLEST_BLOCK rows; the result is
+    empty where there would be fewer than two. The rows that do not fill a block are not used. The estimator is unbiased
+    at any size, so the mean over blocks is, too, and their spread gives its interval.
+
+    Row i of both arguments may belong to the same caption, but the estimator requires independent sets: each block is
+    compared with the reference of the next one. Features are divided by the root mean square of the reference, since
+    the kernel adds 1 to their product.
     """
     blocks = min(BLOCKS, len(features) // SMALLEST_BLOCK)
     if blocks < 2:
@@ -26,5 +28,7 @@ def kid_blocks(features: Float[Tensor, "N D"], reference: Float[Tensor, "N D"]) 
     kid = piq_package().KID()
     scale = reference.double().square().mean().sqrt()
     size = len(features) // blocks
-    ours, theirs = ((it.double() / scale)[: blocks * size].split(size) for it in (features, reference))
-    return [float(kid(block, other)) for block, other in zip(ours, [*theirs[1:], theirs[0]], strict=True)]
+    scaled = ((tensor.double() / scale)[: blocks * size] for tensor in (features, reference))
+    feature_blocks, reference_blocks = (tensor.split(size) for tensor in scaled)
+    next_reference = (*reference_blocks[1:], reference_blocks[0])
+    return [float(kid(block, other)) for block, other in zip(feature_blocks, next_reference, strict=True)]

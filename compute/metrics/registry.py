@@ -1,4 +1,4 @@
-"""Metrics by name: what is known, what can be had here, and their numbers for a batch of pictures."""
+"""Metrics by name: which are known, which are available, and their values for a batch of pictures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from compute.metrics import perceptual, pixel, semantic
+from compute.metrics.judge import Judge
 from compute.metrics.metric import AbsentError, Batch, Family, Metric, MetricError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What some metrics need beyond the pictures."""
+    """What some metrics need besides the pictures."""
 
     lpips_trunk: Path | None = None
-    judge: semantic.Judge | None = None
+    """The file with LPIPS' trunk. See `compute.metrics.perceptual.load`."""
+    judge: Judge | None = None
+    """The judge that prompt fidelity is computed with."""
     device: torch.device | str = "cpu"
+    """The device that LPIPS is computed on."""
 
 
-# A family's metrics, and what makes them ready or raises AbsentError. A new family is one line here.
+# The metrics of each family, and a function that returns the family or raises AbsentError.
 _FAMILIES: tuple[tuple[tuple[Metric, ...], Callable[[Sources], Family]], ...] = (
     (pixel.METRICS, lambda sources: pixel.load()),
     (perceptual.METRICS, lambda sources: perceptual.load(sources.lpips_trunk, sources.device)),
@@ -32,13 +36,13 @@ _FAMILIES: tuple[tuple[tuple[Metric, ...], Callable[[Sources], Family]], ...] = 
 )
 
 KNOWN: tuple[str, ...] = tuple(metric.name for known, _ in _FAMILIES for metric in known)
-"""The names of all metrics, had here or not."""
+"""The names of all metrics, whether they are available or not."""
 
 
 def metrics(names: Sequence[str], sources: Sources | None = None) -> MetricSet:
-    """The metrics of these names. One that can't be had here is absent, with its reason; an unknown name is an error.
+    """Return the metrics of these names; those that are not available are marked as absent, with the reason.
 
-    Raises MetricError.
+    Raises MetricError for an unknown name.
     """
     unknown = [name for name in names if name not in KNOWN]
     if unknown:
@@ -65,7 +69,7 @@ def metrics(names: Sequence[str], sources: Sources | None = None) -> MetricSet:
 
 
 class MetricSet:
-    """Metrics that are ready to be computed. It keeps nothing of what it measured."""
+    """Metrics that can be computed for any number of batches. Nothing of a batch is kept."""
 
     def __init__(
         self,
@@ -75,43 +79,42 @@ class MetricSet:
     ) -> None:
         self._families = tuple(families)
         self.descriptors: dict[str, Metric] = dict(descriptors)
-        """What the numbers of each asked metric mean, absent ones included."""
+        """The description of each metric, absent ones included, by name."""
         self.absent: dict[str, str] = dict(absent)
-        """Names that can't be had here, and why."""
+        """The reason why a metric is not available, by name."""
 
     @torch.inference_mode()
     def compute(
-        self, pictures: Float[Tensor, "B 3 H W"], baseline: Float[Tensor, "B 3 H W"], prompts: Sequence[str]
+        self, pictures: Float[Tensor, "B C H W"], baseline: Float[Tensor, "N C H W"], prompts: Sequence[str]
     ) -> dict[str, Float64[np.ndarray, " B"]]:
-        """Each metric of each picture, against the baseline of its condition or its prompt.
+        """Return the available metrics of each picture, compared with the baseline of its condition or with its prompt.
 
-        Pixels lie within [-1, 1]; what lies beyond is clipped, as a file would clip it.
-        Raises MetricError for pictures that don't fit each other, are too small, or hold NaN or infinity.
+        `pictures` and `baseline` have the same shape (B, 3, H, W). Pixels are clipped to [-1, 1], as in a file.
+
+        Raises MetricError where shapes or the number of prompts do not match, and for pictures that are too small or
+        contain NaN or infinity.
         """
-        batch = Batch(pictures=pictures, baseline=baseline, prompts=tuple(prompts))
-        self._check(batch)
-        batch = replace(batch, pictures=pictures.clamp(-1, 1), baseline=baseline.clamp(-1, 1))
-        numbers: dict[str, Float64[np.ndarray, " B"]] = {}
-        for family, wanted in self._families:
-            for name, values in family.compute(wanted, batch).items():
-                numbers[name] = values.double().cpu().numpy()
-        return numbers
+        self._check(pictures, baseline, prompts)
+        batch = Batch(pictures=pictures.clamp(-1, 1), baseline=baseline.clamp(-1, 1), prompts=tuple(prompts))
+        values: dict[str, Float64[np.ndarray, " B"]] = {}
+        for family, names in self._families:
+            for name, tensor in family.compute(names, batch).items():
+                values[name] = tensor.double().cpu().numpy()
+        return values
 
-    def _check(self, batch: Batch) -> None:
-        shape = tuple(batch.pictures.shape)
-        if batch.baseline.shape != shape or len(shape) != 4 or shape[1] != 3:
+    def _check(self, pictures: Tensor, baseline: Tensor, prompts: Sequence[str]) -> None:
+        shape = tuple(pictures.shape)
+        if baseline.shape != shape or len(shape) != 4 or shape[1] != 3:
             raise MetricError(
-                f"metrics: pictures are {shape} and baselines {tuple(batch.baseline.shape)}; both must be (B, 3, H, W)"
+                f"metrics: pictures are {shape} and baselines {tuple(baseline.shape)}; both must be (B, 3, H, W)"
             )
-        if len(batch.prompts) != shape[0]:
-            raise MetricError(f"metrics: {len(batch.prompts)} prompts for {shape[0]} pictures; give one a picture")
-        for metric in self.descriptors.values():
-            if metric.name not in self.absent and min(shape[2:]) < metric.smallest:
-                side = metric.smallest
-                raise MetricError(
-                    f"metrics: {metric.name} needs at least {side}x{side} pixels, not {shape[2]}x{shape[3]}"
-                )
-        for what, values in (("pictures", batch.pictures), ("baselines", batch.baseline)):
-            rows = (~values.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+        if len(prompts) != shape[0]:
+            raise MetricError(f"metrics: {len(prompts)} prompts for {shape[0]} pictures; give one a picture")
+        for name, metric in self.descriptors.items():
+            side = metric.smallest
+            if name not in self.absent and min(shape[2:]) < side:
+                raise MetricError(f"metrics: {name} needs at least {side}x{side} pixels, not {shape[2]}x{shape[3]}")
+        for description, tensor in (("pictures", pictures), ("baselines", baseline)):
+            rows = (~tensor.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
             if rows:
-                raise MetricError(f"metrics: {what} hold NaN or infinity in rows {rows}; a run went wrong")
+                raise MetricError(f"metrics: {description} hold NaN or infinity in rows {rows}; a run went wrong")

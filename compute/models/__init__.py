@@ -1,3 +1,3 @@
-"""Models as diffusers pipelines: GLIDE, and the bundled glide-mini."""
+"""Finds and loads models: diffusers pipelines in folders, GLIDE's and the bundled glide-mini."""
 
 from compute import torchvision_ops as torchvision_ops  # before diffusers is imported

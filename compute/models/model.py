@@ -1,4 +1,4 @@
-"""A loaded model: all that the rest of the program may ask of it, whatever its pipeline."""
+"""The interface of a loaded model. Modules outside models/ and pipeline/ use a pipeline through it alone."""
 
 from __future__ import annotations
 
@@ -27,55 +27,58 @@ from store.sampler import SamplerSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A pipeline in memory, ready to sample; `source` says where it comes from."""
+    """A loaded pipeline and the source that it was loaded from."""
 
     source: ModelSource
     pipe: GlidePipeline
 
     @property
     def unet(self) -> Any:
-        """The network that actions are carried out on."""
+        """The network that actions are executed on."""
         return self.pipe.unet
 
     @property
     def device(self) -> torch.device:
-        """Where the network's weights are."""
+        """The device of the network's weights."""
         device: torch.device = self.pipe.unet.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the network's weights."""
+        """The data type of the network's weights."""
         dtype: torch.dtype = self.pipe.unet.dtype
         return dtype
 
     @property
     def state_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of `x_t`."""
+        """The shape of `x_t` without its batch axis: (C, H, W)."""
         size = int(self.pipe.unet.config.sample_size)
         return int(self.pipe.unet.config.in_channels), size, size
 
     @cached_property
     def graph(self) -> ComponentGraph:
-        """The network's components."""
+        """The network's component graph."""
         return read_graph(self.unet, sequence_length=self.pipe.text_encoder.config.length)
 
     def scheduler(self, sampler: SamplerSettings) -> Scheduler:
-        """Return a scheduler with its timesteps set. Raises SamplerError for a sampler that the model cannot have."""
+        """Return a scheduler with its timesteps set. Raises SamplerError for a sampler that is not allowed."""
         return make_scheduler(self.pipe.scheduler.config, sampler)
 
     @torch.inference_mode()
     def encode(self, prompts: Sequence[str]) -> TextEncoding:
-        """Return the encoding of prompts, with that of the empty prompt, as guidance needs them."""
+        """Return the encoding of prompts, followed by as many rows of the empty prompt's, which guidance needs.
+
+        Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
+        """
         sequence, pooled = self.pipe.encode([*prompts, *[""] * len(prompts)])
         return TextEncoding(sequence=sequence, pooled=pooled)
 
     def noise(self, seeds: Sequence[int]) -> Float[Tensor, "B C H W"]:
-        """Return `x_t` of step 0 for each seed."""
+        """Return `x_t` of step 0 for each seed, float32, on the model's device."""
         return initial_noise(seeds, self.state_shape, device=self.device)
 
-    def call_unet(self, x_t: Float[Tensor, "2B C H W"], t: int, text: TextEncoding) -> Float[Tensor, "2B K H W"]:
-        """Return the network's output for the rows of a text encoding: one forward pass, nothing else."""
+    def call_unet(self, x_t: Float[Tensor, "rows C H W"], t: int, text: TextEncoding) -> Float[Tensor, "rows K H W"]:
+        """Return the output of one forward pass at timestep `t`, without guidance; `text` has as many rows as `x_t`."""
         timestep = torch.tensor(t, device=x_t.device)
         output: Tensor = self.unet(
             x_t, timestep, encoder_hidden_states=text.sequence, class_labels=text.pooled, return_dict=False
@@ -93,9 +96,10 @@ class Model:
         stop: int | None = None,
         execution: Execution | None = None,
     ) -> Iterator[Step]:
-        """Run steps `start` … `stop` - 1 of conditions from `x_t`, the input of step `start`, and yield each.
+        """Run steps `start` to `stop` - 1 of conditions from `x_t`, the input of step `start`, and yield each.
 
-        Seeds and guidance are the conditions'; `text` may be of other prompts than theirs.
+        Seeds and guidance are the conditions'; `text` need not be the encoding of their prompts. See
+        `compute.pipeline.sampling.sample`.
         """
         return sample(
             self.unet,
@@ -110,13 +114,13 @@ class Model:
         )
 
     def decode(self, x_t: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Return the pictures of final states, in [-1, 1]."""
+        """Return the pictures of final `x_t`, in [-1, 1]."""
         return x_t.clamp(-1, 1)
 
     def pictures(
         self, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: ResolvedSchedule | None = None
     ) -> Float[Tensor, "B 3 H W"]:
-        """Sample the final pictures of conditions, in [-1, 1]; without a schedule everything is computed."""
+        """Sample the pictures of conditions, in [-1, 1]. Without a schedule all components are computed."""
         scheduler = self.scheduler(sampler)
         text = self.encode([condition.prompt for condition in conditions])
         x_t = self.noise([condition.seed for condition in conditions])
@@ -129,9 +133,10 @@ class Model:
 def load_model(
     model: str | ModelSource, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Model:
-    """Load a model by its name, its folder, or its source.
+    """Load a model by its name, its folder or its source, for inference.
 
-    Raises ModelNotFound where there is none, or where the folder is damaged or no longer the same.
+    Raises ModelNotFound where there is no such model, where its files are damaged, and where they have changed since
+    the source was made.
     """
     source = ModelSource.find(model) if isinstance(model, str) else model
     source.check_unchanged()

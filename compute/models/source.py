@@ -1,4 +1,4 @@
-"""Models by name or folder, with a digest of everything in them that can change a number; none is loaded here."""
+"""Where a model's files are, and their digest. Nothing is loaded here."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from store.errors import SkipscopeError
 
 GLIDE_MINI = "glide-mini"
 BUNDLED = {GLIDE_MINI: Path(__file__).parent / "mini" / "weights" / GLIDE_MINI}
+"""The folders of the models that are known by name."""
 _PARTS = ("scheduler", "text_encoder", "unet")
 
 
 class ModelNotFound(SkipscopeError):
-    """A model that is neither bundled nor a folder that holds a pipeline."""
+    """A model that is neither bundled nor the folder of a pipeline, or whose files have changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a model lies, and the digest of its weights and configs: what a worker needs to load the same one."""
+    """The folder of a model, and the SHA-256 of its configurations and weights, which every worker checks."""
 
     name: str
     folder: Path
@@ -27,20 +28,20 @@ class ModelSource:
 
     @staticmethod
     def find(name: str) -> ModelSource:
-        """A bundled model by name, or a pipeline's folder. Raises ModelNotFound."""
+        """Return the source of a bundled model by its name, or of the pipeline in a folder. Raises ModelNotFound."""
         try:
             folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
-            there = (folder / "model_index.json").is_file()
-        except (OSError, RuntimeError):  # a name too long, ~somebody unknown
-            there = False
-        if not there:
+            is_pipeline = (folder / "model_index.json").is_file()
+        except (OSError, RuntimeError):  # a name that is too long, or ~ with an unknown user
+            is_pipeline = False
+        if not is_pipeline:
             raise ModelNotFound(
                 f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 
     def check_unchanged(self) -> None:
-        """Raise ModelNotFound where the folder no longer holds what it held when it was found."""
+        """Raise ModelNotFound where the files in the folder no longer have this digest."""
         if (digest := _digest(self.folder)) != self.digest:
             raise ModelNotFound(
                 f"model: {self.folder} holds other weights ({digest[:12]}) than expected ({self.digest[:12]})"
@@ -48,11 +49,10 @@ class ModelSource:
 
 
 def _digest(folder: Path) -> str:
-    """SHA-256 over names and contents of the parts' files."""
-    whole = hashlib.sha256()
-    for path in sorted(
-        file for part in _PARTS for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors")
-    ):
+    """Return the SHA-256 over the names and contents of the JSON and safetensors files of the pipeline's parts."""
+    files = (file for part in _PARTS for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors"))
+    digest = hashlib.sha256()
+    for path in sorted(files):
         with path.open("rb") as file:
-            whole.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return whole.hexdigest()
+            digest.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()

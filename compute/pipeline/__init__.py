@@ -1,4 +1,4 @@
-"""Sampling: schedulers, noise that depends on seed and step alone, and the loop as a generator of steps."""
+"""Sampling: schedulers, noise that depends on seed and step alone, the sampling loop, and policies on pipelines."""
 
 from compute import torchvision_ops as torchvision_ops  # before diffusers is imported
 from compute.pipeline.applied import applied

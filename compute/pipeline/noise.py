@@ -1,4 +1,4 @@
-"""Noise as a function of (seed, step): the same in every batch, order, process and starting step."""
+"""Noise that depends on seed and step alone: the same in every batch, order, process and run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-# Part of every hash: a change of how noise is made must change this name, and with it all noise.
+# Part of every hash. A change in how noise is generated must change this name, and with it all noise.
 _SCHEME = "skipscope-noise-1"
 
 
@@ -19,24 +19,25 @@ def initial_noise(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "B C H W"]:
-    """Standard normal `x_t` of step 0, one sample of `shape` (C, H, W) a seed.
+    """Return standard normal `x_t` of step 0: a sample of `shape` (C, H, W) for each seed.
 
-    It is drawn on the CPU in float32 whatever `dtype` and `device` are, so that both see the same noise, rounded.
+    The noise is generated on the CPU in float32 and then converted, so it is the same for every `dtype`, but for
+    rounding, and for every `device`.
     """
-    drawn = [torch.randn(shape, generator=_generator(seed, "initial")) for seed in seeds]
-    return torch.stack(drawn).to(device=device, dtype=dtype)
+    samples = [torch.randn(shape, generator=_generator(seed, "initial")) for seed in seeds]
+    return torch.stack(samples).to(device=device, dtype=dtype)
 
 
 def step_generators(seeds: Sequence[int], step: int) -> list[Generator]:
-    """Fresh CPU generators of the noise that step `step` adds, one a seed, as diffusers' schedulers take them."""
+    """Return new CPU generators of the noise that a step adds, one for each seed, as diffusers expects them."""
     return [_generator(seed, f"step {step}") for seed in seeds]
 
 
-def _generator(seed: int, tag: str) -> Generator:
-    """A CPU generator seeded by 63 bits of SHA-256 of the seed and what it is for.
+def _generator(seed: int, purpose: str) -> Generator:
+    """Return a CPU generator that is seeded by 63 bits of the SHA-256 of a seed and a purpose.
 
-    PyTorch's CPU generator (Mersenne Twister) uses the lower 32 bits of its seed. Two of n streams coincide with
-    probability n² / 2³³: one run in 14 for 25,000 pairs of seed and step, which then share one step's noise.
+    PyTorch's CPU generator (Mersenne Twister) uses the lower 32 bits of its seed. Two of n generators coincide with
+    probability n² / 2³³: for 25,000 pairs of seed and step one run in 14 has two with the same noise at one step.
     """
-    digest = hashlib.sha256(f"{_SCHEME}/{seed}/{tag}".encode("ascii")).digest()
+    digest = hashlib.sha256(f"{_SCHEME}/{seed}/{purpose}".encode("ascii")).digest()
     return Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)

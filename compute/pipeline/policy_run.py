@@ -1,4 +1,4 @@
-"""A run of somebody else's pipeline under a policy, as its scheduler and its UNet tell it."""
+"""A run of a diffusers pipeline that follows a policy."""
 
 from __future__ import annotations
 
@@ -7,73 +7,90 @@ import warnings
 from typing import Any
 
 from diffusers import DDIMScheduler, DDPMScheduler
+from jaxtyping import Float
 from torch import Tensor
 
-from compute.pipeline.output_reuse import OutputMemory
+from compute.pipeline.output_reuse import OutputHistory
 from compute.pipeline.schedulers import SamplerError, make_scheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.unet.execution import Execution
 
-_CLASSES: dict[str, Any] = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
+_SCHEDULER_CLASSES: dict[str, Any] = {"ddpm": DDPMScheduler, "ddim": DDIMScheduler}
 
 
-class PipelineRun:
-    """Where a pipeline is in its run, and what it is given at steps that reuse the whole UNet.
+class PolicyRun:
+    """The current step of a pipeline's run, and the scheduler's input at steps that reuse the whole UNet.
 
-    The scheduler's mathematics of such a step are done in float32, as in the project's own loop.
+    The pipeline's patched methods call `begin`, `scheduler_input` and `end_step`. The reused output is computed in
+    float32, as in `compute.pipeline.sampling.sample`, and converted to the pipeline's dtype.
     """
 
     def __init__(self, policy: SkipPolicy, pipe: Any, execution: Execution) -> None:
         self.active = True
-        self._policy, self._pipe, self._acts = policy, pipe, execution
-        self._drops = any(plan.unet is not None for plan in execution.resolved.steps)
+        self._policy, self._pipe, self._execution = policy, pipe, execution
+        self._any_step_drops_unet = any(plan.unet is not None for plan in execution.resolved.steps)
         self._step: int | None = None
         self._timesteps: list[int] = []
-        self._memory = OutputMemory(math.inf)
+        self._history = OutputHistory(math.inf)
         self._warned = False
 
     def begin(self, scheduler: Any) -> None:
-        """A run begins: forget the last one. Raises PolicyError where the policy is not for such a run."""
+        """Begin a new run with the timesteps that `scheduler` was set to.
+
+        Raises PolicyError where the policy is for another scheduler or for other timesteps.
+        """
         self._step = None
-        self._acts.reset()
+        self._execution.reset()
         self._timesteps = _checked_timesteps(self._policy, scheduler)
         clips = scheduler.config.get("clip_sample", False) and not scheduler.config.get("thresholding", False)
-        self._memory = OutputMemory(scheduler.config.clip_sample_range if clips else math.inf)
-        self._go_to(0)
+        self._history = OutputHistory(scheduler.config.clip_sample_range if clips else math.inf)
+        self._begin_step(0)
 
-    def _go_to(self, step: int) -> None:
-        """The next step begins; after the last one the run is over and nothing is kept."""
+    def _begin_step(self, step: int) -> None:
+        """Begin a step, or end the run where `step` is behind the last one."""
         if step < len(self._timesteps):
-            self._acts.begin_step(step)
+            self._execution.begin_step(step)
             self._step = step
         else:
-            self._acts.reset()
-            self._step, self._memory = None, OutputMemory(math.inf)
+            self._execution.reset()
+            self._step, self._history = None, OutputHistory(math.inf)
 
     @property
     def drops_unet(self) -> bool:
-        """Whether the UNet rests at this step. Raises PolicyError outside a run."""
-        return self._acts.unet_action(self._here("the UNet was called")) is not None
+        """Whether the current step reuses the whole UNet. Raises PolicyError outside a run."""
+        return self._execution.unet_action(self._current_step("the UNet was called")) is not None
 
-    def _here(self, what: str) -> int:
+    def _current_step(self, event: str) -> int:
+        """Return the current step. Raises PolicyError, which names the event, outside a run."""
         if self._step is None:
             raise PolicyError(
-                f"pipe: {what} outside a run; the policy follows pipe.scheduler from set_timesteps to the last step, "
+                f"pipe: {event} outside a run; the policy follows pipe.scheduler from set_timesteps to the last step, "
                 "so a pipeline must sample with that scheduler or a deep copy of it"
             )
         return self._step
 
-    def output(self, scheduler: Any, model_output: Tensor, timestep: int, x_t: Tensor, eta: float) -> Tensor:
-        """What the scheduler is to be given at this step: the pipeline's guided output, or the reused one."""
-        step = self._here("the scheduler stepped")
+    def scheduler_input(
+        self,
+        scheduler: Any,
+        model_output: Float[Tensor, "B K H W"],
+        timestep: int,
+        x_t: Float[Tensor, "B C H W"],
+        eta: float,
+    ) -> Float[Tensor, "B K H W"]:
+        """Return the model output for the scheduler's step: the pipeline's own, guided one, or the reused one.
+
+        Raises PolicyError outside a run, and where timestep or eta are not the policy's. Warns once where the guidance
+        is another.
+        """
+        step = self._current_step("the scheduler stepped")
         self._check_step(step, timestep, eta)
-        if not self._drops:
+        if not self._any_step_drops_unet:
             return model_output
-        alpha_bar, action = float(scheduler.alphas_cumprod[timestep]), self._acts.unet_action(step)
+        alpha_bar, action = float(scheduler.alphas_cumprod[timestep]), self._execution.unet_action(step)
         if action is None:
-            self._memory.write(step, x_t.float(), model_output.float(), alpha_bar)
+            self._history.write(step, x_t.float(), model_output.float(), alpha_bar)
             return model_output
-        return self._memory.reuse(action, step, x_t.float(), alpha_bar).to(model_output.dtype)
+        return self._history.reuse(action, step, x_t.float(), alpha_bar).to(model_output.dtype)
 
     def _check_step(self, step: int, timestep: int, eta: float) -> None:
         if timestep != self._timesteps[step]:
@@ -87,28 +104,29 @@ class PipelineRun:
         self._check_guidance()
 
     def _check_guidance(self) -> None:
-        given = getattr(self._pipe, "guidance_scale", None)
-        other = isinstance(given, int | float) and not math.isclose(given, self._policy.guidance, abs_tol=1e-6)
-        if other and not self._warned:
+        guidance = getattr(self._pipe, "guidance_scale", None)
+        if self._warned or not isinstance(guidance, int | float):
+            return
+        if not math.isclose(guidance, self._policy.guidance, abs_tol=1e-6):
             self._warned = True
             warnings.warn(
-                f"guidance: the policy was made for {self._policy.guidance:g}, this run has {given:g}: "
+                f"guidance: the policy was made for {self._policy.guidance:g}, this run has {guidance:g}: "
                 "its measured quality does not hold here",
                 stacklevel=2,
             )
 
     def end_step(self) -> None:
-        """The scheduler has made its step."""
-        self._go_to(self._here("the scheduler stepped") + 1)
+        """End the current step, after the scheduler's step. Raises PolicyError outside a run."""
+        self._begin_step(self._current_step("the scheduler stepped") + 1)
 
 
 def _checked_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
-    """The timesteps that a scheduler was just set to, where they are the policy's. Raises PolicyError."""
+    """Return the timesteps of a scheduler. Raises PolicyError where class or timesteps are not the policy's."""
     sampler = policy.sampler
-    if not isinstance(scheduler, _CLASSES[sampler.name]):
+    if not isinstance(scheduler, _SCHEDULER_CLASSES[sampler.name]):
         raise PolicyError(
             f"sampler: the policy is for {sampler.name}, pipe.scheduler is a {type(scheduler).__name__}: "
-            f"give the pipeline a {_CLASSES[sampler.name].__name__}, or make a policy for this one"
+            f"give the pipeline a {_SCHEDULER_CLASSES[sampler.name].__name__}, or make a policy for this one"
         )
     timesteps = [int(t) for t in scheduler.timesteps]
     if len(timesteps) != sampler.steps:
@@ -117,7 +135,10 @@ def _checked_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
             f"run with num_inference_steps={sampler.steps}, or make one for {len(timesteps)} steps: "
             f"policy.resampled({len(timesteps)})"
         )
-    expected = _expected_timesteps(policy, scheduler)
+    try:
+        expected = [int(t) for t in make_scheduler(scheduler.config, sampler).timesteps]
+    except SamplerError as error:
+        raise PolicyError(str(error)) from None
     if timesteps != expected:
         step = next(step for step, (a, b) in enumerate(zip(timesteps, expected, strict=True)) if a != b)
         raise PolicyError(
@@ -126,10 +147,3 @@ def _checked_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
             f"set the scheduler's timestep_spacing to {sampler.spacing!r}"
         )
     return timesteps
-
-
-def _expected_timesteps(policy: SkipPolicy, scheduler: Any) -> list[int]:
-    try:
-        return [int(t) for t in make_scheduler(scheduler.config, policy.sampler).timesteps]
-    except SamplerError as error:
-        raise PolicyError(str(error)) from None

@@ -1,4 +1,4 @@
-"""The sampling loop: a generator of steps, with classifier-free guidance and skipped UNet steps."""
+"""The sampling loop: a generator of steps, with classifier-free guidance and the reuse of the whole UNet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.pipeline.noise import step_generators
-from compute.pipeline.output_reuse import OutputMemory
+from compute.pipeline.output_reuse import OutputHistory
 from compute.pipeline.schedulers import Scheduler
 from compute.unet.execution import Execution
 from store.errors import SkipscopeError
@@ -19,29 +19,31 @@ from store.errors import SkipscopeError
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoding:
-    """What the UNet reads of a batch of prompts: rows 0…B−1 are the prompts, rows B…2B−1 the empty prompt.
+    """The UNet's text inputs for a batch of B prompts: rows 0 to B - 1 are the prompts', the others the empty prompt's.
 
-    It does not depend on the step: encode once a prompt.
+    They do not depend on the step, so a prompt is encoded once.
     """
 
-    sequence: Float[Tensor, "2B L D"]
-    pooled: Float[Tensor, "2B E"]
+    sequence: Float[Tensor, "rows L D"]
+    """For cross-attention; `rows` is 2B."""
+    pooled: Float[Tensor, "rows E"]
+    """For the time embedding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One sampling step, all tensors float32."""
+    """One sampling step; all tensors are float32."""
 
     index: int
-    """0 … N−1; 0 is the noisiest."""
+    """0 to N - 1; 0 is the noisiest."""
     t: int
     """The training timestep."""
     x_t: Float[Tensor, "B C H W"]
-    """The input of the step."""
+    """The step's input."""
     pred_x0: Float[Tensor, "B C H W"]
     """The guided prediction of the clean picture, clipped to the range of pixels."""
     x_next: Float[Tensor, "B C H W"]
-    """The input of the next step; of the last step: the final picture."""
+    """The input of the next step; of the last step the final picture."""
 
 
 def sample(
@@ -51,19 +53,22 @@ def sample(
     x_t: Float[Tensor, "B C H W"],
     *,
     seeds: Sequence[int],
-    guidance: float | Float[Tensor, " B"],
+    guidance: float | Float[Tensor, " scales"],
     start: int = 0,
     stop: int | None = None,
     execution: Execution | None = None,
 ) -> Iterator[Step]:
-    """Run steps `start` … `stop`−1 from `x_t`, the input of step `start`, and yield each; the consumer may leave early.
+    """Run steps `start` to `stop` - 1 from `x_t`, the input of step `start`, and yield each.
 
-    `unet` is a `UNet2DConditionModel` that reads `encoder_hidden_states` and `class_labels`, with C or 2C output
-    channels; it is called once a step, on 2B rows, or on B rows where every guidance is 1. The scheduler's mathematics
-    are done in float32 on the device of `x_t`, whatever the UNet's dtype. Fresh noise depends on seed and step alone,
-    so a run that starts later equals the run it continues; but what `acts` reuses must be computed within this run, as
-    nothing is kept from another. Raises SkipscopeError for sizes or steps that don't fit, and, while it runs,
-    ReuseError where the UNet's output is reused before this run computed it.
+    `unet` is a `UNet2DConditionModel` with the inputs `encoder_hidden_states` and `class_labels` and with C or 2C
+    output channels. It is called once per step, on 2B rows, or on B rows where every guidance scale is 1. `guidance` is
+    one scale, or one per sample. The scheduler computes in float32 on the device of `x_t`, whatever the UNet's dtype.
+
+    The noise depends on seed and step alone, so a run that starts later equals the run that it continues; but the
+    values that `execution` reuses must be computed within this run. The consumer may stop the iteration early.
+
+    Raises SkipscopeError for steps or sizes that do not match, before anything runs, and ReuseError at a step that
+    reuses the UNet's output before this run has computed it.
     """
     batch, steps = len(x_t), len(scheduler.timesteps)
     stop = steps if stop is None else stop
@@ -76,13 +81,13 @@ def sample(
     scales = torch.as_tensor(guidance, dtype=torch.float32, device=x_t.device).flatten()
     if len(scales) not in (1, batch):
         raise SkipscopeError(f"sample: guidance has {len(scales)} values; give one, or one a sample ({batch})")
-    predict = Guided(unet, text, scales.expand(batch))
+    predict = GuidedUNet(unet, text, scales.expand(batch))
     return _steps(predict, scheduler, x_t.float(), tuple(seeds), range(start, stop), execution)
 
 
 @torch.inference_mode()
 def _steps(
-    predict: Guided,
+    predict: GuidedUNet,
     scheduler: Scheduler,
     x_t: Tensor,
     seeds: tuple[int, ...],
@@ -90,7 +95,7 @@ def _steps(
     execution: Execution | None,
 ) -> Iterator[Step]:
     timesteps = scheduler.timesteps.tolist()
-    memory = OutputMemory(scheduler.config.clip_sample_range)
+    history = OutputHistory(scheduler.config.clip_sample_range)
     if execution is not None:
         execution.reset()
     for index in indices:
@@ -101,28 +106,33 @@ def _steps(
             execution.begin_step(index)
             action = execution.unet_action(index)
         if action is not None and action.name == "reuse":
-            output = memory.reuse(action, index, x_t, alpha_bar)
+            output = history.reuse(action, index, x_t, alpha_bar)
         else:
             output = predict(x_t, t)
             if execution is not None:
-                memory.write(index, x_t, output, alpha_bar)
-        x_next, pred_x0 = scheduler.step(
-            for_scheduler(output, x_t, scheduler), t, x_t, generator=step_generators(seeds, index), return_dict=False
-        )
+                history.write(index, x_t, output, alpha_bar)
+        output = strip_unused_sigma(output, x_t, scheduler)
+        generators = step_generators(seeds, index)
+        x_next, pred_x0 = scheduler.step(output, t, x_t, generator=generators, return_dict=False)
         yield Step(index=index, t=t, x_t=x_t, pred_x0=pred_x0, x_next=x_next)
         x_t = x_next
 
 
-def for_scheduler(output: Tensor, x_t: Tensor, scheduler: Any) -> Tensor:
-    """The model's output with its learned sigma only where the scheduler would split it off."""
+def strip_unused_sigma(
+    output: Float[Tensor, "B K H W"], x_t: Float[Tensor, "B C H W"], scheduler: Any
+) -> Float[Tensor, "B M H W"]:
+    """Return a model output without its learned sigma, unless the scheduler is one that reads it."""
     reads_sigma = scheduler.config.get("variance_type") in ("learned", "learned_range")
     return output if reads_sigma else output[:, : x_t.shape[1]]
 
 
-class Guided:
-    """The UNet under classifier-free guidance: `x_t` and t to guided eps and the conditional sigma, in float32."""
+class GuidedUNet:
+    """A UNet with classifier-free guidance (Ho & Salimans, arXiv 2207.12598).
 
-    def __init__(self, unet: Any, text: TextEncoding, scales: Tensor) -> None:
+    `scales` has one guidance scale per sample.
+    """
+
+    def __init__(self, unet: Any, text: TextEncoding, scales: Float[Tensor, " B"]) -> None:
         self._unet = unet
         self._guided = bool((scales != 1).any())
         rows = len(text.sequence) if self._guided else len(text.sequence) // 2
@@ -131,6 +141,7 @@ class Guided:
         self._scales = scales[:, None, None, None]
 
     def __call__(self, x_t: Float[Tensor, "B C H W"], t: int) -> Float[Tensor, "B K H W"]:
+        """Return the guided eps at timestep `t` and, where the UNet learns it, the conditional sigma, in float32."""
         rows = torch.cat([x_t, x_t]) if self._guided else x_t
         timestep = torch.tensor(t, device=x_t.device)
         output: Tensor = self._unet(

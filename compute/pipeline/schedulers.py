@@ -1,70 +1,83 @@
-"""The samplers by name, made from a model folder's scheduler configuration: GLIDE's DDPM, and DDIM."""
+"""Makes schedulers, GLIDE's DDPM and DDIM, from sampler settings and a model's scheduler configuration."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from store.errors import SkipscopeError
 from store.sampler import SamplerSettings
 
-_TRAINED = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
+_TRAINED_WITH = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
 
 
+@runtime_checkable
 class Scheduler(Protocol):
-    """What the sampling loop needs of a diffusers scheduler; one without a memory of earlier steps."""
+    """The part of a diffusers scheduler's interface that the sampling loop uses.
+
+    A scheduler must not keep a history of earlier steps, since a run may start at any step.
+    """
 
     config: Any
-    timesteps: Tensor
-    alphas_cumprod: Tensor
+    timesteps: Int[Tensor, " N"]
+    alphas_cumprod: Float[Tensor, " T"]
 
     def step(
         self, model_output: Tensor, timestep: int, sample: Tensor, *, generator: list[Generator], return_dict: bool
-    ) -> Any: ...
+    ) -> Any:
+        """Return `x_next` and `pred_x0` of a step from its model output and its input; shapes (B, C, H, W)."""
 
 
 class SamplerError(SkipscopeError):
-    """A sampler that can't be made as configured."""
+    """Sampler settings that a model does not allow."""
 
 
-def make_scheduler(base: Mapping[str, Any], config: SamplerSettings) -> Scheduler:
-    """A scheduler with its timesteps set, for a model whose folder holds the scheduler configuration `base`.
+def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Scheduler:
+    """Return a scheduler with its timesteps set, for a model whose folder has the scheduler configuration `base`.
 
-    From `base` come the noise schedule (GLIDE's squared cosine unless it says otherwise), the range of pixels and what
-    the model's variance means (`learned_range` unless it says otherwise). Raises SamplerError.
+    `base` determines the noise schedule (by default GLIDE's squared cosine), the range of pixels, and for DDPM the
+    meaning of the model's variance output (by default `learned_range`).
+
+    Raises SamplerError where `base` is for a model that does not predict eps, and for more steps than it has timesteps.
     """
     if base.get("prediction_type", "epsilon") != "epsilon":
         raise SamplerError(f"scheduler: prediction_type is {base['prediction_type']!r}; accepted is 'epsilon'")
-    trained = {"beta_schedule": "squaredcos_cap_v2", **{key: base[key] for key in _TRAINED if key in base}}
-    spaced = {"timestep_spacing": config.spacing, "clip_sample": True, "thresholding": False, "steps_offset": 0}
+    options: dict[str, Any] = {
+        "beta_schedule": "squaredcos_cap_v2",
+        **{key: base[key] for key in _TRAINED_WITH if key in base},
+        "timestep_spacing": settings.spacing,
+        "clip_sample": True,
+        "thresholding": False,
+        "steps_offset": 0,
+    }
     scheduler: Any
-    if config.name == "ddpm":
-        variance = base.get("variance_type", "learned_range")
-        scheduler = DDPMScheduler(**trained, **spaced, variance_type=variance)
+    if settings.name == "ddpm":
+        scheduler = DDPMScheduler(**options, variance_type=base.get("variance_type", "learned_range"))
     else:
-        scheduler = SpacedDDIMScheduler(**trained, **spaced)
-        scheduler.eta = config.eta
-    available = scheduler.config.num_train_timesteps
-    if config.steps > available:
-        raise SamplerError(f"sampler: steps is {config.steps}; accepted is at most {available}, the model's timesteps")
-    scheduler.set_timesteps(config.steps)
+        scheduler = SpacedDDIMScheduler(**options)
+        scheduler.eta = settings.eta
+    most = scheduler.config.num_train_timesteps
+    if settings.steps > most:
+        raise SamplerError(f"sampler: steps is {settings.steps}; accepted is at most {most}, the model's timesteps")
+    scheduler.set_timesteps(settings.steps)
     made: Scheduler = scheduler
     return made
 
 
 class SpacedDDIMScheduler(DDIMScheduler):
-    """DDIM that steps to the next of its own timesteps.
+    """A DDIM scheduler that steps from each of its timesteps to the next one.
 
-    diffusers' steps to `t - num_train_timesteps // steps`. Where steps does not divide num_train_timesteps that is
-    another timestep under `trailing` spacing, and the run may end before the clean picture (diffusers 0.42.1); where it
-    does the two agree. As GLIDE does, eps is derived again from the clipped `pred_x0`.
+    diffusers' own steps to `t - num_train_timesteps // steps`. Where steps does not divide num_train_timesteps, that is
+    not the next timestep under `trailing` spacing, and the run may end before the clean picture (diffusers 0.42.1);
+    where it does, both compute the same. As in GLIDE, eps is computed again from the clipped `pred_x0`.
     """
 
     config: Any
@@ -73,12 +86,12 @@ class SpacedDDIMScheduler(DDIMScheduler):
     eta: float = 0.0
 
     def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
-        """As diffusers does, but with exactly `num_inference_steps`: its `trailing` spacing drifts (234 for 233)."""
+        """Set exactly `num_inference_steps` timesteps; diffusers may set one more under `trailing` (234 for 233)."""
         super().set_timesteps(num_inference_steps, device)
         if self.config.timestep_spacing == "trailing":
             stride = self.config.num_train_timesteps / num_inference_steps
-            left = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64, device=device)
-            self.timesteps = (left * stride).round().long() - 1
+            remaining = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64, device=device)
+            self.timesteps = (remaining * stride).round().long() - 1
 
     def step(
         self,
@@ -91,9 +104,12 @@ class SpacedDDIMScheduler(DDIMScheduler):
         variance_noise: Tensor | None = None,
         return_dict: bool = True,
     ) -> DDIMSchedulerOutput | tuple[Tensor, Tensor]:
-        """One step by equation 12 of DDIM (arXiv 2010.02502); shapes (B, C, H, W). `eta` None is the scheduler's."""
+        """Make a step by equation 12 of DDIM (arXiv 2010.02502); shapes are (B, C, H, W).
+
+        `eta` is by default the scheduler's attribute. The other arguments are diffusers'.
+        """
         eta = self.eta if eta is None else eta
-        # The coefficients are Python's floats: 1 - alpha_bar_next - sigma**2 cancels, and float32 would lose it.
+        # The coefficients are float64: in float32 the difference 1 - alpha_bar_next - sigma**2 would lose its digits.
         alpha_bar, alpha_bar_next = float(self.alphas_cumprod[timestep]), self._alpha_bar_after(timestep)
         pred_x0 = (sample - math.sqrt(1 - alpha_bar) * model_output) / math.sqrt(alpha_bar)
         if self.config.clip_sample:
@@ -112,8 +128,8 @@ class SpacedDDIMScheduler(DDIMScheduler):
         return DDIMSchedulerOutput(prev_sample=x_next, pred_original_sample=pred_x0)
 
     def _alpha_bar_after(self, timestep: int) -> float:
-        """`alpha_bar` of the timestep that follows, 1 after the last."""
-        here = int((self.timesteps == timestep).nonzero()[0])
-        if here + 1 == len(self.timesteps):
+        """Return `alpha_bar` of the timestep after `timestep`, 1 after the last."""
+        index = int((self.timesteps == timestep).nonzero()[0])
+        if index + 1 == len(self.timesteps):
             return 1.0
-        return float(self.alphas_cumprod[self.timesteps[here + 1]])
+        return float(self.alphas_cumprod[self.timesteps[index + 1]])

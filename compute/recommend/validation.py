@@ -15,12 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.metrics.population import kid_blocks
+from compute.metrics.judge import Judge
 from compute.metrics.registry import Sources, metrics
 from compute.models.judges import judge_for
-from compute.models.mini.judge.scene_judge import Judge
-from compute.models.mini.scenes.render import render_batch
-from compute.models.mini.scenes.scene import Scene
 from compute.models.model import Model
 from compute.policy.liveness import resolve
 from compute.policy.quality import RunName, RunQuality, Validation
@@ -33,7 +30,6 @@ from compute.statistics.estimate import Estimate, Floats, mean_of, ratio_of
 from store.records import Condition
 
 DAMAGE_METRICS = ("mse", "ssim", "haarpsi")
-_SCENES_SEED = 20231222
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +52,7 @@ def validate(
     _check_unseen(policy, conditions)
     judge = judge_for(model.source)
     if judge is not None:
-        for condition in conditions:
-            Scene.parse(condition.prompt)
+        judge.check_prompts([condition.prompt for condition in conditions])
     full = Run(name="full", sampler=policy.sampler)
     own = Run(name="policy", sampler=policy.sampler, resolved=resolve(model.graph, policy.schedule))
     steps = steps_in_equal_time(model, full, own, conditions[:batch])
@@ -171,12 +166,9 @@ def _difference(
     return {aspect: mean_of(policy[aspect] - full[aspect]) for aspect in policy}
 
 
-@torch.inference_mode()
 def _kid(judge: Judge, pictures: Tensor, prompts: Sequence[str]) -> Estimate | None:
     """KID to real scenes of the same captions, one for each picture."""
-    rng = np.random.default_rng(_SCENES_SEED)
-    real = torch.from_numpy(render_batch([Scene.parse(p) for p in prompts], rng, pictures.shape[-1]))
-    blocks = kid_blocks(judge.embed(pictures), judge.embed(real))
+    blocks = judge.kid_to_real(pictures, prompts)
     return mean_of(np.array(blocks)) if blocks else None
 
 

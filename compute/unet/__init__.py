@@ -1,4 +1,4 @@
-"""Reads a diffusers UNet's component graph and carries actions out on its modules."""
+"""Reads a diffusers UNet's component graph, and executes actions on its modules."""
 
 from compute.unet.blocks import UnsupportedUNet
 from compute.unet.cache import ExecutionError

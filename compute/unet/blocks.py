@@ -1,8 +1,8 @@
-"""How each diffusers block type is laid out: the one place that reads a block.
+"""The layouts of the supported diffusers block types.
 
-A reader turns a block module into a `Layout`: its layers in the order in which the block's forward calls them, which
-of them take a skip connection (the decoder concatenates before them) and after which of them one leaves. The graph and
-the dispatchers are both built from layouts, so another block type is one more entry in `BLOCK_READERS`.
+A block reader turns a block into a `Layout`: its layers in the order in which its forward calls them, which of them
+take a skip connection (concatenated with their input) and which of them give one (their output). The component graph
+and the dispatchers are both built from layouts, so another block type is one more entry in `BLOCK_READERS`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Role = Literal["down", "mid", "up"]
 
 
 class UnsupportedUNet(SkipscopeError):
-    """A UNet with a part that can't be read; the text names it and what is supported."""
+    """A UNet with a part that is not supported; the message names it and what is supported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One component inside a block: its module, the path from the UNet, and how it meets the skip connections."""
+    """A component of a block: its module, the module's path in the UNet, and its skip connections."""
 
     path: str
     kind: Kind
@@ -35,13 +35,13 @@ class Layer:
 
     @property
     def has_shortcut(self) -> bool:
-        """Whether the module adds a residual to a path around it, so that the residual alone can be dropped."""
+        """Whether the module adds a residual branch to a shortcut around it, so that the branch can be dropped."""
         return self.kind == "attention" or is_resnet(self.module)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A block: its path from the UNet, its place in the network, and its layers in the order they run."""
+    """A block: its path in the UNet, its role and resolution level, and its layers in the order in which they run."""
 
     path: str
     role: Role
@@ -51,11 +51,12 @@ class Layout:
 
 
 def is_resnet(module: nn.Module) -> bool:
-    """Whether a module is diffusers' `ResnetBlock2D`."""
+    """Return whether a module is a diffusers `ResnetBlock2D`."""
     return type(module).__name__ == "ResnetBlock2D"
 
 
-def _layer(path: str, kind: Kind, module: nn.Module, **skips: bool) -> Layer:
+def _checked_layer(path: str, kind: Kind, module: nn.Module, **skips: bool) -> Layer:
+    """Return a layer. Raises UnsupportedUNet for a module that is not supported as this kind."""
     if kind == "resnet" and not is_resnet(module):
         raise UnsupportedUNet(f"{path} is a {type(module).__name__}; ResnetBlock2D is supported")
     if kind == "attention":
@@ -67,56 +68,58 @@ def _layer(path: str, kind: Kind, module: nn.Module, **skips: bool) -> Layer:
     return Layer(path=path, kind=kind, module=module, **skips)
 
 
-def _resamplers(path: str, kind: Kind, modules: Iterable[nn.Module] | None, gives_skip: bool = False) -> list[Layer]:
+def _checked_resamplers(
+    path: str, kind: Kind, modules: Iterable[nn.Module] | None, gives_skip: bool = False
+) -> list[Layer]:
     return [
-        _layer(f"{path}.{kind}s.{index}", kind, module, gives_skip=gives_skip)
+        _checked_layer(f"{path}.{kind}s.{index}", kind, module, gives_skip=gives_skip)
         for index, module in enumerate(modules or ())
     ]
 
 
-def _down(path: str, block: Any) -> tuple[Layer, ...]:
-    """`ResnetDownsampleBlock2D`, `SimpleCrossAttnDownBlock2D`: (resnet, attention?) each giving a skip; downsampler."""
+def _read_down_block(path: str, block: Any) -> tuple[Layer, ...]:
+    """Resnets, each with an attention where the block has them, and a downsampler; each of the groups gives a skip."""
     attentions = getattr(block, "attentions", None)
     layers: list[Layer] = []
     for index, resnet in enumerate(block.resnets):
-        layers.append(_layer(f"{path}.resnets.{index}", "resnet", resnet, gives_skip=attentions is None))
+        layers.append(_checked_layer(f"{path}.resnets.{index}", "resnet", resnet, gives_skip=attentions is None))
         if attentions is not None:
-            layers.append(_layer(f"{path}.attentions.{index}", "attention", attentions[index], gives_skip=True))
-    return (*layers, *_resamplers(path, "downsampler", block.downsamplers, gives_skip=True))
+            layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attentions[index], gives_skip=True))
+    return (*layers, *_checked_resamplers(path, "downsampler", block.downsamplers, gives_skip=True))
 
 
-def _mid(path: str, block: Any) -> tuple[Layer, ...]:
-    """`UNetMidBlock2DSimpleCrossAttn`: a resnet, then (attention, resnet) pairs."""
-    layers = [_layer(f"{path}.resnets.0", "resnet", block.resnets[0])]
+def _read_mid_block(path: str, block: Any) -> tuple[Layer, ...]:
+    """A resnet, then pairs of attention and resnet."""
+    layers = [_checked_layer(f"{path}.resnets.0", "resnet", block.resnets[0])]
     for index, attention in enumerate(block.attentions):
-        layers.append(_layer(f"{path}.attentions.{index}", "attention", attention))
-        layers.append(_layer(f"{path}.resnets.{index + 1}", "resnet", block.resnets[index + 1]))
+        layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attention))
+        layers.append(_checked_layer(f"{path}.resnets.{index + 1}", "resnet", block.resnets[index + 1]))
     return tuple(layers)
 
 
-def _up(path: str, block: Any) -> tuple[Layer, ...]:
-    """`ResnetUpsampleBlock2D`, `SimpleCrossAttnUpBlock2D`: (concat, resnet, attention?); upsampler."""
+def _read_up_block(path: str, block: Any) -> tuple[Layer, ...]:
+    """Resnets, which take a skip, each with an attention where the block has them, and an upsampler."""
     attentions = getattr(block, "attentions", None)
     layers: list[Layer] = []
     for index, resnet in enumerate(block.resnets):
-        layers.append(_layer(f"{path}.resnets.{index}", "resnet", resnet, takes_skip=True))
+        layers.append(_checked_layer(f"{path}.resnets.{index}", "resnet", resnet, takes_skip=True))
         if attentions is not None:
-            layers.append(_layer(f"{path}.attentions.{index}", "attention", attentions[index]))
-    return (*layers, *_resamplers(path, "upsampler", block.upsamplers))
+            layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attentions[index]))
+    return (*layers, *_checked_resamplers(path, "upsampler", block.upsamplers))
 
 
 BlockReader = Callable[[str, Any], tuple[Layer, ...]]
 BLOCK_READERS: dict[str, BlockReader] = {
-    "ResnetDownsampleBlock2D": _down,
-    "SimpleCrossAttnDownBlock2D": _down,
-    "UNetMidBlock2DSimpleCrossAttn": _mid,
-    "ResnetUpsampleBlock2D": _up,
-    "SimpleCrossAttnUpBlock2D": _up,
+    "ResnetDownsampleBlock2D": _read_down_block,
+    "SimpleCrossAttnDownBlock2D": _read_down_block,
+    "UNetMidBlock2DSimpleCrossAttn": _read_mid_block,
+    "ResnetUpsampleBlock2D": _read_up_block,
+    "SimpleCrossAttnUpBlock2D": _read_up_block,
 }
 
 
 def read_block(path: str, role: Role, level: int, module: nn.Module) -> Layout:
-    """The layout of one block; raises UnsupportedUNet for a block type without a reader."""
+    """Return the layout of a block. Raises UnsupportedUNet for a block type or a layer that is not supported."""
     block_type = type(module).__name__
     if block_type not in BLOCK_READERS:
         raise UnsupportedUNet(f"{path} is a {block_type}; supported block types: {', '.join(BLOCK_READERS)}")
@@ -124,7 +127,7 @@ def read_block(path: str, role: Role, level: int, module: nn.Module) -> Layout:
 
 
 def read_blocks(unet: Any) -> Iterator[Layout]:
-    """The layouts of a `UNet2DConditionModel`'s blocks in the order they run."""
+    """Yield the layouts of a `UNet2DConditionModel`'s blocks in the order in which they run. See `read_block`."""
     last = len(unet.down_blocks) - 1
     for index, block in enumerate(unet.down_blocks):
         yield read_block(f"down_blocks.{index}", "down", index, block)

@@ -1,10 +1,11 @@
-"""What earlier steps computed, kept for the steps that reuse it and for no longer."""
+"""The values of earlier steps that later steps reuse, each kept until it is read for the last time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from compute.policy.extrapolation import extrapolated
 from store.actions import CachedPart
@@ -12,34 +13,36 @@ from store.errors import SkipscopeError
 
 
 class ExecutionError(SkipscopeError):
-    """Actions that can't be carried out as called; the text says what the sampling loop should do instead."""
+    """A schedule cannot be executed as the UNet is called; the message says what the sampling loop should do."""
 
 
 class Cache:
-    """Tensors by component, part, step and call within the step (two calls of a step never share a slot)."""
+    """Tensors by component, part, step, and call within the step; the calls of a step never share an entry.
+
+    `last_reads` maps a component and a step to the last step that reads what the component computed at that step.
+    """
 
     def __init__(self, last_reads: Mapping[tuple[str, int], int]) -> None:
         self._last_reads = last_reads
-        self._slots: dict[tuple[str, CachedPart, int, int], torch.Tensor] = {}
+        self._tensors: dict[tuple[str, CachedPart, int, int], Tensor] = {}
         self.peak_bytes = 0
 
-    def write(self, name: str, part: CachedPart, step: int, call: int, value: torch.Tensor) -> None:
-        """Keeps a tensor that a later step reads."""
-        self._slots[name, part, step, call] = value
+    def write(self, name: str, part: CachedPart, step: int, call: int, value: Float[Tensor, "..."]) -> None:
+        """Keep a tensor that a later step reads."""
+        self._tensors[name, part, step, call] = value
 
-    def read(self, name: str, part: CachedPart, sources: Sequence[int], step: int, call: int) -> torch.Tensor:
-        """What a component reuses at a step: the value of one source, or the line through two, latest first.
+    def read(self, name: str, part: CachedPart, sources: Sequence[int], step: int, call: int) -> Float[Tensor, "..."]:
+        """Return what a component reuses at a step: the tensor of a single source, or the line through two.
 
-        The line runs over step indices, so that it is right also where the two sources and the step are not
-        evenly spaced. Raises ExecutionError where a source was not computed in this run.
+        `sources` are the steps to read, the latest first. Raises ExecutionError where this run has not computed one.
         """
-        latest, *earlier = (self._slot(name, part, source, step, call) for source in sources)
+        latest, *earlier = (self._entry(name, part, source, step, call) for source in sources)
         if not earlier:
             return latest
         return extrapolated(step, (sources[0], sources[1]), latest, earlier[0])
 
-    def _slot(self, name: str, part: CachedPart, source: int, step: int, call: int) -> torch.Tensor:
-        value = self._slots.get((name, part, source, call))
+    def _entry(self, name: str, part: CachedPart, source: int, step: int, call: int) -> Tensor:
+        value = self._tensors.get((name, part, source, call))
         if value is None:
             raise ExecutionError(
                 f"{name} reuses step {source} at step {step}, call {call}, but this run has not computed it: "
@@ -48,19 +51,19 @@ class Cache:
         return value
 
     def free(self, step: int) -> None:
-        """Drops what neither this step nor a later one reads."""
+        """Remove what is read neither at this step nor later."""
         self.peak_bytes = max(self.peak_bytes, self.bytes)
-        self._slots = {
-            key: value for key, value in self._slots.items() if self._last_reads.get((key[0], key[2]), -1) >= step
+        self._tensors = {
+            key: value for key, value in self._tensors.items() if self._last_reads.get((key[0], key[2]), -1) >= step
         }
 
     def clear(self) -> None:
-        """Drops everything."""
+        """Remove everything."""
         self.peak_bytes = max(self.peak_bytes, self.bytes)
-        self._slots = {}
+        self._tensors = {}
 
     @property
     def bytes(self) -> int:
-        """Bytes held now; a tensor that is kept under two names counts once."""
-        storages = {value.untyped_storage().data_ptr(): value.untyped_storage() for value in self._slots.values()}
+        """The memory of the tensors in the cache, in bytes; a tensor with several entries counts once."""
+        storages = {value.untyped_storage().data_ptr(): value.untyped_storage() for value in self._tensors.values()}
         return sum(storage.nbytes() for storage in storages.values())

@@ -1,4 +1,4 @@
-"""From a `UNet2DConditionModel` to its component graph."""
+"""Reads the component graph of a `UNet2DConditionModel`."""
 
 from __future__ import annotations
 
@@ -25,50 +25,52 @@ OUTPUT_MODULES = ("conv_norm_out", "conv_act", "conv_out")
 
 
 def read_graph(unet: Any, sample_size: int | None = None, sequence_length: int = 16) -> ComponentGraph:
-    """The component graph of a UNet, with parameters and the FLOPs of one forward pass of one sample.
+    """Return the component graph of a UNet, with the FLOPs of a forward pass of one sample.
 
-    `sample_size` is the picture's height and width in pixels (None: the UNet's own), `sequence_length` the number of
-    text tokens. Raises UnsupportedUNet for a block type that has no reader.
+    `sample_size` is the height and width of the sample, by default that of the UNet's configuration; `sequence_length`
+    is the number of text tokens. Raises UnsupportedUNet for a UNet with a part that is not supported.
     """
     size = sample_size or unet.config.sample_size
     if not isinstance(size, int):
         raise UnsupportedUNet(f"the UNet's sample_size is {size}; pass sample_size, the pictures' height and width")
     layouts = tuple(read_blocks(unet))
     shape = (int(unet.config.in_channels), size, size)
-    return _Builder(unet=unet, trace=trace(unet, (1, *shape), sequence_length)).build(layouts, shape, sequence_length)
+    builder = _GraphBuilder(unet=unet, trace=trace(unet, (1, *shape), sequence_length))
+    return builder.build(layouts, shape, sequence_length)
 
 
 def skip_name(source: str) -> str:
-    """The name of the skip connection that leaves after a module."""
+    """Return the name of the skip connection that starts at the output of the module `source`."""
     return SKIP_PREFIX + source
 
 
 def concat_name(resnet: str) -> str:
-    """The name of the concatenation in front of a decoder's resnet."""
+    """Return the name of the concatenation before a resnet of the decoder."""
     return "concat:" + resnet
 
 
 @dataclass(kw_only=True)
-class _Builder:
-    """Walks the layouts in the order they run and collects nodes and edges."""
+class _GraphBuilder:
+    """Collects the nodes and edges of layouts in the order in which they run."""
 
     unet: Any
     trace: Trace
     components: list[Component] = field(default_factory=list)
     structures: list[Structure] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
-    skips: list[str] = field(default_factory=list)
+    open_skips: list[str] = field(default_factory=list)
+    """The skip connections that have not reached their concatenation yet, the innermost last."""
 
     def build(self, layouts: tuple[Layout, ...], shape: tuple[int, int, int], sequence_length: int) -> ComponentGraph:
-        self._component(UNET, "unet", level=0, module=self.unet, flops=self.trace.total_flops)
-        self._structure("time_embedding", "embedding", EMBEDDING_MODULES)
-        self._structure("conv_in", "convolution", ("conv_in",))
+        self._add_component(UNET, "unet", level=0, module=self.unet, flops=self.trace.total_flops)
+        self._add_structure("time_embedding", "embedding", EMBEDDING_MODULES)
+        self._add_structure("conv_in", "convolution", ("conv_in",))
         previous = "conv_in"
-        self._skip(previous, 0)
+        self._add_skip(previous, 0)
         for layout in layouts:
             for layer in layout.layers:
-                previous = self._layer(layer, layout.level, previous)
-        self._structure("conv_out", "output", OUTPUT_MODULES)
+                previous = self._add_layer(layer, layout.level, previous)
+        self._add_structure("conv_out", "output", OUTPUT_MODULES)
         self.edges.append((previous, "conv_out"))
         return ComponentGraph(
             components=tuple(self.components),
@@ -78,13 +80,14 @@ class _Builder:
             sequence_length=sequence_length,
         )
 
-    def _layer(self, layer: Layer, level: int, previous: str) -> str:
+    def _add_layer(self, layer: Layer, level: int, previous: str) -> str:
+        """Add a layer whose input is the node `previous`, and return its name."""
         if layer.takes_skip:
             concat = concat_name(layer.path)
-            self._structure(concat, "concat", level=level)
-            self.edges += [(previous, concat), (self.skips.pop(), concat)]
+            self._add_structure(concat, "concat", level=level)
+            self.edges += [(previous, concat), (self.open_skips.pop(), concat)]
             previous = concat
-        self._component(
+        self._add_component(
             layer.path,
             layer.kind,
             level=level,
@@ -94,16 +97,16 @@ class _Builder:
         )
         self.edges.append((previous, layer.path))
         if layer.gives_skip:
-            self._skip(layer.path, level)
+            self._add_skip(layer.path, level)
         return layer.path
 
-    def _skip(self, source: str, level: int) -> None:
+    def _add_skip(self, source: str, level: int) -> None:
         name = skip_name(source)
-        self._component(name, "skip", level=level)
+        self._add_component(name, "skip", level=level)
         self.edges.append((source, name))
-        self.skips.append(name)
+        self.open_skips.append(name)
 
-    def _component(
+    def _add_component(
         self,
         name: str,
         kind: Kind,
@@ -116,37 +119,37 @@ class _Builder:
         component = Component(
             name=name,
             kind=kind,
-            parameters=_parameters(module),
+            parameters=_parameter_count(module),
             flops=flops,
             bypass_flops=self.trace.flops.get(f"{name}.conv_shortcut", 0),
             actions=admitted_actions(kind, has_residual=has_residual),
             level=level,
-            position=self._position(),
+            position=self._next_position(),
         )
         self.components.append(component)
 
-    def _structure(self, name: str, kind: StructureKind, modules: tuple[str, ...] = (), level: int = 0) -> None:
-        present = list(_present(self.unet, modules))
+    def _add_structure(self, name: str, kind: StructureKind, modules: tuple[str, ...] = (), level: int = 0) -> None:
+        present = list(_present_modules(self.unet, modules))
         structure = Structure(
             name=name,
             kind=kind,
-            parameters=sum(_parameters(module) for _, module in present),
+            parameters=sum(_parameter_count(module) for _, module in present),
             flops=sum(self.trace.flops.get(path, 0) for path, _ in present),
             level=level,
-            position=self._position(),
+            position=self._next_position(),
         )
         self.structures.append(structure)
 
-    def _position(self) -> int:
+    def _next_position(self) -> int:
         return len(self.components) + len(self.structures)
 
 
-def _present(unet: Any, names: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
+def _present_modules(unet: Any, names: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
     for name in names:
         module = getattr(unet, name, None)
         if isinstance(module, nn.Module):
             yield name, module
 
 
-def _parameters(module: nn.Module | None) -> int:
+def _parameter_count(module: nn.Module | None) -> int:
     return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())

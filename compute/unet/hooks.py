@@ -1,7 +1,7 @@
-"""Carries a resolved schedule out on a UNet: one dispatcher a module, installed by a context manager.
+"""Executes a resolved schedule on a UNet, through one dispatcher per module.
 
-A dispatcher is an instance attribute `forward` that shadows the class's. diffusers' own forwards stay as they are:
-a dispatcher calls the original, or something cheaper instead.
+A dispatcher is an instance attribute `forward` that shadows the method of the module's class. diffusers' own forward
+methods are not copied: a dispatcher either calls the original or computes something cheaper instead.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ from compute.policy.liveness import ResolvedSchedule
 from compute.unet.cache import ExecutionError
 from compute.unet.dispatch import dispatchers
 from compute.unet.execution import Execution
-from compute.unet.override import Override
+from compute.unet.method_patch import MethodPatch
 
 _executing: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 @contextmanager
 def executing(unet: nn.Module, resolved: ResolvedSchedule) -> Iterator[Execution]:
-    """Makes a UNet carry out a resolved schedule while the context lasts, and leaves it exactly as it was.
+    """Make a UNet execute a resolved schedule within the context, and restore all its modules exactly afterwards.
 
-    Raises ExecutionError when the UNet is already acted on, UnsupportedUNet when it can't be read.
+    Raises ExecutionError where the UNet already executes a schedule or the schedule is another UNet's, UnsupportedUNet
+    where the UNet has a part that is not supported.
     """
     if unet in _executing:
         raise ExecutionError("this UNet already carries out a schedule: leave that context before entering another")
     execution = Execution(unet, resolved)
-    installed: list[Override] = []
+    patches: list[MethodPatch] = []
     _executing.add(unet)
     try:
         for module, replacement in dispatchers(unet, execution):
-            installed.append(Override(module, "forward", _dispatcher(module, replacement, execution)))
+            patches.append(MethodPatch(module, "forward", _dispatcher(module, replacement, execution)))
         yield execution
     finally:
         execution.active = False
         execution.reset()
-        for override in reversed(installed):
-            override.remove()
+        for patch in reversed(patches):
+            patch.remove()
         _executing.discard(unet)
 
 

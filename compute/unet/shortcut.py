@@ -1,19 +1,20 @@
-"""What is left of a module without its residual branch."""
+"""The shortcut of a module: the path around its residual branch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from compute.unet.blocks import Layer
 
 
-def shortcut(layer: Layer, hidden_states: torch.Tensor) -> torch.Tensor:
-    """The path around a layer's residual branch: (B, C, H, W) -> the shape that the layer puts out.
+def shortcut(layer: Layer, hidden_states: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+    """Return what a layer outputs without its residual branch; the shape is that of the layer's output.
 
-    An attention with added keys and values adds its input back unchanged. A `ResnetBlock2D` resamples the input,
-    projects it where the channels change, and divides by `output_scale_factor`.
+    An attention with added keys and values adds its input unchanged. A `ResnetBlock2D` resamples the input, projects
+    it where the number of channels changes, and divides it by `output_scale_factor`.
     """
     if layer.kind == "attention":
         return hidden_states

@@ -15,6 +15,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def states(seed: int, batch: int = 3) -> torch.Tensor:
+    """Return random states, (B, 3, 4, 4)."""
     return torch.randn(batch, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
 
 
@@ -28,7 +29,7 @@ def test_equal_states_have_no_distance(seed: int, scale: float) -> None:
 
 @given(seed=SEEDS, factor=st.floats(-3, 3).filter(lambda factor: abs(factor) > 1e-3))
 @settings(deadline=None)
-def test_a_scaled_state_is_as_far_as_its_factor_and_points_the_same_way(seed: int, factor: float) -> None:
+def test_the_distances_of_a_scaled_state_follow_from_its_factor(seed: int, factor: float) -> None:
     x = states(seed).double()
     torch.testing.assert_close(relative_l2(factor * x, x), torch.full((3,), abs(factor - 1), dtype=torch.float64))
     torch.testing.assert_close(cosine(factor * x, x), torch.full((3,), math.copysign(1, factor), dtype=torch.float64))
@@ -65,10 +66,10 @@ def test_zero_states_give_finite_numbers() -> None:
 def test_trajectories_are_compared_step_by_step_and_sample_by_sample() -> None:
     rng = np.random.default_rng(0)
     x_t, pred_x0, other_x_t, other_pred_x0 = rng.standard_normal((4, 3, 2, 3, 4, 4)).astype(np.float32)
-    found = trajectory_distances(x_t, pred_x0, other_x_t, other_pred_x0)
-    assert set(found) == {"x_t_rel_l2", "x_t_cosine", "pred_x0_rel_l2", "pred_x0_cosine"}
-    for name, (ours, theirs) in {"x_t": (x_t, other_x_t), "pred_x0": (pred_x0, other_pred_x0)}.items():
+    distances = trajectory_distances(x_t, pred_x0, other_x_t, other_pred_x0)
+    assert set(distances) == {"x_t_rel_l2", "x_t_cosine", "pred_x0_rel_l2", "pred_x0_cosine"}
+    for name, (values, baseline) in {"x_t": (x_t, other_x_t), "pred_x0": (pred_x0, other_pred_x0)}.items():
         for step in range(3):
-            pair = torch.from_numpy(ours[step]), torch.from_numpy(theirs[step])
-            assert np.allclose(found[f"{name}_rel_l2"][step], relative_l2(*pair).numpy())
-            assert np.allclose(found[f"{name}_cosine"][step], cosine(*pair).numpy())
+            pair = torch.from_numpy(values[step]), torch.from_numpy(baseline[step])
+            assert np.allclose(distances[f"{name}_rel_l2"][step], relative_l2(*pair).numpy())
+            assert np.allclose(distances[f"{name}_cosine"][step], cosine(*pair).numpy())

@@ -1,4 +1,4 @@
-"""Paired metrics without weights, against piq and against known values."""
+"""Paired metrics without weights, compared with piq and with known values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDES = st.sampled_from([16, 20, 32])
 
 
 def pictures(seed: int, side: int = 32, batch: int = 3) -> Tensor:
-    """Smooth pictures within [-1, 1]: coarse noise, enlarged, with a little fine noise."""
+    """Return smooth pictures in [-1, 1]: coarse noise, enlarged, with some fine noise."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(batch, 3, 4, 4, generator=generator)
     fine = torch.randn(batch, 3, side, side, generator=generator)
@@ -35,7 +35,7 @@ def unit(x: Tensor) -> Tensor:
 
 @given(seed=SEEDS, other=SEEDS, side=SIDES)
 @settings(max_examples=20, deadline=None)
-def test_they_are_piqs(seed: int, other: int, side: int) -> None:
+def test_the_metrics_equal_piqs(seed: int, other: int, side: int) -> None:
     import piq
 
     a, b = pictures(seed, side), pictures(other, side)
@@ -51,7 +51,7 @@ def test_they_are_piqs(seed: int, other: int, side: int) -> None:
 
 @given(seed=SEEDS, side=SIDES)
 @settings(max_examples=15, deadline=None)
-def test_a_picture_is_at_its_best_value_from_itself(seed: int, side: int) -> None:
+def test_identical_pictures_have_the_best_value(seed: int, side: int) -> None:
     x = pictures(seed, side)
     values = metrics(NAMES).compute(x, x, [""] * 3)
     assert values["rel_l2"].tolist() == values["mse"].tolist() == [0, 0, 0]
@@ -62,7 +62,7 @@ def test_a_picture_is_at_its_best_value_from_itself(seed: int, side: int) -> Non
 
 @given(seed=SEEDS, small=st.floats(0.01, 0.1), large=st.floats(0.4, 1.0))
 @settings(max_examples=15, deadline=None)
-def test_more_noise_is_worse_in_the_direction_that_is_said(seed: int, small: float, large: float) -> None:
+def test_more_noise_is_worse_in_the_metrics_direction(seed: int, small: float, large: float) -> None:
     x = pictures(seed)
     noise = pictures(seed + 1)
     little, much = (metrics(NAMES).compute((x + s * noise).clamp(-1, 1), x, [""] * 3) for s in (small, large))
@@ -114,5 +114,5 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
             assert alone[name][0] == pytest.approx(together[name][row], rel=1e-12), name
 
 
-def test_they_are_known() -> None:
+def test_the_metrics_are_known() -> None:
     assert set(NAMES) <= set(KNOWN)

@@ -1,4 +1,4 @@
-"""KID in blocks: the published unbiased estimator, on disjoint blocks of both sets."""
+"""KID in blocks equals the published unbiased estimator on disjoint blocks of both sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def unbiased_mmd(x: Floats, y: Floats) -> float:
-    """Equation 4 of arXiv 1801.01401 with its kernel (x . y / D + 1)^3, pair by pair."""
+    """Return equation 4 of arXiv 1801.01401 with the kernel (x . y / D + 1)^3, computed pair by pair."""
     n, m, width = len(x), len(y), x.shape[1]
 
     def kernel(a: Floats, b: Floats) -> float:
@@ -33,9 +33,9 @@ def features(count: int, seed: int, centre: float = 0.0) -> torch.Tensor:
 
 
 def scaled(features: torch.Tensor, reference: torch.Tensor) -> Floats:
-    """In units of the reference's root mean square, in double precision."""
-    found: Floats = (features.double() / reference.double().square().mean().sqrt()).numpy()
-    return found
+    """Divide features by the root mean square of the reference, in double precision."""
+    divided: Floats = (features.double() / reference.double().square().mean().sqrt()).numpy()
+    return divided
 
 
 @settings(max_examples=20, deadline=None)
@@ -47,12 +47,12 @@ def test_each_block_is_the_unbiased_estimate_against_the_next_ones_reference(cou
     size = count // blocks if blocks > 1 else 0
     rows = [slice(i * size, (i + 1) * size) for i in range(blocks)] if blocks > 1 else []
     expected = [unbiased_mmd(ours[a], theirs[b]) for a, b in zip(rows, [*rows[1:], *rows[:1]], strict=True)]
-    found = kid_blocks(features(count, seed), reference)
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    assert len(rows) * size > count - max(1, blocks) or blocks < 2, "at most a block's rest is left out"
+    blocks_kid = kid_blocks(features(count, seed), reference)
+    assert blocks_kid == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert len(rows) * size > count - max(1, blocks) or blocks < 2, "only the rest of a block is left out"
 
 
-def test_it_is_the_kid_of_piq() -> None:
+def test_each_block_is_the_kid_of_piq() -> None:
     ours, theirs = features(200, 0), features(200, 1)
     scale = theirs.square().mean().sqrt()
     blocks = zip((ours / scale).chunk(10), (theirs / scale).roll(-20, 0).chunk(10), strict=True)
@@ -64,20 +64,20 @@ def test_the_scale_of_features_does_not_matter() -> None:
     assert kid_blocks(1000 * ours, 1000 * theirs) == pytest.approx(kid_blocks(ours, theirs))
 
 
-def test_pictures_are_not_compared_with_scenes_of_their_own_captions() -> None:
-    """The estimator wants independent sets: what stands in the same rows would look nearer than it is."""
+def test_rows_are_not_compared_with_the_same_rows_of_the_reference() -> None:
+    """The estimator requires independent sets; for the same captions it would be biased downwards."""
     theirs = features(200, 1)
     assert abs(np.mean(kid_blocks(theirs.clone(), theirs))) < 0.15
 
 
 @pytest.mark.parametrize("count", [0, 1, SMALLEST_BLOCK, 2 * SMALLEST_BLOCK - 1])
-def test_of_few_pictures_there_is_none(count: int) -> None:
+def test_few_pictures_have_no_blocks(count: int) -> None:
     assert kid_blocks(features(count, 0), features(count, 1)) == []
 
 
-def test_the_same_distribution_is_near_0_on_both_sides_and_another_is_far() -> None:
+def test_the_estimate_is_near_0_for_the_same_distribution_and_large_for_another() -> None:
     same, far = (np.array(kid_blocks(features(400, 0), features(400, 1, centre))) for centre in (0.0, 3.0))
-    assert same.min() < 0 < same.max(), "it is unbiased, and so at times negative"
+    assert same.min() < 0 < same.max(), "an unbiased estimate is sometimes negative"
     assert abs(same.mean()) < 0.2 < 2 < far.min()
 
 

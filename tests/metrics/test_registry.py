@@ -1,4 +1,4 @@
-"""Metrics by name."""
+"""The registry of metrics."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from compute.metrics import KNOWN, MetricError, Sources, metrics
+from compute.metrics.judge import Judge
 from store.metric import MetricValues
 
 A, B = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in (0, 1))
 
 
-class ColourJudge:
-    """Knows a picture's background only: whether it is bright, when the prompt says so."""
+class BrightnessJudge(Judge):
+    """A judge of backgrounds alone: they are right where the picture is bright and its prompt has the word."""
 
     digest = "abc"
 
@@ -37,17 +38,17 @@ class ColourJudge:
         }
 
 
-def test_they_work_in_a_process_that_imported_nothing_else() -> None:
+def test_metrics_work_in_a_process_with_no_other_imports() -> None:
     program = (
         "import torch; from compute.metrics import metrics; x = torch.zeros(1, 3, 32, 32); "
         "print(metrics(['ssim', 'haarpsi']).compute(x, x, ['']))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "ssim" in done.stdout
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert "ssim" in process.stdout
 
 
-def test_an_unknown_name_is_one_line_with_the_known_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(MetricError) as error:
         metrics(["mse", "fid"])
     assert "'fid' is not known" in str(error.value)
@@ -55,14 +56,14 @@ def test_an_unknown_name_is_one_line_with_the_known_ones() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_each_metric_gives_a_number_a_picture() -> None:
+def test_each_metric_has_a_value_per_picture() -> None:
     values = metrics(["psnr", "mse"]).compute(A, B, ["", ""])
     assert set(values) == {"psnr", "mse"}
     assert all(value.dtype == np.float64 and value.shape == (2,) for value in values.values())
 
 
-def test_prompt_fidelity_is_what_the_judge_says_in_one_look() -> None:
-    judge = ColourJudge()
+def test_prompt_fidelity_is_the_judges_in_a_single_call() -> None:
+    judge = BrightnessJudge()
     names = ["fidelity_background", "fidelity_all", "fidelity_relation"]
     ready = metrics(names, Sources(judge=judge))
     bright, dark = torch.ones(1, 3, 8, 8), -torch.ones(1, 3, 8, 8)
@@ -81,8 +82,8 @@ def test_without_a_judge_fidelity_is_absent() -> None:
     assert set(ready.compute(A, B, ["", ""])) == {"mse"}
 
 
-def test_the_store_takes_every_metric_with_values_or_a_reason() -> None:
-    ready = metrics([name for name in KNOWN if name != "lpips"], Sources(judge=ColourJudge()))
+def test_the_store_accepts_every_metric_with_values_or_a_reason() -> None:
+    ready = metrics([name for name in KNOWN if name != "lpips"], Sources(judge=BrightnessJudge()))
     values = ready.compute(A, B, ["", ""])
     for name, metric in ready.descriptors.items():
         kept = MetricValues(info=metric.info, values=values[name])
@@ -91,7 +92,7 @@ def test_the_store_takes_every_metric_with_values_or_a_reason() -> None:
     MetricValues(info=missing.descriptors["fidelity_all"].info, absent=missing.absent["fidelity_all"])
 
 
-def test_a_set_keeps_nothing_of_what_it_measured() -> None:
+def test_a_metric_set_keeps_nothing_of_a_batch() -> None:
     ready = metrics(["rel_l2", "ssim", "haarpsi"])
     first = ready.compute(A, B, ["", ""])
     ready.compute(B, B, ["", ""])
@@ -106,7 +107,7 @@ def test_pixels_beyond_the_range_are_clipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pictures", "baseline", "prompts", "says"),
+    ("pictures", "baseline", "prompts", "message"),
     [
         (A, B[:1], ["", ""], r"pictures are \(2, 3, 32, 32\) and baselines \(1, 3, 32, 32\)"),
         (A[:, :1], B[:, :1], ["", ""], r"both must be \(B, 3, H, W\)"),
@@ -116,8 +117,8 @@ def test_pixels_beyond_the_range_are_clipped() -> None:
         (torch.stack([A[0] / 0, A[1]]), B, ["", ""], r"pictures hold NaN or infinity in rows \[0\]"),
     ],
 )
-def test_pictures_that_can_not_be_measured_are_one_line(
-    pictures: Tensor, baseline: Tensor, prompts: list[str], says: str
+def test_pictures_that_cannot_be_measured_are_refused(
+    pictures: Tensor, baseline: Tensor, prompts: list[str], message: str
 ) -> None:
-    with pytest.raises(MetricError, match=says):
+    with pytest.raises(MetricError, match=message):
         metrics(["haarpsi"]).compute(pictures, baseline, prompts)

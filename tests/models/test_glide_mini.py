@@ -1,8 +1,9 @@
-"""The pipeline as a folder, its text transformer, the trained weights and the judge that ships beside them."""
+"""glide-mini: its folder, its text transformer, its trained weights, and the scene judge."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compute.metrics.judge import ASPECTS, Judge
 from compute.models.glide.pipeline import GlidePipeline
 from compute.models.glide.text_transformer import UnreadablePrompt
 from compute.models.judges import judge_for
 from compute.models.mini.glide_mini import build_pipeline, vocabulary
 from compute.models.mini.judge.agreement import agreement
 from compute.models.mini.judge.judge_training import accuracy
-from compute.models.mini.judge.scene_judge import JUDGE_FILE, Judge, Reading, fidelity
+from compute.models.mini.judge.scene_fidelity import DetectedScene, Fidelity, fidelity
+from compute.models.mini.judge.scene_judge import JUDGE_FILE, SceneJudge
+from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene, captions
 from compute.models.model import load_model
 from compute.models.source import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource
@@ -44,28 +48,28 @@ def test_every_caption_can_be_tokenized(mini: GlidePipeline) -> None:
         ("a " * 17, "has 17 words, this model reads 16"),
     ],
 )
-def test_prompts_that_cannot_be_read_whole_are_refused(mini: GlidePipeline, prompt: str, line: str) -> None:
+def test_unreadable_prompts_are_refused(mini: GlidePipeline, prompt: str, line: str) -> None:
     with pytest.raises(UnreadablePrompt, match=line):
         mini.encode([prompt])
 
 
-def test_words_after_the_caption_do_not_leak(mini: GlidePipeline) -> None:
-    """Where the mask is false the padding embedding stands, whatever the token."""
+def test_tokens_after_the_caption_are_ignored(mini: GlidePipeline) -> None:
+    """Where the mask is false the padding embedding replaces that of the token."""
     tokens, mask = mini.text_encoder.tokenize(["a cat on a blue background"])
     other = torch.where(mask, tokens, tokens + 5)
-    for ours, theirs in zip(mini.text_encoder(tokens, mask), mini.text_encoder(other, mask), strict=True):
-        assert torch.equal(ours, theirs)
+    for a, b in zip(mini.text_encoder(tokens, mask), mini.text_encoder(other, mask), strict=True):
+        assert torch.equal(a, b)
 
 
-def test_a_pipeline_survives_its_folder(mini: GlidePipeline, tmp_path: Path) -> None:
+def test_a_saved_pipeline_is_loaded_unchanged(mini: GlidePipeline, tmp_path: Path) -> None:
     mini.save_pretrained(tmp_path / "mini")
     assert not list((tmp_path / "mini").rglob("*.bin"))
-    again = GlidePipeline.from_pretrained(tmp_path / "mini")
+    loaded = GlidePipeline.from_pretrained(tmp_path / "mini")
     for part in ("unet", "text_encoder"):
-        ours, theirs = getattr(mini, part).state_dict(), getattr(again, part).state_dict()
-        assert ours.keys() == theirs.keys()
-        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert again.scheduler.config.variance_type == "learned_range"
+        saved_weights, weights = getattr(mini, part).state_dict(), getattr(loaded, part).state_dict()
+        assert saved_weights.keys() == weights.keys()
+        assert all(torch.equal(saved_weights[name], weights[name]) for name in weights)
+    assert loaded.scheduler.config.variance_type == "learned_range"
 
 
 def test_other_weights_are_refused(mini: GlidePipeline, tmp_path: Path) -> None:
@@ -81,8 +85,8 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
         ModelSource.find(str(tmp_path))
 
 
-def test_the_bundled_model_draws_what_its_prompts_say() -> None:
-    """A smoke test of the shipped weights; docs/glide-mini.md has the figures on 1,000 prompts."""
+def test_the_bundled_model_samples_what_its_prompts_say() -> None:
+    """A smoke test of the bundled weights; docs/glide-mini.md has the figures on 1,000 prompts."""
     from store.records import Condition
     from store.sampler import SamplerSettings
 
@@ -101,28 +105,28 @@ def test_model_and_judge_are_small() -> None:
     assert sum(file.stat().st_size for file in files) <= 30 * MEGABYTE
 
 
-def test_the_judge_is_right_on_fresh_scenes() -> None:
-    found = accuracy(Judge.load(), count=1000, seed=99)
-    assert min(found.axis, found.objects, found.background) >= 0.99
+def test_the_judge_is_right_on_rendered_scenes() -> None:
+    shares = accuracy(SceneJudge.load(), count=1000, seed=99)
+    assert min(shares.axis, shares.objects, shares.background) >= 0.99
 
 
-def test_the_judge_does_not_see_objects_in_noise_or_on_empty_ground() -> None:
+def test_the_judge_detects_no_objects_in_noise() -> None:
     rng = np.random.default_rng(0)
     noise = torch.from_numpy(rng.uniform(-1, 1, (50, 3, 32, 32)).astype(np.float32))
     names = ["a cat on a blue background"] * 50
-    assert Judge.load().fidelity(noise, names)["all"].mean() == 0
+    assert SceneJudge.load().fidelity(noise, names)["all"].mean() == 0
 
 
-def test_fidelity_of_a_prompt_from_another_world_is_not_a_number() -> None:
-    found = Judge.load().fidelity(torch.zeros(2, 3, 32, 32), ["a photo of a corgi", "a cat on a blue background"])
-    assert torch.isnan(found["all"]).tolist() == [True, False]
+def test_the_fidelity_of_a_prompt_that_is_no_caption_is_nan() -> None:
+    shares = SceneJudge.load().fidelity(torch.zeros(2, 3, 32, 32), ["a photo of a corgi", "a cat on a blue background"])
+    assert torch.isnan(shares["all"]).tolist() == [True, False]
 
 
 SCENE = Scene(first="cat", second="key", relation="right of", background="blue")
 
 
 @pytest.mark.parametrize(
-    ("reading", "shares"),
+    ("detected", "shares"),
     [
         (("horizontal", "key", "cat", "blue"), (1, 1, 1, 1)),
         (("horizontal", "cat", "key", "blue"), (1, 0, 1, 0)),
@@ -132,38 +136,57 @@ SCENE = Scene(first="cat", second="key", relation="right of", background="blue")
         (("horizontal", "unclear", "unclear", "blue"), (0, 0, 1, 0)),
     ],
 )
-def test_fidelity_counts_what_is_right(reading: tuple[str, str, str | None, str], shares: tuple[float, ...]) -> None:
-    axis, first, second, background = reading
-    seen = Reading(axis=axis, first=first, second=second, background=background)  # type: ignore[arg-type]
-    found = fidelity(seen, SCENE)
-    assert (found.objects, found.relation, found.background, found.all) == shares
+def test_fidelity_is_the_share_of_what_is_right(
+    detected: tuple[str, str, str | None, str], shares: tuple[float, ...]
+) -> None:
+    axis, first, second, background = detected
+    scene = DetectedScene(axis=axis, first=first, second=second, background=background)  # type: ignore[arg-type]
+    assert astuple(fidelity(scene, SCENE)) == shares
+
+
+def test_fidelity_has_the_aspects_of_a_judge() -> None:
+    assert tuple(field.name for field in fields(Fidelity)) == ASPECTS
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(vocabulary()))
 def test_word_order_matters(words: list[str]) -> None:
-    """A caption and its mirror image are different inputs."""
+    """A caption and the same words in reverse have different encodings."""
     text = build_pipeline().text_encoder.eval()
     prompt = " ".join(words[:8])
-    mirrored = " ".join(reversed(words[:8]))
-    _, ours = text(*text.tokenize([prompt]))
-    _, theirs = text(*text.tokenize([mirrored]))
-    assert not torch.allclose(ours, theirs)
+    reversed_prompt = " ".join(reversed(words[:8]))
+    _, pooled = text(*text.tokenize([prompt]))
+    _, reversed_pooled = text(*text.tokenize([reversed_prompt]))
+    assert not torch.allclose(pooled, reversed_pooled)
 
 
 def test_the_judge_mostly_agrees_with_labels_made_by_eye() -> None:
-    """On half-trained pictures; the figures are in docs/glide-mini.md."""
-    found = agreement()
-    assert found.all.count == 100
-    assert found.objects.mean >= 0.85
-    assert found.clear.mean >= 0.8
+    """On pictures of a half-trained model; the figures are in docs/glide-mini.md."""
+    proportions = agreement()
+    assert proportions.all.count == 100
+    assert proportions.objects.mean >= 0.85
+    assert proportions.clear.mean >= 0.8
 
 
 def test_a_folder_of_an_earlier_release_loads(tmp_path: Path) -> None:
-    """Its index names the module in which the text transformer was then."""
+    """Its index names the former module of the text transformer."""
     folder = tmp_path / "earlier"
     shutil.copytree(BUNDLED[GLIDE_MINI], folder)
     index = folder / "model_index.json"
     index.write_text(index.read_text().replace("compute.models.glide.text_transformer", "compute.models.text"))
     assert load_model(str(folder)).source.digest == ModelSource.find(GLIDE_MINI).digest
     assert GlidePipeline.from_pretrained(folder, low_cpu_mem_usage=False)("a cat on a blue background").images
+
+
+def test_the_scene_judge_is_a_judge() -> None:
+    assert isinstance(SceneJudge.load(), Judge)
+
+
+def test_the_distance_to_real_scenes_separates_scenes_from_noise() -> None:
+    judge, prompts = SceneJudge.load(), captions("train", 40, 3)
+    scenes = render_batch([Scene.parse(prompt) for prompt in prompts], np.random.default_rng(1), 32)
+    noise = np.random.default_rng(2).uniform(-1, 1, scenes.shape).astype(np.float32)
+    near, far = (judge.kid_to_real(torch.from_numpy(pictures), prompts) for pictures in (scenes, noise))
+    assert len(near) == len(far) == 4
+    assert max(map(abs, near)) < min(far)
+    assert judge.kid_to_real(torch.from_numpy(scenes[:5]), prompts[:5]) == []

@@ -1,4 +1,4 @@
-"""GLIDE's pipeline as users of diffusers call it: the same pictures as the project's own loop, policies included."""
+"""GLIDE's pipeline as users of diffusers call it samples what the project's own loop samples, also under policies."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def model() -> Model:
 
 @pytest.fixture
 def pipe(model: Model) -> Iterator[GlidePipeline]:
-    """The model's pipeline, whose scheduler a test may change."""
+    """Yield the model's pipeline, whose scheduler a test may replace."""
     pipe = model.pipe
     before = pipe.scheduler
     yield pipe
     pipe.scheduler = before
 
 
-def draw(pipe: GlidePipeline, **arguments: Any) -> Tensor:
-    """Pictures in [-1, 1]."""
-    given: dict[str, Any] = {"num_inference_steps": STEPS, "seed": SEEDS, "output_type": "pt"} | arguments
-    return pipe(PROMPTS, **given).images * 2 - 1  # type: ignore[no-any-return]
+def run_pipeline(pipe: GlidePipeline, **arguments: Any) -> Tensor:
+    """Return pictures of PROMPTS in [-1, 1]."""
+    defaults: dict[str, Any] = {"num_inference_steps": STEPS, "seed": SEEDS, "output_type": "pt"}
+    return pipe(PROMPTS, **(defaults | arguments)).images * 2 - 1  # type: ignore[no-any-return]
 
 
 def conditions(guidance: float = 3.0, seeds: Sequence[int] = SEEDS) -> list[Condition]:
@@ -69,19 +69,21 @@ def conditions(guidance: float = 3.0, seeds: Sequence[int] = SEEDS) -> list[Cond
 
 
 @pytest.mark.parametrize("guidance", [3.0, 1.0, 0])
-def test_it_draws_what_the_own_loop_draws(model: Model, pipe: GlidePipeline, guidance: float) -> None:
+def test_the_pipeline_samples_what_the_own_loop_samples(model: Model, pipe: GlidePipeline, guidance: float) -> None:
     expected = (model.pictures(conditions(guidance), DDPM) + 1) / 2
-    found = pipe(PROMPTS, num_inference_steps=STEPS, guidance_scale=guidance, seed=SEEDS, output_type="pt").images
-    assert torch.equal(found, expected)
+    pictures = pipe(PROMPTS, num_inference_steps=STEPS, guidance_scale=guidance, seed=SEEDS, output_type="pt").images
+    assert torch.equal(pictures, expected)
     assert pipe.guidance_scale == guidance
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.7])
-def test_it_draws_what_the_own_loop_draws_with_ddim(model: Model, pipe: GlidePipeline, eta: float) -> None:
-    """The scheduler takes no learned sigma, so the pipeline strips it."""
+def test_the_pipeline_samples_what_the_own_loop_samples_with_ddim(
+    model: Model, pipe: GlidePipeline, eta: float
+) -> None:
+    """The scheduler does not read the learned sigma, so the pipeline strips it."""
     sampler = SamplerSettings(name="ddim", steps=STEPS, eta=eta)
     pipe.scheduler = make_scheduler(pipe.scheduler.config, sampler)
-    assert torch.equal(draw(pipe), (model.pictures(conditions(), sampler) + 1) / 2 * 2 - 1)
+    assert torch.equal(run_pipeline(pipe), (model.pictures(conditions(), sampler) + 1) / 2 * 2 - 1)
 
 
 def policy_of(model: Model, schedule: Schedule, sampler: SamplerSettings) -> SkipPolicy:
@@ -94,7 +96,7 @@ def policy_of(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Ski
     )
 
 
-def own_loop(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Tensor:
+def sample_with_own_loop(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Tensor:
     scheduler = model.scheduler(sampler)
     x_t = initial_noise(SEEDS, model.state_shape)
     with executing(model.unet, resolve(model.graph, schedule)) as execution:
@@ -109,11 +111,11 @@ def own_loop(model: Model, schedule: Schedule, sampler: SamplerSettings) -> Tens
 def test_a_policy_gives_what_the_own_loop_gives(model: Model, pipe: GlidePipeline, name: str, sampler: str) -> None:
     config = SAMPLERS[sampler]
     schedule = Schedule(steps=STEPS, actions=dict.fromkeys((2, 4), ROWS[name]))
-    expected = own_loop(model, schedule, config)
+    expected = sample_with_own_loop(model, schedule, config)
     pipe.scheduler = make_scheduler(pipe.scheduler.config, config)
     with applied(policy_of(model, schedule, config), pipe):
-        assert torch.equal(draw(pipe), expected)
-    assert not torch.equal(draw(pipe), expected)
+        assert torch.equal(run_pipeline(pipe), expected)
+    assert not torch.equal(run_pipeline(pipe), expected)
 
 
 def test_the_documented_policy_is_for_this_model(pipe: GlidePipeline) -> None:
@@ -124,18 +126,18 @@ def test_the_documented_policy_is_for_this_model(pipe: GlidePipeline) -> None:
 
 
 def test_half_precision(model: Model) -> None:
-    """The same policy serves the pipeline in bfloat16, and gives about the same pictures."""
+    """The same policy can be applied to the pipeline in bfloat16, and gives nearly the same pictures."""
     half = load_model(GLIDE_MINI, dtype=torch.bfloat16)
     half.pipe.set_progress_bar_config(disable=True)
     schedule = Schedule(steps=STEPS, actions=dict.fromkeys((2, 4), ROWS["unet x0 order 0"]))
     with applied(policy_of(model, schedule, DDPM), half.pipe):
-        found = draw(half.pipe)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, own_loop(half, schedule, DDPM))
-    assert (found - own_loop(model, schedule, DDPM)).square().mean() < 0.05
+        pictures = run_pipeline(half.pipe)
+    assert pictures.dtype == torch.float32
+    assert torch.equal(pictures, sample_with_own_loop(half, schedule, DDPM))
+    assert (pictures - sample_with_own_loop(model, schedule, DDPM)).square().mean() < 0.05
 
 
-def test_output_types_are_the_same_picture(pipe: GlidePipeline) -> None:
+def test_all_output_types_have_the_same_pictures(pipe: GlidePipeline) -> None:
     given: dict[str, Any] = {"num_inference_steps": 2, "seed": SEEDS}
     pt = pipe(PROMPTS, output_type="pt", **given).images
     array = pipe(PROMPTS, output_type="np", **given).images
@@ -154,56 +156,56 @@ def test_output_types_are_the_same_picture(pipe: GlidePipeline) -> None:
 def test_one_prompt_and_one_seed(model: Model, pipe: GlidePipeline) -> None:
     alone = pipe(PROMPTS[0], num_inference_steps=STEPS, seed=3, output_type="pt").images
     assert torch.equal(alone, (model.pictures(conditions()[:1], DDPM) + 1) / 2)
-    assert torch.equal(draw(pipe, seed=3), draw(pipe, seed=[3, 3]))
-    assert not torch.equal(draw(pipe, seed=3), draw(pipe, seed=4))
+    assert torch.equal(run_pipeline(pipe, seed=3), run_pipeline(pipe, seed=[3, 3]))
+    assert not torch.equal(run_pipeline(pipe, seed=3), run_pipeline(pipe, seed=4))
 
 
 def test_generators_as_in_other_pipelines(pipe: GlidePipeline) -> None:
-    def drawn(*seeds: int) -> Tensor:
+    def sampled(*seeds: int) -> Tensor:
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return draw(pipe, seed=None, generator=generators if len(seeds) > 1 else generators[0])
+        return run_pipeline(pipe, seed=None, generator=generators if len(seeds) > 1 else generators[0])
 
-    assert torch.equal(drawn(1), drawn(1))
-    assert torch.equal(drawn(1, 2), drawn(1, 2))
-    assert not torch.equal(drawn(1), drawn(2))
+    assert torch.equal(sampled(1), sampled(1))
+    assert torch.equal(sampled(1, 2), sampled(1, 2))
+    assert not torch.equal(sampled(1), sampled(2))
     torch.manual_seed(0)
-    first = draw(pipe, seed=None)
+    first = run_pipeline(pipe, seed=None)
     torch.manual_seed(0)
-    assert torch.equal(first, draw(pipe, seed=None))
-    assert not torch.equal(first, draw(pipe, seed=None))
+    assert torch.equal(first, run_pipeline(pipe, seed=None))
+    assert not torch.equal(first, run_pipeline(pipe, seed=None))
 
 
-def test_callbacks_see_every_step_and_may_change_it(pipe: GlidePipeline) -> None:
+def test_callbacks_are_called_at_every_step_and_may_change_x_t(pipe: GlidePipeline) -> None:
     seen: list[tuple[int, int]] = []
 
-    def look(given: GlidePipeline, step: int, t: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        assert given is pipe
+    def callback(argument: GlidePipeline, step: int, t: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        assert argument is pipe
         seen.append((step, t))
         return tensors
 
-    plain = draw(pipe)
-    assert torch.equal(draw(pipe, callback_on_step_end=look), plain)
+    plain = run_pipeline(pipe)
+    assert torch.equal(run_pipeline(pipe, callback_on_step_end=callback), plain)
     assert seen == list(enumerate(pipe.scheduler.timesteps.tolist()))
-    assert torch.equal(draw(pipe, callback_on_step_end=lambda *_: None), plain)
-    empty = draw(pipe, callback_on_step_end=lambda *given: {"latents": torch.zeros_like(given[3]["latents"])})
+    assert torch.equal(run_pipeline(pipe, callback_on_step_end=lambda *_: None), plain)
+    empty = run_pipeline(pipe, callback_on_step_end=lambda *args: {"latents": torch.zeros_like(args[3]["latents"])})
     assert empty.abs().max() == 0
 
 
 def test_the_text_is_encoded_once_and_the_unet_called_once_a_step(pipe: GlidePipeline) -> None:
     calls: list[tuple[str, int]] = []
     hooks = [
-        pipe.unet.conv_in.register_forward_hook(lambda _, given, out: calls.append(("unet", len(given[0])))),
-        pipe.text_encoder.register_forward_hook(lambda _, given, out: calls.append(("text", len(given[0])))),
+        pipe.unet.conv_in.register_forward_hook(lambda _, args, out: calls.append(("unet", len(args[0])))),
+        pipe.text_encoder.register_forward_hook(lambda _, args, out: calls.append(("text", len(args[0])))),
     ]
-    draw(pipe)
-    draw(pipe, guidance_scale=1.0)
+    run_pipeline(pipe)
+    run_pipeline(pipe, guidance_scale=1.0)
     for hook in hooks:
         hook.remove()
     assert calls == [("text", 4), *[("unet", 4)] * STEPS, ("text", 4), *[("unet", 2)] * STEPS]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ({"prompt": []}, "prompt: a text or a list of texts"),
         ({"prompt": [1]}, "prompt: "),
@@ -219,15 +221,15 @@ def test_the_text_is_encoded_once_and_the_unet_called_once_a_step(pipe: GlidePip
         ({"generator": [torch.Generator()]}, "generator: 1 for 2 prompts; give one, or one each"),
     ],
 )
-def test_bad_arguments_are_one_line_before_anything_runs(
-    pipe: GlidePipeline, arguments: dict[str, Any], says: str
+def test_bad_arguments_are_refused_before_anything_runs(
+    pipe: GlidePipeline, arguments: dict[str, Any], message: str
 ) -> None:
-    given = {"prompt": PROMPTS} | arguments
+    inputs = {"prompt": PROMPTS} | arguments
     with pytest.raises(PipelineInputError) as caught:
-        pipe(given.pop("prompt"), **given)
-    assert str(caught.value).startswith(says)
+        pipe(inputs.pop("prompt"), **inputs)
+    assert str(caught.value).startswith(message)
 
 
-def test_words_that_the_model_does_not_know(pipe: GlidePipeline) -> None:
+def test_unknown_words_are_refused(pipe: GlidePipeline) -> None:
     with pytest.raises(UnreadablePrompt, match="does not know the word 'cta'"):
         pipe("a cta on a blue background", num_inference_steps=2)

@@ -1,4 +1,4 @@
-"""Pictures of conditions: those of the sampling loop, by a schedule or without one."""
+"""A model's pictures are those of the sampling loop, with a schedule or without one."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def model(tiny_model: Path) -> Model:  # noqa: F811
     return load_model(str(tiny_model))
 
 
-def by_hand(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) -> Tensor:
-    """The sampling loop, told step by step what the network does."""
+def sample_with_loop(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) -> Tensor:
+    """Return the pictures of CONDITIONS by the sampling loop itself."""
     seeds = [condition.seed for condition in CONDITIONS]
     text = model.encode(tuple(condition.prompt for condition in CONDITIONS))
     x_t = initial_noise(seeds, model.state_shape)
@@ -52,29 +52,29 @@ def by_hand(model: Model, sampler: SamplerSettings, resolved: ResolvedSchedule) 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_is_carried_out(model: Model, sampler: SamplerSettings, name: str) -> None:
+def test_a_schedule_is_executed(model: Model, sampler: SamplerSettings, name: str) -> None:
     resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES[name]))
-    drawn = model.pictures(CONDITIONS, sampler, resolved)
-    assert torch.equal(drawn, by_hand(model, sampler, resolved))
-    assert not torch.equal(drawn, model.pictures(CONDITIONS, sampler))
+    pictures = model.pictures(CONDITIONS, sampler, resolved)
+    assert torch.equal(pictures, sample_with_loop(model, sampler, resolved))
+    assert not torch.equal(pictures, model.pictures(CONDITIONS, sampler))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.name)
-def test_the_empty_schedule_is_none_at_all(model: Model, sampler: SamplerSettings) -> None:
+def test_the_empty_schedule_equals_no_schedule(model: Model, sampler: SamplerSettings) -> None:
     empty = resolve(model.graph, Schedule.empty(STEPS))
-    drawn = model.pictures(CONDITIONS, sampler)
-    assert torch.equal(drawn, model.pictures(CONDITIONS, sampler, empty))
-    assert torch.equal(drawn, by_hand(model, sampler, empty))
+    pictures = model.pictures(CONDITIONS, sampler)
+    assert torch.equal(pictures, model.pictures(CONDITIONS, sampler, empty))
+    assert torch.equal(pictures, sample_with_loop(model, sampler, empty))
 
 
-def test_pictures_are_pictures_and_their_own_condition_alone_decides(model: Model) -> None:
-    drawn = model.pictures(CONDITIONS, SAMPLERS[0])
-    assert drawn.shape == (3, 3, 16, 16) and drawn.abs().max() <= 1
-    assert torch.allclose(drawn[1:2], model.pictures(CONDITIONS[1:2], SAMPLERS[0]), atol=1e-4)
-    assert torch.equal(drawn.flip(0), model.pictures(CONDITIONS[::-1], SAMPLERS[0]))
+def test_a_picture_depends_on_its_own_condition_alone(model: Model) -> None:
+    pictures = model.pictures(CONDITIONS, SAMPLERS[0])
+    assert pictures.shape == (3, 3, 16, 16) and pictures.abs().max() <= 1
+    assert torch.allclose(pictures[1:2], model.pictures(CONDITIONS[1:2], SAMPLERS[0]), atol=1e-4)
+    assert torch.equal(pictures.flip(0), model.pictures(CONDITIONS[::-1], SAMPLERS[0]))
 
 
-def test_the_model_is_left_as_it_was(model: Model) -> None:
+def test_the_model_is_restored(model: Model) -> None:
     resolved = resolve(model.graph, Schedule(steps=STEPS, actions=SCHEDULES["in part"]))
     before = model.pictures(CONDITIONS, SAMPLERS[0])
     model.pictures(CONDITIONS, SAMPLERS[0], resolved)

@@ -1,4 +1,4 @@
-"""Scenes: captions in correct English that can be read back, and a training split that never shows what is held out."""
+"""Scenes: their captions can be parsed, and the training split contains no held-out combination."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.models.mini.scenes import scene as scenes
-from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, RELATIONS, Scene, UnreadableCaption, captions, draw
+from compute.models.mini.scenes.scene import (
+    BACKGROUNDS,
+    OBJECTS,
+    RELATIONS,
+    Scene,
+    UnreadableCaption,
+    captions,
+    random_scene,
+)
 
 single = st.builds(Scene, first=st.sampled_from(list(OBJECTS)), background=st.sampled_from(list(BACKGROUNDS)))
 double = st.builds(
@@ -24,29 +32,29 @@ double = st.builds(
 
 
 def every_scene() -> list[Scene]:
-    alone = [Scene(first=name, background=ground) for name, ground in product(OBJECTS, BACKGROUNDS)]
+    single_scenes = [Scene(first=name, background=b) for name, b in product(OBJECTS, BACKGROUNDS)]
     pairs = product(permutations(OBJECTS, 2), RELATIONS, BACKGROUNDS)
-    return alone + [Scene(first=a, second=b, relation=r, background=g) for (a, b), r, g in pairs]
+    return single_scenes + [Scene(first=a, second=b, relation=r, background=g) for (a, b), r, g in pairs]
 
 
-def test_the_world_is_large_enough() -> None:
+def test_there_are_enough_objects_and_backgrounds() -> None:
     assert len(OBJECTS) >= 32
     assert len(BACKGROUNDS) >= 8
 
 
-def test_a_tenth_of_pairs_and_of_grounds_is_held_out() -> None:
+def test_a_tenth_of_pairs_and_of_backgrounds_is_held_out() -> None:
     assert len(scenes.HELD_OUT_PAIRS) >= 0.1 * len(list(combinations(OBJECTS, 2)))
-    assert len(scenes.HELD_OUT_GROUNDS) >= 0.1 * len(OBJECTS) * len(BACKGROUNDS)
+    assert len(scenes.HELD_OUT_ON_BACKGROUNDS) >= 0.1 * len(OBJECTS) * len(BACKGROUNDS)
 
 
-def test_every_word_is_trained_with_something() -> None:
+def test_every_word_occurs_in_training() -> None:
     trained = [scene for scene in every_scene() if not scene.held_out]
     assert {name for scene in trained for name in scene.objects} == set(OBJECTS)
     assert {scene.background for scene in trained} == set(BACKGROUNDS)
 
 
-class Always:
-    """A random source that answers as it is told: every scene that `draw` could ask for, held out or not."""
+class FixedAnswers:
+    """A random generator that returns given values, with which `random_scene` can be made to propose any scene."""
 
     def __init__(self, answers: list[float | int]) -> None:
         self._answers = iter(answers)
@@ -61,39 +69,39 @@ class Always:
         return int(next(self._answers)), int(next(self._answers))
 
 
-def test_the_training_generator_cannot_produce_what_is_held_out() -> None:
-    """Asked for each held-out scene by name, it goes on to the next that it is given: there is no way around."""
-    objects, grounds = list(OBJECTS), list(BACKGROUNDS)
+def test_the_training_split_rejects_every_held_out_scene() -> None:
+    """All held-out scenes are proposed one after the other, and then one that is not held out."""
+    objects, backgrounds = list(OBJECTS), list(BACKGROUNDS)
     allowed = next(scene for scene in every_scene() if not scene.held_out)
     assert allowed.second is None
-    last = [grounds.index(allowed.background), objects.index(allowed.first)]
-    asked = [scene for scene in every_scene() if scene.held_out]
-    assert len(asked) > 1000
+    last = [backgrounds.index(allowed.background), objects.index(allowed.first)]
+    held_out = [scene for scene in every_scene() if scene.held_out]
+    assert len(held_out) > 1000
     answers: list[float | int] = [0.0]
-    for scene in asked:
+    for scene in held_out:
         if scene.second is None:
-            answers += [grounds.index(scene.background), objects.index(scene.first)]
-    assert draw(Always([*answers, *last]), "train") == allowed  # type: ignore[arg-type]
+            answers += [backgrounds.index(scene.background), objects.index(scene.first)]
+    assert random_scene(FixedAnswers([*answers, *last]), "train") == allowed  # type: ignore[arg-type]
     pair = next(scene for scene in every_scene() if scene.second is not None and not scene.held_out)
     answers = [1.0]
-    for scene in [*(s for s in asked if s.second is not None), pair]:
+    for scene in [*(s for s in held_out if s.second is not None), pair]:
         assert scene.second is not None
         assert scene.relation is not None
-        answers += [grounds.index(scene.background), objects.index(scene.first), objects.index(scene.second)]
+        answers += [backgrounds.index(scene.background), objects.index(scene.first), objects.index(scene.second)]
         answers += [RELATIONS.index(scene.relation)]
-    assert draw(Always(answers), "train") == pair  # type: ignore[arg-type]
+    assert random_scene(FixedAnswers(answers), "train") == pair  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("split", scenes.SPLITS)
 def test_splits_are_disjoint(split: scenes.Split) -> None:
     rng = np.random.default_rng(0)
-    drawn = [draw(rng, split) for _ in range(3000)]
-    assert {scene.held_out for scene in drawn} == {split == "held-out"}
-    assert {scene.second is None for scene in drawn} == {True, False}
+    sampled = [random_scene(rng, split) for _ in range(3000)]
+    assert {scene.held_out for scene in sampled} == {split == "held-out"}
+    assert {scene.second is None for scene in sampled} == {True, False}
 
 
 @given(st.one_of(single, double))
-def test_captions_are_read_back(scene: Scene) -> None:
+def test_captions_are_parsed(scene: Scene) -> None:
     assert Scene.parse(scene.caption) == scene
 
 
@@ -136,5 +144,5 @@ def test_slots_are_in_reading_order(scene: Scene) -> None:
     assert (same.slots, same.axis) == (scene.slots, scene.axis)
 
 
-def test_the_same_seed_draws_the_same_captions() -> None:
+def test_the_same_seed_has_the_same_captions() -> None:
     assert captions("held-out", 20, 3) == captions("held-out", 20, 3) != captions("held-out", 20, 4)

@@ -1,4 +1,4 @@
-"""Training: the loss's mathematics, resuming, and that a few iterations learn something."""
+"""The training of glide-mini: its loss, its data, resuming, and the progress of a few iterations."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from compute.models.mini.glide_mini import build_scheduler, build_unet
 from compute.models.mini.scenes.scene import OBJECTS, Scene
 from compute.models.mini.training import trainer as training
 from compute.models.mini.training.attention import TrainingAttention
-from compute.models.mini.training.caption_reading import PLACES, ROLES, reading_targets
-from compute.models.mini.training.losses import COARSE_SIDES, Schedule, coarse_error
+from compute.models.mini.training.losses import COARSE_SIDES, NoiseSchedule, coarse_error
+from compute.models.mini.training.text_pretraining import POSITIONS, ROLES, caption_labels
 from compute.models.mini.training.trainer import Recipe, Trainer, train
 
-TINY = Recipe(iterations=4, batch=4, warmup=2, reading_iterations=3)
+TINY = Recipe(iterations=4, batch=4, warmup=2, text_iterations=3)
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """glide-mini's layout with the fewest channels."""
+    """Make the training build glide-mini with few channels."""
     pipeline = training.build_pipeline
 
     def build() -> object:
-        made = pipeline()
-        made.register_modules(unet=build_unet((32, 32, 32), 1))
-        return made
+        small_pipeline = pipeline()
+        small_pipeline.register_modules(unet=build_unet((32, 32, 32), 1))
+        return small_pipeline
 
     monkeypatch.setattr(training, "build_pipeline", build)
 
@@ -39,16 +39,16 @@ def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in trainer.modules.state_dict().items()}
 
 
-def test_noising_is_the_scheduler_s() -> None:
+def test_adding_noise_equals_the_schedulers() -> None:
     scheduler: DDPMScheduler = build_scheduler()
-    schedule = Schedule(scheduler.betas)
+    schedule = NoiseSchedule(scheduler.betas)
     x_0, eps, t = torch.randn(5, 3, 8, 8), torch.randn(5, 3, 8, 8), torch.tensor([0, 1, 400, 998, 999])
-    assert torch.allclose(schedule.noised(x_0, eps, t), scheduler.add_noise(x_0, eps, t), atol=1e-6)
+    assert torch.allclose(schedule.add_noise(x_0, eps, t), scheduler.add_noise(x_0, eps, t), atol=1e-6)
 
 
-def test_a_perfect_prediction_costs_nothing_at_the_true_sigma() -> None:
-    """Fraction -1 is the posterior's own variance: then the KL is zero, and any other sigma costs."""
-    schedule = Schedule(build_scheduler().betas)
+def test_a_perfect_prediction_with_the_true_sigma_has_no_loss() -> None:
+    """At a fraction of -1 sigma is that of the posterior and the KL is zero; any other sigma has a loss."""
+    schedule = NoiseSchedule(build_scheduler().betas)
     eps, t = torch.randn(4, 3, 32, 32), torch.tensor([5, 200, 600, 999])
     perfect = torch.cat([eps, -torch.ones_like(eps)], dim=1)
     loss, mse = schedule.loss(perfect, eps, t)
@@ -59,7 +59,7 @@ def test_a_perfect_prediction_costs_nothing_at_the_true_sigma() -> None:
 
 
 def test_the_variational_term_is_the_kl_of_two_gaussians() -> None:
-    schedule = Schedule(build_scheduler().betas)
+    schedule = NoiseSchedule(build_scheduler().betas)
     t = torch.tensor([300])
     eps, error, fraction = torch.randn(1, 3, 32, 32), 0.1, 0.3
     output = torch.cat([eps + error, torch.full_like(eps, fraction)], dim=1)
@@ -73,20 +73,20 @@ def test_the_variational_term_is_the_kl_of_two_gaussians() -> None:
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_noisy_steps_count_fully_and_clean_ones_less() -> None:
-    weight = Schedule(build_scheduler().betas).weight
+def test_noisy_steps_have_weight_1_and_clean_ones_less() -> None:
+    weight = NoiseSchedule(build_scheduler().betas).weight
     assert weight[-1] == 1
     assert weight[0] < 0.01
     assert (weight[1:] >= weight[:-1]).all()
 
 
-def test_an_error_without_structure_counts_the_same_at_every_scale() -> None:
+def test_white_noise_contributes_the_same_at_every_scale() -> None:
     white, shift = 0.1 * torch.randn(400, 3, 32, 32), torch.full((1, 3, 32, 32), 0.1)
     assert coarse_error(white).mean().item() == pytest.approx(0.01 * len(COARSE_SIDES), rel=0.1)
     assert coarse_error(shift).item() == pytest.approx(sum((0.1 * side) ** 2 for side in COARSE_SIDES), rel=1e-4)
 
 
-def test_training_attention_is_diffusers_attention() -> None:
+def test_training_attention_equals_diffusers() -> None:
     torch.manual_seed(0)
     unet: UNet2DConditionModel = build_unet((32, 32, 32), 1).eval()
     inputs = {"encoder_hidden_states": torch.randn(2, 16, 128), "class_labels": torch.randn(2, 256)}
@@ -97,36 +97,36 @@ def test_training_attention_is_diffusers_attention() -> None:
         assert torch.allclose(unet(x_t, t, **inputs).sample, fused, atol=1e-5)
 
 
-def test_a_resumed_training_equals_one_that_was_not_stopped(small: None, tmp_path: Path) -> None:
+def test_a_resumed_training_equals_an_uninterrupted_one(small: None, tmp_path: Path) -> None:
     for _ in train(TINY, tmp_path / "whole"):
         pass
     stopped = train(TINY, tmp_path / "stopped", checkpoint_seconds=-1)
-    for stage, progress in stopped:
-        if stage == "diffusion" and progress.iteration == 3:
+    for stage, report in stopped:
+        if stage == "diffusion" and report.iteration == 3:
             break
     for _ in train(TINY, tmp_path / "stopped"):
         pass
-    ours, theirs = Trainer(TINY, torch.device("cpu")), Trainer(TINY, torch.device("cpu"))
-    assert ours.resume(tmp_path / "whole")
-    assert theirs.resume(tmp_path / "stopped")
-    assert ours.iteration == theirs.iteration == TINY.iterations
-    assert all(torch.equal(value, weights(theirs)[name]) for name, value in weights(ours).items())
-    assert all(torch.equal(ours.average[name], theirs.average[name]) for name in ours.average)
+    uninterrupted, resumed = Trainer(TINY, torch.device("cpu")), Trainer(TINY, torch.device("cpu"))
+    assert uninterrupted.resume(tmp_path / "whole")
+    assert resumed.resume(tmp_path / "stopped")
+    assert uninterrupted.iteration == resumed.iteration == TINY.iterations
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(uninterrupted).items())
+    assert all(torch.equal(uninterrupted.average[name], resumed.average[name]) for name in uninterrupted.average)
 
 
-def test_a_few_iterations_learn(small: None) -> None:
+def test_a_few_iterations_reduce_the_loss(small: None) -> None:
     trainer = Trainer(replace(TINY, iterations=1000, learning_rate=2e-3), torch.device("cpu"))
     losses = [trainer.step().noise_mse for _ in range(40)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
-def test_readings_say_who_stands_where() -> None:
+def test_caption_labels_are_positions_and_roles() -> None:
     scene = Scene(first="cat", second="key", relation="below", background="red")
-    targets = reading_targets([scene], 16)
-    at_place = dict(zip(PLACES, targets.at_place[0].tolist(), strict=True))
-    names, nobody = list(OBJECTS), len(OBJECTS)
-    assert at_place == {
-        "alone": nobody, "left": nobody, "right": nobody, "top": names.index("key"), "bottom": names.index("cat")
+    labels = caption_labels([scene], 16)
+    object_at = dict(zip(POSITIONS, labels.object_at[0].tolist(), strict=True))
+    names, none = list(OBJECTS), len(OBJECTS)
+    assert object_at == {
+        "alone": none, "left": none, "right": none, "top": names.index("key"), "bottom": names.index("cat")
     }  # fmt: skip
-    roles = [ROLES[i] for i in targets.role[0].tolist() if i >= 0]
+    roles = [ROLES[i] for i in labels.role[0].tolist() if i >= 0]
     assert roles == ["other", "bottom", "other", "other", "top", "other", "other", "background", "other"]

@@ -1,36 +1,72 @@
-"""Pipelines as others write them: a plain loop over their scheduler's timesteps, guidance in one call or in two."""
+"""A pipeline that is independent of the project, and schedules to run it under.
+
+It has a plain loop over its scheduler's timesteps, and guidance in one call of the UNet or in two.
+"""
 
 from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 import compute.torchvision_ops  # noqa: F401  (diffusers imports torchvision)
+from compute.pipeline import TextEncoding, initial_noise, make_scheduler, sample, step_generators
+from compute.policy.graph import ComponentGraph
+from compute.policy.liveness import resolve
+from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import SkipPolicy
+from compute.unet import executing
+from store.records import Action
+from store.sampler import SamplerSettings
+from tests.unet.tiny import DEEP
 
 from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline  # isort: skip
 
 SEEDS = [5, 6]
+STEPS = 8
+SHAPE = (3, 8, 8)
+REUSE = Action(name="reuse")
+SCHEDULES = {
+    f"unet {space} order {order}": Schedule(
+        steps=STEPS,
+        actions={step: {"unet": Action(name="reuse", space=space, order=order)} for step in (2, 4, 5, 7)},  # type: ignore[arg-type]
+    )
+    for space in ("eps", "x0")
+    for order in (0, 1)
+} | {
+    "nothing": Schedule.empty(STEPS),
+    "deepcache": Schedule(steps=STEPS, actions={step: {DEEP: REUSE} for step in (1, 3, 4, 6)}),
+    "bypass": Schedule(
+        steps=STEPS, actions={step: {"mid_block.attentions.0": Action(name="bypass")} for step in range(3, 8)}
+    ),
+    "delta": Schedule(steps=STEPS, actions={2: {"mid_block.resnets.0": Action(name="reuse_delta")}}),
+    "all": Schedule(
+        steps=STEPS, actions={3: {DEEP: REUSE}, 4: {"unet": Action(name="reuse", space="x0")}, 6: {DEEP: REUSE}}
+    ),
+}
+DROPPED = "unet x0 order 0"
+MakePolicy = Callable[..., SkipPolicy]
 
 
 def ddpm(**changes: Any) -> Any:
-    """The scheduler of GLIDE's base stage."""
+    """Return the scheduler of GLIDE's base stage, with some of its options changed."""
     scheduler: Any = DDPMScheduler
-    given = {"beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "timestep_spacing": "linspace"}
-    return scheduler(**(given | changes))
+    options = {"beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "timestep_spacing": "linspace"}
+    return scheduler(**(options | changes))
 
 
 def ddim(**changes: Any) -> Any:
-    """diffusers' own DDIM over evenly spaced timesteps."""
+    """Return diffusers' own DDIM scheduler over evenly spaced timesteps, with some of its options changed."""
     scheduler: Any = DDIMScheduler
     return scheduler(**({"beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing"} | changes))
 
 
-class ForeignPipeline(DiffusionPipeline):  # type: ignore[misc]
-    """Text to picture, with embeddings for text. It knows nothing of this project but its noise."""
+class OtherPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Samples pictures from text embeddings. It uses nothing of this project but its noise."""
 
     def __init__(self, unet: Any, scheduler: Any) -> None:
         super().__init__()
@@ -56,7 +92,7 @@ class ForeignPipeline(DiffusionPipeline):  # type: ignore[misc]
         at_step: Any = None,
         **step_arguments: Any,
     ) -> Tensor:
-        """Final pictures of (2B, …) `embeddings`, those of the empty prompt last."""
+        """Return the final pictures. `embeddings` have 2B rows, those of the empty prompt last."""
         self._guidance_scale = guidance_scale
         chosen: Any = self.scheduler
         if scheduler != "own":
@@ -71,8 +107,8 @@ class ForeignPipeline(DiffusionPipeline):  # type: ignore[misc]
             output = self._guided(embeddings, chosen.scale_model_input(x_t, t), t, calls)
             if "variance_type" not in chosen.config:
                 output = output[:, : x_t.shape[1]]
-            given = {"generator": noise(step)} if "generator" in accepted and noise else {}
-            x_t = chosen.step(output, t, x_t, **given, **step_arguments).prev_sample
+            generator = {"generator": noise(step)} if "generator" in accepted and noise else {}
+            x_t = chosen.step(output, t, x_t, **generator, **step_arguments).prev_sample
             if at_step is not None:
                 at_step(step, x_t)
         return x_t
@@ -88,3 +124,30 @@ class ForeignPipeline(DiffusionPipeline):  # type: ignore[misc]
         eps, eps_empty = conditional[:, :channels], unconditional[:, :channels]
         guided = eps_empty + self._guidance_scale * (eps - eps_empty)
         return torch.cat([guided, conditional[:, channels:]], dim=1)
+
+
+def embeddings() -> dict[str, Tensor]:
+    """Return the UNet's text inputs for SEEDS: as many rows of prompts and of the empty prompt."""
+    generator = torch.Generator().manual_seed(1)
+    rows = 2 * len(SEEDS)
+    return {
+        "encoder_hidden_states": torch.randn(rows, 5, 32, generator=generator),
+        "class_labels": torch.randn(rows, 128, generator=generator),
+    }
+
+
+def run_pipeline(pipe: OtherPipeline, **arguments: Any) -> Tensor:
+    """Return the pipeline's final pictures for `embeddings()` and SEEDS."""
+    defaults = {"noise": lambda step: step_generators(SEEDS, step), "num_inference_steps": STEPS}
+    return pipe(embeddings(), initial_noise(SEEDS, SHAPE), **(defaults | arguments))  # type: ignore[no-any-return]
+
+
+def sample_with_own_loop(unet: Any, graph: ComponentGraph, policy: SkipPolicy, sampler: str = "ddpm") -> Tensor:
+    """Return the pictures of the project's own sampling loop under the policy's schedule."""
+    text = TextEncoding(sequence=embeddings()["encoder_hidden_states"], pooled=embeddings()["class_labels"])
+    scheduler = make_scheduler({}, SamplerSettings.model_validate({"name": sampler, "steps": STEPS}))
+    x_t = initial_noise(SEEDS, SHAPE)
+    with executing(unet, resolve(graph, policy.schedule)) as execution:
+        for step in sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=3.0, execution=execution):
+            x_t = step.x_next
+    return x_t

@@ -1,4 +1,4 @@
-"""The loop together with the real thing that execution on a UNet."""
+"""The sampling loop with schedules that are executed on a real UNet."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def test_an_empty_schedule_is_bit_identical_to_none(tiny_unet: Any) -> None:
 
 
 @pytest.mark.parametrize(("actions", "first_changed"), [(BYPASSED, 3), (DROPPED, 4)], ids=["bypass", "unet"])
-def test_an_action_changes_its_step_and_what_follows(tiny_unet: Any, actions: Any, first_changed: int) -> None:
+def test_an_action_changes_its_step_and_the_following_ones(tiny_unet: Any, actions: Any, first_changed: int) -> None:
     plain = run(tiny_unet, None)
     with executing(tiny_unet, schedule(tiny_unet, actions)) as execution:
-        acted = run(tiny_unet, execution)
-    assert equal((acted, plain)) == [index < first_changed for index in range(STEPS)]
-    assert all(step.x_next.isfinite().all() for step in acted)
+        executed = run(tiny_unet, execution)
+    assert equal((executed, plain)) == [index < first_changed for index in range(STEPS)]
+    assert all(step.x_next.isfinite().all() for step in executed)
 
 
-def test_a_new_run_forgets_the_one_that_was_left(tiny_unet: Any) -> None:
+def test_a_new_run_does_not_depend_on_an_unfinished_one(tiny_unet: Any) -> None:
     with executing(tiny_unet, schedule(tiny_unet, BYPASSED | DROPPED)) as execution:
         first = run(tiny_unet, execution)
         run(tiny_unet, execution, stop=2)

@@ -1,4 +1,4 @@
-"""Dropped steps: what a step gets instead of the UNet's output."""
+"""The reused output of the whole UNet at dropped steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
-from compute.pipeline.output_reuse import OutputMemory, ReuseError
+from compute.pipeline.output_reuse import OutputHistory, ReuseError
+from compute.unet import Execution
 from store.records import Action
 from store.sampler import SamplerSettings
 
@@ -25,8 +26,8 @@ DDPM, DDIM = SamplerSettings(name="ddpm", steps=STEPS), SamplerSettings(name="dd
 each_sampler = pytest.mark.parametrize("config", [DDPM, DDIM], ids=["ddpm", "ddim"])
 
 
-class Execution:
-    """A schedule for `unet` alone, and the steps it was told of."""
+class UNetActions(Execution):
+    """An execution with actions on `unet` alone, which records the steps that begin."""
 
     def __init__(self, actions: Mapping[int, Action]) -> None:
         self.actions = actions
@@ -46,7 +47,7 @@ class Execution:
 
 
 class Scripted:
-    """A UNet that returns the output its script holds for the timestep, (rows, 6, H, W), and counts its calls."""
+    """A UNet that returns a given output, (rows, 6, H, W), for each timestep, and records its calls."""
 
     dtype = torch.float32
 
@@ -59,6 +60,7 @@ class Scripted:
 
 
 def scripted(config: SamplerSettings) -> Scripted:
+    """Return a UNet with random outputs at the sampler's timesteps."""
     generator = torch.Generator().manual_seed(4)
     timesteps = make_scheduler({}, config).timesteps.tolist()
     eps = {t: torch.randn(4, 3, 4, 4, generator=generator) for t in timesteps}
@@ -76,14 +78,14 @@ def run(
 
 
 def guided(output: Tensor) -> Tensor:
-    """The guided eps and the conditional sigma, at the guidance of `run`."""
+    """Return the guided eps and the conditional sigma, at the guidance of `run`."""
     conditional, unconditional = output.chunk(2)
     eps = unconditional[:, :3] + 2.0 * (conditional[:, :3] - unconditional[:, :3])
     return torch.cat([eps, conditional[:, 3:]], dim=1)
 
 
 def next_state(config: SamplerSettings, step: Step, output: Tensor) -> Tensor:
-    """What the scheduler makes of `output` at a step."""
+    """Return the scheduler's `x_next` for `output` at a step."""
     scheduler = make_scheduler({}, config)
     output = output if config.name == "ddpm" else output[:, :3]
     generators = step_generators(SEEDS, step.index)
@@ -100,17 +102,17 @@ def reuse(order: int, space: str | None) -> Action:
 
 
 @each_sampler
-def test_acts_that_leave_the_unet_alone_change_nothing(config: SamplerSettings) -> None:
-    execution = Execution({3: Action(name="compute")})
-    plain, acted = run(scripted(config), config, None), run(scripted(config), config, execution)
+def test_an_execution_without_unet_actions_changes_nothing(config: SamplerSettings) -> None:
+    execution = UNetActions({3: Action(name="compute")})
+    plain, executed = run(scripted(config), config, None), run(scripted(config), config, execution)
     assert execution.resets == 1
     assert execution.begun == list(range(STEPS))
-    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, acted, strict=True))
+    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, executed, strict=True))
 
 
 @each_sampler
 def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerSettings) -> None:
-    unet, execution = scripted(config), Execution({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
+    unet, execution = scripted(config), UNetActions({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
     steps = run(unet, config, execution)
     assert unet.calls == [step.t for step in steps if step.index not in (4, 5, 8)]
     assert execution.begun == list(range(STEPS))
@@ -120,7 +122,7 @@ def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(confi
 @pytest.mark.parametrize("space", ["eps", None])
 def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | None) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Execution({4: reuse(0, space), 5: reuse(0, space)}))
+    steps = run(unet, config, UNetActions({4: reuse(0, space), 5: reuse(0, space)}))
     for index in (4, 5):
         expected = next_state(config, steps[index], guided(unet.script[steps[3].t]))
         torch.testing.assert_close(steps[index].x_next, expected)
@@ -129,7 +131,7 @@ def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | No
 @each_sampler
 def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Execution({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
+    steps = run(unet, config, UNetActions({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
     two, four = guided(unet.script[steps[2].t]), guided(unet.script[steps[4].t])
     for index in (5, 6):
         eps = two[:, :3] + (index - 2) / (4 - 2) * (four[:, :3] - two[:, :3])  # a line through steps 2 and 4
@@ -140,7 +142,7 @@ def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> Non
 @each_sampler
 def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSettings) -> None:
     unet = scripted(config)
-    steps = run(unet, config, Execution({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
+    steps = run(unet, config, UNetActions({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
     for index in (4, 5):
         torch.testing.assert_close(steps[index].pred_x0, steps[3].pred_x0, atol=1e-4, rtol=1e-4)
         kept = alpha_bar(config, steps[index].t)
@@ -151,46 +153,47 @@ def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSe
 
 @each_sampler
 def test_x0_is_extrapolated_and_clipped(config: SamplerSettings) -> None:
-    steps = run(scripted(config), config, Execution({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
+    steps = run(scripted(config), config, UNetActions({5: reuse(1, "x0"), 6: reuse(1, "x0")}))
     for index in (5, 6):
         line = steps[3].pred_x0 + (index - 3) / (4 - 3) * (steps[4].pred_x0 - steps[3].pred_x0)
         assert line.abs().max() > 1
         torch.testing.assert_close(steps[index].pred_x0, line.clamp(-1, 1), atol=1e-4, rtol=1e-4)
 
 
-def test_the_eps_that_a_reused_picture_gives_is_that_of_the_clipped_one() -> None:
-    memory, noisy, kept = OutputMemory(1.0), torch.zeros(1, *SHAPE), 0.5
+def test_eps_follows_from_the_clipped_x0() -> None:
+    history, x_t, alpha_bar = OutputHistory(1.0), torch.zeros(1, *SHAPE), 0.5
     for step, picture in enumerate((0.2, 0.9)):
-        memory.write(step, noisy, torch.full((1, *SHAPE), -picture), kept)  # at alpha_bar ½ and x_t 0, x0 is -eps
-    torch.testing.assert_close(memory.reuse(reuse(1, "x0"), 2, noisy, kept), torch.full((1, *SHAPE), -1.0))
-    torch.testing.assert_close(memory.reuse(reuse(1, "eps"), 2, noisy, kept), torch.full((1, *SHAPE), -1.6))
+        eps = torch.full((1, *SHAPE), -picture)  # where alpha_bar is 0.5 and x_t 0, x0 is -eps
+        history.write(step, x_t, eps, alpha_bar)
+    torch.testing.assert_close(history.reuse(reuse(1, "x0"), 2, x_t, alpha_bar), torch.full((1, *SHAPE), -1.0))
+    torch.testing.assert_close(history.reuse(reuse(1, "eps"), 2, x_t, alpha_bar), torch.full((1, *SHAPE), -1.6))
 
 
 def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
-    """A deterministic step leaves a state that eps and x0 both explain; fresh noise breaks that."""
-    for config, same in ((DDIM, True), (DDPM, False)):
-        eps, x0 = (run(scripted(config), config, Execution({4: reuse(0, space)})) for space in ("eps", "x0"))
-        assert torch.allclose(eps[4].x_next, x0[4].x_next, atol=1e-3) == same
+    """After a deterministic step the last eps and the last x0 both explain `x_t`, after added noise they do not."""
+    for config, equal in ((DDIM, True), (DDPM, False)):
+        eps, x0 = (run(scripted(config), config, UNetActions({4: reuse(0, space)})) for space in ("eps", "x0"))
+        assert torch.allclose(eps[4].x_next, x0[4].x_next, atol=1e-3) == equal
 
 
 @each_sampler
-def test_a_run_may_start_at_the_step_that_supplies(config: SamplerSettings) -> None:
+def test_a_run_may_start_at_the_first_source(config: SamplerSettings) -> None:
     actions = {5: reuse(1, "x0"), 7: reuse(0, "eps")}
-    through = run(scripted(config), config, Execution(actions))
-    started = run(scripted(config), config, Execution(actions), start=3, x_t=through[3].x_t)
-    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(through[3:], started, strict=True))
+    whole = run(scripted(config), config, UNetActions(actions))
+    started = run(scripted(config), config, UNetActions(actions), start=3, x_t=whole[3].x_t)
+    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(whole[3:], started, strict=True))
 
 
 @pytest.mark.parametrize(
-    ("order", "reused_at", "says"),
+    ("order", "reused_at", "message"),
     [
         (0, 0, "step 0 reuses unet at order 0, but 0 earlier steps of this run computed it; it needs 1"),
         (1, 1, "step 1 reuses unet at order 1, but 1 earlier step of this run computed it; it needs 2"),
     ],
 )
-def test_reuse_of_what_was_never_computed_is_refused(order: int, reused_at: int, says: str) -> None:
-    with pytest.raises(ReuseError, match=says):
-        run(scripted(DDPM), DDPM, Execution({reused_at: reuse(order, "eps")}))
+def test_reuse_before_enough_steps_were_computed_is_refused(order: int, reused_at: int, message: str) -> None:
+    with pytest.raises(ReuseError, match=message):
+        run(scripted(DDPM), DDPM, UNetActions({reused_at: reuse(order, "eps")}))
 
 
 @given(
@@ -200,7 +203,7 @@ def test_reuse_of_what_was_never_computed_is_refused(order: int, reused_at: int,
 )
 @settings(max_examples=30, deadline=None)
 def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, space: str) -> None:
-    """A UNet that always predicts the same picture loses nothing to reuse of x0; the same eps, nothing to eps."""
+    """Reuse of x0 changes nothing where the UNet always predicts the same picture, reuse of eps where the same eps."""
     unet = scripted(DDIM)
     picture = torch.linspace(-0.5, 0.5, 2 * 48).reshape(2, *SHAPE)
 
@@ -215,6 +218,6 @@ def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, s
 
     full = run(Constant(unet.script), DDIM, None)
     constant = Constant(unet.script)
-    skipped = run(constant, DDIM, Execution({index: reuse(order, space) for index in reused}))
+    skipped = run(constant, DDIM, UNetActions({index: reuse(order, space) for index in reused}))
     assert len(constant.calls) == STEPS - len(reused)
     torch.testing.assert_close(skipped[-1].x_next, full[-1].x_next, atol=1e-3, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""The sampling loop: parity with plain diffusers, guidance, and runs that start, stop and restart anywhere."""
+"""The sampling loop: parity with plain diffusers, guidance, and runs that start and stop at any step."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ SHAPE = (3, 16, 16)
 SEEDS = [11, 12, 13]
 DDPM = SamplerSettings(name="ddpm", steps=8)
 SAMPLERS = [DDPM, SamplerSettings(name="ddim", steps=8), SamplerSettings(name="ddim", steps=8, eta=0.5)]
-# At t = 999 pred_x0 is a difference divided by sqrt(alpha_bar) = 5e-5: what rounding does is not small there.
+# At t = 999 pred_x0 is a difference divided by sqrt(alpha_bar) = 5e-5, which amplifies rounding errors.
 AFTER_PURE_NOISE = 1
 each_sampler = pytest.mark.parametrize("config", SAMPLERS, ids=["ddpm", "ddim", "ddim-eta"])
 
 
 def text_of(batch: int) -> TextEncoding:
+    """Return a random encoding of different prompts."""
     generator = torch.Generator().manual_seed(3)
     empty = torch.randn(1, 5, 32, generator=generator), torch.randn(1, 128, generator=generator)
     prompts = torch.randn(batch, 5, 32, generator=generator), torch.randn(batch, 128, generator=generator)
@@ -37,23 +38,24 @@ def text_of(batch: int) -> TextEncoding:
 
 
 def rows_of(text: TextEncoding, rows: slice) -> TextEncoding:
+    """Return the encoding of some of the prompts."""
     halves = text.sequence.chunk(2), text.pooled.chunk(2)
     sequence, pooled = (torch.cat([half[rows] for half in pair]) for pair in halves)
     return TextEncoding(sequence=sequence, pooled=pooled)
 
 
 def run(unet: Any, config: SamplerSettings = DDPM, guidance: float | Tensor = 3.0, **arguments: Any) -> list[Step]:
-    given: dict[str, Any] = {
+    inputs: dict[str, Any] = {
         "text": text_of(len(SEEDS)),
         "x_t": initial_noise(SEEDS, SHAPE),
         "seeds": SEEDS,
     } | arguments
-    text, x_t = given.pop("text"), given.pop("x_t")
-    return list(sample(unet, make_scheduler({}, config), text, x_t, guidance=guidance, **given))
+    text, x_t = inputs.pop("text"), inputs.pop("x_t")
+    return list(sample(unet, make_scheduler({}, config), text, x_t, guidance=guidance, **inputs))
 
 
 class Recording:
-    """A UNet that costs nothing and remembers how many rows it was called on."""
+    """A cheap UNet that records how many rows it was called on."""
 
     dtype = torch.float32
 
@@ -70,7 +72,7 @@ class Recording:
 
 @torch.inference_mode()
 def plain_loop(unet: Any, config: SamplerSettings, guidance: float, start: int) -> list[tuple[Tensor, Tensor]]:
-    """What a diffusers user writes: (x_next, pred_x0) of every step."""
+    """Return (x_next, pred_x0) of every step of a loop as users of diffusers write it."""
     if config.name == "ddpm":
         spacing = {"variance_type": "learned_range", "timestep_spacing": "linspace"}
         scheduler = PlainDDPM(beta_schedule="squaredcos_cap_v2", **spacing)
@@ -93,8 +95,10 @@ def plain_loop(unet: Any, config: SamplerSettings, guidance: float, start: int) 
 
 
 @each_sampler
-def test_it_is_the_plain_diffusers_loop(tiny_unet: Any, config: SamplerSettings) -> None:
-    start, tolerance = (0, 0.0) if config.name == "ddpm" else (AFTER_PURE_NOISE, 1e-4)  # DDIM's coefficients are ours
+def test_the_loop_equals_plain_diffusers(tiny_unet: Any, config: SamplerSettings) -> None:
+    start, tolerance = (
+        (0, 0.0) if config.name == "ddpm" else (AFTER_PURE_NOISE, 1e-4)
+    )  # our DDIM computes its coefficients in float64
     plain = plain_loop(tiny_unet, config, 3.0, start)
     for step, (x_next, pred_x0) in zip(run(tiny_unet, config, start=start), plain, strict=True):
         torch.testing.assert_close(step.x_next, x_next, atol=tolerance, rtol=tolerance)
@@ -114,11 +118,11 @@ def test_steps_are_chained_and_end_in_the_clean_picture(tiny_unet: Any, config: 
 
 @each_sampler
 @pytest.mark.parametrize("start", [1, 3, 7])
-def test_starting_at_a_step_equals_running_through_it(tiny_unet: Any, config: SamplerSettings, start: int) -> None:
-    through = run(tiny_unet, config)
-    started = run(tiny_unet, config, x_t=through[start].x_t.clone(), start=start)
+def test_a_run_from_a_later_step_equals_the_whole_run(tiny_unet: Any, config: SamplerSettings, start: int) -> None:
+    whole = run(tiny_unet, config)
+    started = run(tiny_unet, config, x_t=whole[start].x_t.clone(), start=start)
     assert [step.index for step in started] == list(range(start, config.steps))
-    for a, b in zip(started, through[start:], strict=True):
+    for a, b in zip(started, whole[start:], strict=True):
         assert torch.equal(a.x_t, b.x_t)
         assert torch.equal(a.pred_x0, b.pred_x0)
         assert torch.equal(a.x_next, b.x_next)
@@ -143,7 +147,7 @@ def test_a_batch_equals_its_samples_one_by_one(tiny_unet: Any, config: SamplerSe
             torch.testing.assert_close(a.x_next, b.x_next[one], atol=1e-4, rtol=1e-4)
 
 
-def test_seeds_make_the_noise() -> None:
+def test_the_noise_depends_on_the_seeds() -> None:
     x_t = initial_noise(SEEDS, SHAPE)
     a, b = (run(Recording(), x_t=x_t, seeds=seeds, stop=1)[0].x_next for seeds in (SEEDS, [11, 12, 99]))
     assert torch.equal(a[:2], b[:2])
@@ -202,7 +206,7 @@ def test_the_scheduler_keeps_float32_when_the_unet_does_not(tiny_unet: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ({"start": 5, "stop": 4}, r"steps \[5, 4\) don't lie in the sampler's \[0, 8\)"),
         ({"stop": 9}, r"steps \[0, 9\)"),
@@ -212,13 +216,15 @@ def test_the_scheduler_keeps_float32_when_the_unet_does_not(tiny_unet: Any) -> N
         ({"guidance": torch.ones(2)}, "guidance has 2 values; give one, or one a sample"),
     ],
 )
-def test_what_does_not_fit_is_one_line_before_anything_runs(arguments: dict[str, Any], says: str) -> None:
-    given: dict[str, Any] = {
+def test_sizes_and_steps_that_do_not_match_are_refused_before_anything_runs(
+    arguments: dict[str, Any], message: str
+) -> None:
+    inputs: dict[str, Any] = {
         "text": text_of(3),
         "x_t": initial_noise(SEEDS, SHAPE),
         "seeds": SEEDS,
         "guidance": 1.0,
     } | arguments
-    text, x_t = given.pop("text"), given.pop("x_t")
-    with pytest.raises(SkipscopeError, match=says):
-        sample(Recording(), make_scheduler({}, DDPM), text, x_t, **given)
+    text, x_t = inputs.pop("text"), inputs.pop("x_t")
+    with pytest.raises(SkipscopeError, match=message):
+        sample(Recording(), make_scheduler({}, DDPM), text, x_t, **inputs)

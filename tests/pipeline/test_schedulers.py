@@ -1,4 +1,4 @@
-"""The schedulers against GLIDE's own mathematics, written down here independently, in float64."""
+"""The schedulers compared with an independent float64 implementation of GLIDE's and DDIM's equations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNEVEN = [999, 980, 701, 333, 52, 10, 0]
 
 
 def glide_alpha_bar() -> np.ndarray:
-    """Nichol and Dhariwal's squared cosine over 1000 timesteps, betas capped at 0.999."""
+    """Return Nichol and Dhariwal's squared cosine over 1000 timesteps, with betas of at most 0.999."""
 
     def at(time: float) -> float:
         return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
@@ -37,7 +37,7 @@ def glide_alpha_bar() -> np.ndarray:
 
 
 def glide_timesteps(steps: int) -> list[int]:
-    """GLIDE's respacing in one section: cumulated fractional strides from 0 to 999, noisiest first."""
+    """Return GLIDE's timesteps, respaced in one section: cumulated fractional strides from 0 to 999, noisiest first."""
     position, taken = 0.0, []
     for _ in range(steps):
         taken.append(round(position))
@@ -46,26 +46,29 @@ def glide_timesteps(steps: int) -> list[int]:
 
 
 def outputs(steps: int) -> np.ndarray:
-    """Model outputs of every step: eps of standard deviation 1, and sigma within [-1, 1]."""
+    """Return model outputs of every step: eps with standard deviation 1, and sigma in [-1, 1]."""
     eps = np.random.default_rng(0).normal(size=(steps, *SHAPE))
     sigma = np.random.default_rng(1).uniform(-1, 1, size=(steps, *SHAPE))
     return np.concatenate([eps, sigma], axis=2)
 
 
 def noise(step: int) -> np.ndarray:
+    """Return the noise of a step for SEEDS, in float64."""
     generators = step_generators(SEEDS, step)
-    return torch.cat([torch.randn((1, *SHAPE[1:]), generator=each, dtype=torch.float64) for each in generators]).numpy()
+    return torch.cat(
+        [torch.randn((1, *SHAPE[1:]), generator=generator, dtype=torch.float64) for generator in generators]
+    ).numpy()
 
 
 def glide_ddpm(timesteps: list[int], x_t: np.ndarray) -> list[np.ndarray]:
-    """The inputs of all steps and the final picture, by a diffusion respaced to its own betas."""
+    """Return the inputs of all steps and the final picture of a diffusion with respaced betas."""
     kept = glide_alpha_bar()[timesteps]
-    states, given_outputs = [x_t], outputs(len(timesteps))
+    states, model_outputs = [x_t], outputs(len(timesteps))
     for index in range(len(timesteps)):
         alpha_bar = kept[index]
         alpha_bar_next = kept[index + 1] if index + 1 < len(kept) else 1.0
         beta = 1 - alpha_bar / alpha_bar_next
-        eps, sigma = np.split(given_outputs[index], 2, axis=1)
+        eps, sigma = np.split(model_outputs[index], 2, axis=1)
         x0 = np.clip(np.sqrt(1 / alpha_bar) * x_t - np.sqrt(1 / alpha_bar - 1) * eps, -1, 1)
         mean = (
             beta * np.sqrt(alpha_bar_next) / (1 - alpha_bar) * x0
@@ -81,7 +84,7 @@ def glide_ddpm(timesteps: list[int], x_t: np.ndarray) -> list[np.ndarray]:
 
 
 def ddim(timesteps: list[int], x_t: np.ndarray, eta: float) -> list[np.ndarray]:
-    """Equation 12 of DDIM with eps derived from the clipped picture, to the next of the timesteps."""
+    """Return the same for DDIM's equation 12, with eps computed from the clipped picture."""
     kept = np.append(glide_alpha_bar()[timesteps], 1.0)
     states = [x_t]
     for index, output in enumerate(outputs(len(timesteps))):
@@ -95,13 +98,13 @@ def ddim(timesteps: list[int], x_t: np.ndarray, eta: float) -> list[np.ndarray]:
 
 
 def by_scheduler(scheduler: Scheduler, x_t: np.ndarray) -> list[np.ndarray]:
-    """The same states by a scheduler, in float64 and with the exact alpha_bar: only its logic is compared."""
+    """Return the same for a scheduler, in float64 and with the exact alpha_bar, so that only its logic is compared."""
     scheduler.alphas_cumprod = torch.from_numpy(glide_alpha_bar())
     state = torch.from_numpy(x_t)
     states = [state]
-    given_outputs = torch.from_numpy(outputs(len(scheduler.timesteps)))
+    model_outputs = torch.from_numpy(outputs(len(scheduler.timesteps)))
     for index, t in enumerate(scheduler.timesteps.tolist()):
-        output = given_outputs[index] if isinstance(scheduler, diffusers.DDPMScheduler) else given_outputs[index, :, :3]
+        output = model_outputs[index] if isinstance(scheduler, diffusers.DDPMScheduler) else model_outputs[index, :, :3]
         generators = step_generators(SEEDS, index)
         state = scheduler.step(output, t, state, generator=generators, return_dict=False)[0]
         states.append(state)
@@ -114,28 +117,28 @@ def x_start() -> np.ndarray:
 
 
 @pytest.mark.parametrize("steps", [2, 7, 25, 100])
-def test_ddpm_is_glides(steps: int, x_start: np.ndarray) -> None:
+def test_ddpm_equals_glides(steps: int, x_start: np.ndarray) -> None:
     scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=steps))
     assert scheduler.timesteps.tolist() == glide_timesteps(steps)
     expected = glide_ddpm(glide_timesteps(steps), x_start)
     np.testing.assert_allclose(by_scheduler(scheduler, x_start), expected, atol=1e-8)
 
 
-def test_ddpm_is_glides_at_uneven_timesteps(x_start: np.ndarray) -> None:
+def test_ddpm_equals_glides_at_uneven_timesteps(x_start: np.ndarray) -> None:
     scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=7))
     scheduler.set_timesteps(timesteps=UNEVEN)  # type: ignore[attr-defined]
     np.testing.assert_allclose(by_scheduler(scheduler, x_start), glide_ddpm(UNEVEN, x_start), atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim"])
-def test_the_noise_schedule_is_glides(name: str) -> None:
+def test_the_noise_schedule_equals_glides(name: str) -> None:
     scheduler = make_scheduler({}, SamplerSettings(name=name, steps=10))  # type: ignore[arg-type]
     np.testing.assert_allclose(scheduler.alphas_cumprod, glide_alpha_bar(), rtol=1e-4, atol=1e-6)
 
 
 @given(steps=st.integers(2, 300))
 @settings(max_examples=60, deadline=None)
-def test_ddpm_timesteps_are_glides_up_to_how_a_half_is_rounded(steps: int) -> None:
+def test_ddpm_timesteps_equal_glides_up_to_the_rounding_of_halves(steps: int) -> None:
     timesteps = make_scheduler({}, SamplerSettings(name="ddpm", steps=steps)).timesteps.tolist()
     assert max(abs(a - b) for a, b in zip(timesteps, glide_timesteps(steps), strict=True)) <= 1
     assert timesteps[0] == 999
@@ -165,7 +168,9 @@ def test_trailing_timesteps_start_at_pure_noise_and_are_even_up_to_rounding(step
 
 @pytest.mark.parametrize("eta", [0.0, 0.7])
 @pytest.mark.parametrize("steps", [4, 8, 25])
-def test_ddim_is_diffusers_where_the_steps_divide_the_timesteps(steps: int, eta: float, x_start: np.ndarray) -> None:
+def test_ddim_equals_diffusers_where_the_steps_divide_the_timesteps(
+    steps: int, eta: float, x_start: np.ndarray
+) -> None:
     ours = make_scheduler({}, SamplerSettings(name="ddim", steps=steps, eta=eta))
     plain = PlainDDIM(beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing")
     plain.set_timesteps(steps)
@@ -191,13 +196,13 @@ def test_the_model_folders_schedule_is_used() -> None:
     assert make_scheduler({}, SamplerSettings(name="ddpm", steps=5)).config.variance_type == "learned_range"
 
 
-def test_a_missing_spacing_is_the_samplers_own() -> None:
+def test_the_default_spacing_is_the_samplers_own() -> None:
     assert SamplerSettings(name="ddim", steps=9) == SamplerSettings(name="ddim", steps=9, spacing="trailing")
     assert SamplerSettings(name="ddpm", steps=9).spacing == "linspace"
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("fields", "message"),
     [
         ({"name": "ddim", "steps": 9, "spacing": "linspace"}, "spacing of ddim is trailing or leading, not linspace"),
         ({"name": "ddpm", "steps": 9, "spacing": "trailing"}, "spacing of ddpm is linspace, not trailing"),
@@ -208,12 +213,12 @@ def test_a_missing_spacing_is_the_samplers_own() -> None:
         ({"name": "ddim", "steps": 9, "eta": 1.5}, "eta"),
     ],
 )
-def test_fields_that_do_not_belong_are_refused(fields: dict[str, object], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_invalid_settings_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         SamplerSettings(**fields)  # type: ignore[arg-type]
 
 
-def test_what_no_scheduler_can_do_is_one_line() -> None:
+def test_settings_that_a_model_does_not_allow_are_refused() -> None:
     with pytest.raises(SamplerError, match="steps is 1001; accepted is at most 1000"):
         make_scheduler({}, SamplerSettings(name="ddim", steps=1001))
     with pytest.raises(SamplerError, match="prediction_type is 'v_prediction'"):

@@ -15,7 +15,7 @@ import torch
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
 from compute.metrics.registry import Sources, metrics
-from compute.models.mini.judge.scene_judge import Judge
+from compute.models.mini.judge.scene_judge import SceneJudge
 from compute.models.model import Model
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.sampling import Step, sample
@@ -140,8 +140,8 @@ def test_switched_pictures_are_judged_by_both_prompts(swept: Swept) -> None:
         assert values.keys() == {"mse", "rel_l2", "fidelity_all", "fidelity_other_all"}
         with store.read(unit.key) as reader:
             pictures = torch.from_numpy(reader.final)
-        own = Judge.load().fidelity(pictures, [condition.prompt for condition in unit.conditions])["all"]
-        other = Judge.load().fidelity(pictures, switch.prompts)["all"]
+        own = SceneJudge.load().fidelity(pictures, [condition.prompt for condition in unit.conditions])["all"]
+        other = SceneJudge.load().fidelity(pictures, switch.prompts)["all"]
         assert values["fidelity_all"].tolist() == own.tolist()
         assert values["fidelity_other_all"].tolist() == other.tolist()
     others = [unit for unit in store.header.plan if unit.role != "switch"]

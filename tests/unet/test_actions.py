@@ -1,4 +1,4 @@
-"""What acting does equals running every module and substituting afterwards, and costs what the plan says."""
+"""Executed actions give what the oracle gives, which runs every module, and cost what the plan says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(Health
 
 
 def run(unet: Any, resolved: ResolvedSchedule, start: int = 0, **size: int) -> list[torch.Tensor | None]:
-    """The outputs of all steps from `start` on; None where `unet` is reused."""
+    """Return the outputs of all steps from `start` on; None where `unet` is reused."""
     outputs: list[torch.Tensor | None] = [None] * start
     with executing(unet, resolved) as execution:
         for step in range(start, len(resolved.steps)):
@@ -36,18 +36,18 @@ def run(unet: Any, resolved: ResolvedSchedule, start: int = 0, **size: int) -> l
 
 
 def check(unet: Any, graph: ComponentGraph, schedule: Schedule, **size: int) -> ResolvedSchedule:
-    """Compares outputs and liveness with the oracle's."""
+    """Compare outputs and liveness with the oracle's."""
     resolved = resolve(graph, schedule)
-    outputs, seen = run(unet, resolved, **size), run_everything(unet, schedule, **size)
-    for plan, output, one in zip(resolved.steps, outputs, seen, strict=True):
-        assert (output is None) == (one is None)
-        if output is None or one is None:
+    outputs, expected_passes = run(unet, resolved, **size), run_everything(unet, schedule, **size)
+    for plan, output, expected in zip(resolved.steps, outputs, expected_passes, strict=True):
+        assert (output is None) == (expected is None)
+        if output is None or expected is None:
             continue
-        assert not one.output.isnan().any()
-        torch.testing.assert_close(output, one.output, atol=TOLERANCE, rtol=TOLERANCE)
-        looked_at = set(graph.nodes) - {"unet", "time_embedding", "conv_out"}
-        looked_at -= {name for name in graph.nodes if name.startswith("concat:")}
-        assert plan.dead & looked_at == looked_at - one.mattered
+        assert not expected.output.isnan().any()
+        torch.testing.assert_close(output, expected.output, atol=TOLERANCE, rtol=TOLERANCE)
+        recorded = set(graph.nodes) - {"unet", "time_embedding", "conv_out"}
+        recorded -= {name for name in graph.nodes if name.startswith("concat:")}
+        assert plan.dead & recorded == recorded - expected.needed
     return resolved
 
 
@@ -56,7 +56,7 @@ def all_actions(graph: ComponentGraph) -> list[tuple[str, str]]:
 
 
 def test_every_action_of_every_component(unet: Any, graph: ComponentGraph) -> None:
-    """One after the other in one run, which the oracle runs too; each changes its step."""
+    """Each action has a step of its own in one run, and changes that step."""
     pairs = all_actions(graph)
     assert {action for _, action in pairs} == {"bypass", "zero", "reuse", "reuse_delta"}
     actions = {step: {name: Action.model_validate({"name": action})} for step, (name, action) in enumerate(pairs, 1)}
@@ -65,7 +65,7 @@ def test_every_action_of_every_component(unet: Any, graph: ComponentGraph) -> No
     outputs = run(unet, resolve(graph, schedule))
     for step, (name, action) in enumerate(pairs, 1):
         difference = (_tensor(outputs[step]) - predict(unet, step)).abs().max()
-        assert difference > 1e-3, f"{action} of {name} does nothing"
+        assert difference > 1e-3, f"{action} of {name} changes nothing"
 
 
 @FEW
@@ -97,7 +97,7 @@ def test_a_step_costs_what_its_plan_says(unet: Any, graph: ComponentGraph, data:
 
 @FEW
 @given(st.data())
-def test_starting_at_the_earliest_source_equals_running_through(
+def test_a_run_from_the_earliest_source_equals_the_whole_run(
     unet: Any, graph: ComponentGraph, data: st.DataObject
 ) -> None:
     schedule = Schedule(steps=5, actions={step: data.draw(step_actions(graph, order=1)) for step in (3, 4)})
@@ -105,10 +105,10 @@ def test_starting_at_the_earliest_source_equals_running_through(
     resolved = resolve(graph, schedule)
     start = resolved.earliest_source(3)
     assert start >= 1
-    through, from_there = run(unet, resolved), run(unet, resolved, start)
+    whole, later = run(unet, resolved), run(unet, resolved, start)
     for step in range(start, 5):
-        assert (through[step] is None) == (from_there[step] is None)
-        assert through[step] is None or torch.equal(_tensor(through[step]), _tensor(from_there[step]))
+        assert (whole[step] is None) == (later[step] is None)
+        assert whole[step] is None or torch.equal(_tensor(whole[step]), _tensor(later[step]))
 
 
 def test_deepcache_is_a_schedule(unet: Any, graph: ComponentGraph) -> None:
@@ -118,7 +118,7 @@ def test_deepcache_is_a_schedule(unet: Any, graph: ComponentGraph) -> None:
     assert set(deeper) - {"up_blocks.1.upsamplers.0"} <= resolved.steps[1].dead
     assert resolved.flops(1) < 0.6 * resolved.flops(0)
     with executing(unet, resolved) as execution:
-        ran = _counted(unet, execution, range(4))
+        ran = _components_run(unet, execution, range(4))
     assert ran[1] == ran[2] == ran[3]
     assert ran[1] == {"down_blocks.0.resnets.0", "up_blocks.2.resnets.0", "up_blocks.2.resnets.1"}
 
@@ -127,7 +127,7 @@ def test_encoder_propagation_is_a_schedule(unet: Any, graph: ComponentGraph) -> 
     encoder = dict.fromkeys((*graph.of_kind("skip"), "down_blocks.2.attentions.0"), REUSE)
     resolved = check(unet, graph, Schedule(steps=3, actions={1: encoder, 2: encoder}))
     with executing(unet, resolved) as execution:
-        ran = _counted(unet, execution, range(3))
+        ran = _components_run(unet, execution, range(3))
     assert ran[1] == ran[2] == set(graph.match(["mid_block.*", "up_blocks.*"]))
     assert "conv_in" in resolved.steps[1].dead
 
@@ -136,12 +136,12 @@ def test_a_partly_dead_decoder_block(unet: Any, graph: ComponentGraph) -> None:
     resolved = check(unet, graph, Schedule(steps=2, actions={1: {"up_blocks.1.attentions.0": REUSE}}))
     assert "up_blocks.1.resnets.0" in resolved.steps[1].dead
     assert "up_blocks.1.resnets.1" in resolved.steps[1].computed
-    given: list[torch.Tensor] = []
-    hook = unet.up_blocks[1].resnets[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    resnet_inputs: list[torch.Tensor] = []
+    hook = unet.up_blocks[1].resnets[0].register_forward_pre_hook(lambda _, args: resnet_inputs.append(args[0]))
     run(unet, resolved)
     hook.remove()
-    assert not given[0].isnan().any()
-    assert given[1].isnan().all(), "a dead skip is poisoned, though its source is alive"
+    assert not resnet_inputs[0].isnan().any()
+    assert resnet_inputs[1].isnan().all(), "a dead skip is NaN, though its source is live"
 
 
 def test_other_batches_and_sizes(unet: Any, graph: ComponentGraph) -> None:
@@ -151,8 +151,8 @@ def test_other_batches_and_sizes(unet: Any, graph: ComponentGraph) -> None:
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])
-def test_bypass_keeps_the_shortcut_path_whole(factor: float, unet: Any, graph: ComponentGraph) -> None:
-    """A ResNet block's shortcut: resampled, projected, divided."""
+def test_bypass_runs_the_whole_shortcut(factor: float, unet: Any, graph: ComponentGraph) -> None:
+    """The shortcut of a ResNet block resamples, projects and divides."""
     names = graph.match(["kind:resnet", "kind:downsampler", "kind:upsampler"])
     bypassed = Schedule(steps=1, actions={0: dict.fromkeys(names, Action(name="bypass"))})
     resnets = [module for module in unet.modules() if type(module).__name__ == "ResnetBlock2D"]
@@ -165,21 +165,21 @@ def test_bypass_keeps_the_shortcut_path_whole(factor: float, unet: Any, graph: C
             module.output_scale_factor = 1.0
 
 
-def _counted(unet: Any, execution: Any, steps: range) -> list[set[str]]:
-    """The components whose last layer ran at each step."""
-    lasts = {path: f"{path}.to_out.0" if ".attentions." in path else f"{path}.conv2" for path in components(unet)}
-    modules, ran, handles = dict(unet.named_modules()), [], []
-    now: set[str] = set()
-    for path, last in lasts.items():
-        handles.append(modules[last].register_forward_hook(lambda *_, path=path: now.add(path)))
+def _components_run(unet: Any, execution: Any, steps: range) -> list[set[str]]:
+    """Return the components whose last layer ran at each step."""
+    last_layers = {path: f"{path}.to_out.0" if ".attentions." in path else f"{path}.conv2" for path in components(unet)}
+    modules, ran_at, handles = dict(unet.named_modules()), [], []
+    ran: set[str] = set()
+    for path, layer in last_layers.items():
+        handles.append(modules[layer].register_forward_hook(lambda *_, path=path: ran.add(path)))
     for step in steps:
-        now.clear()
+        ran.clear()
         execution.begin_step(step)
         predict(unet, step)
-        ran.append(set(now))
+        ran_at.append(set(ran))
     for handle in handles:
         handle.remove()
-    return ran
+    return ran_at
 
 
 def _tensor(value: torch.Tensor | None) -> torch.Tensor:

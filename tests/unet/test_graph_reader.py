@@ -1,4 +1,4 @@
-"""The graph that is read from a UNet: its parts, its skips, parameters and FLOPs."""
+"""The graph that is read from a UNet: its components, skip connections, parameters and FLOPs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_network_order_is_the_order_in_which_modules_run(unet: Any, graph: Compo
     assert ran == [name for name in graph.names if name in modules]
 
 
-def test_skips_end_where_diffusers_pops_them(unet: Any, graph: ComponentGraph) -> None:
-    """Each skip's channels and the previous output's make up the input of the resnet behind the concat."""
+def test_skips_end_where_diffusers_concatenates_them(unet: Any, graph: ComponentGraph) -> None:
+    """The channels of a skip and of the previous output add up to the input of the resnet after the concatenation."""
     shapes = output_shapes(unet, (1, 3, 8, 8))
     for concat in (name for name in graph.nodes if name.startswith("concat:")):
         resnet = unet.get_submodule(concat.removeprefix("concat:"))
@@ -40,8 +40,8 @@ def test_skips_end_where_diffusers_pops_them(unet: Any, graph: ComponentGraph) -
         assert skip.startswith("skip:")
         assert shapes[previous][1] + shapes[skip.removeprefix("skip:")][1] == resnet.in_channels
         assert shapes[previous][2:] == shapes[skip.removeprefix("skip:")][2:]
-    ends = [source for name in graph.nodes if name.startswith("concat:") for source in graph.inputs[name]]
-    assert [name for name in ends if name.startswith("skip:")] == skips(unet)[::-1]
+    sources = [source for name in graph.nodes if name.startswith("concat:") for source in graph.inputs[name]]
+    assert [name for name in sources if name.startswith("skip:")] == skips(unet)[::-1]
 
 
 def test_levels_count_resolutions(unet: Any, graph: ComponentGraph) -> None:
@@ -57,8 +57,8 @@ def test_parameters_add_up(unet: Any, graph: ComponentGraph) -> None:
 
 
 @pytest.mark.parametrize("size", [8, 16])
-def test_flops_add_up_to_the_counter_s_total(size: int, unet: Any) -> None:
-    """Attention included: only the mathematical kernel of `scaled_dot_product_attention` is counted on a CPU."""
+def test_flops_add_up_to_the_total_of_torchs_counter(size: int, unet: Any) -> None:
+    """On a CPU the counter counts `scaled_dot_product_attention` only in its mathematical kernel."""
     graph = read_graph(unet, sample_size=size, sequence_length=5)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         unet(**inputs(0, batch=1, size=size))
@@ -67,7 +67,7 @@ def test_flops_add_up_to_the_counter_s_total(size: int, unet: Any) -> None:
     assert all(graph.component(name).flops > 0 for name in graph.names if not name.startswith("skip:"))
 
 
-def test_reading_leaves_no_trace_and_calls_nobody_s_hooks(unet: Any, graph: ComponentGraph) -> None:
+def test_reading_changes_nothing_and_calls_no_hooks(unet: Any, graph: ComponentGraph) -> None:
     called: list[int] = []
     hook = unet.conv_in.register_forward_hook(lambda *_: called.append(1))
     before = {name: dict(module.__dict__) for name, module in unet.named_modules()}
@@ -93,7 +93,7 @@ def test_two_layers_a_level_and_no_attention() -> None:
     assert read_graph(plain).of_kind("attention") == ()
 
 
-def test_an_unknown_block_type_is_named_with_the_supported() -> None:
+def test_an_unsupported_block_type_is_named_with_the_supported_ones() -> None:
     unet = make_unet(
         down_block_types=("DownBlock2D", "SimpleCrossAttnDownBlock2D"),
         up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
@@ -106,7 +106,7 @@ def test_an_unknown_block_type_is_named_with_the_supported() -> None:
     assert "\n" not in text
 
 
-def test_an_unknown_attention_processor_is_named() -> None:
+def test_an_unsupported_attention_processor_is_named() -> None:
     from diffusers.models.attention_processor import AttnProcessor
 
     unet = make_unet()

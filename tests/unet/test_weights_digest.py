@@ -1,4 +1,4 @@
-"""Digests of weights: the same for the same values in one dtype, others for any change; taken once."""
+"""Digests of weights depend on the values in one dtype, change with any of them, and are computed once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compute.unet.weights_digest import DTYPES, dtype_name
 from tests.unet.tiny import make_unet
 
 
-def small() -> nn.Module:
+def small_module() -> nn.Module:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     module.register_buffer("scale", torch.ones(()))
@@ -51,7 +51,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_any_change_changes_the_digest(change: str) -> None:
-    module = small()
+    module = small_module()
     before = parameter_digest(module, torch.float32)
     other = copy.deepcopy(module)
     assert parameter_digest(other, torch.float32) == before
@@ -60,13 +60,13 @@ def test_any_change_changes_the_digest(change: str) -> None:
     assert parameter_digest(other, torch.float32) != before
 
 
-def test_it_is_taken_once_and_again_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[torch.dtype] = []
+def test_a_digest_is_computed_once_and_again_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[torch.dtype] = []
     original = weights._digest
-    monkeypatch.setattr(weights, "_digest", lambda unet, dtype: taken.append(dtype) or original(unet, dtype))
-    module = small()
+    monkeypatch.setattr(weights, "_digest", lambda unet, dtype: computed.append(dtype) or original(unet, dtype))
+    module = small_module()
     first = [parameter_digest(module, dtype) for dtype in (torch.float32, torch.float16, torch.float32, torch.float16)]
-    assert taken == [torch.float32, torch.float16]
+    assert computed == [torch.float32, torch.float16]
     assert first[:2] == first[2:]
     with torch.no_grad():
         module[0].weight.mul_(2)  # type: ignore[index, operator]
@@ -74,12 +74,12 @@ def test_it_is_taken_once_and_again_after_a_change(monkeypatch: pytest.MonkeyPat
     module[0].weight = nn.Parameter(module[0].weight / 2)  # type: ignore[index, operator]
     replaced = parameter_digest(module, torch.float32)
     assert first[0] == replaced != written
-    assert len(taken) == 4
+    assert len(computed) == 4
 
 
-def test_inference_tensors_are_read_every_time() -> None:
+def test_digests_of_inference_tensors_are_computed_every_time() -> None:
     with torch.inference_mode():
-        module = small()
+        module = small_module()
         before = parameter_digest(module, torch.float32)
         module[0].weight.mul_(2)  # type: ignore[index, operator]
         assert parameter_digest(module, torch.float32) != before
@@ -91,10 +91,10 @@ def test_the_layout_in_memory_does_not_matter() -> None:
     assert parameter_digest(other, torch.float32) == parameter_digest(module, torch.float32)
 
 
-def test_weights_of_which_no_digest_is_taken() -> None:
+def test_weights_without_a_digest_are_refused() -> None:
     with pytest.raises(WeightsError, match="the UNet's are float16; load it in float32 to take its digests"):
-        parameter_digests(small().half())
+        parameter_digests(small_module().half())
     with pytest.raises(WeightsError, match=r"the UNet's are float64; one of float32, float16, bfloat16 is accepted"):
-        parameter_digests(small().double())
+        parameter_digests(small_module().double())
     with pytest.raises(WeightsError, match=r"0\.bias is on the meta device; apply the policy before offloading"):
-        parameter_digest(small().to("meta"), torch.float32)
+        parameter_digest(small_module().to("meta"), torch.float32)

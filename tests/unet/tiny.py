@@ -1,16 +1,20 @@
-"""A tiny GLIDE with random weights, and the inputs of its steps."""
+"""A tiny UNet of GLIDE's layout with random weights, and its inputs at each step."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 import compute.torchvision_ops  # noqa: F401  (diffusers imports torchvision)
 
 from diffusers import UNet2DConditionModel  # isort: skip
 
 SIZE, BATCH, TOKENS = 8, 2, 5
+DEEP = "up_blocks.1.upsamplers.0"
+"""The component whose output the decoder's last block takes."""
 LAYOUT: dict[str, Any] = {
     "sample_size": SIZE,
     "in_channels": 3,
@@ -30,7 +34,7 @@ LAYOUT: dict[str, Any] = {
 
 
 def make_unet(**changes: Any) -> Any:
-    """A UNet laid out as GLIDE's; its weights are random, since diffusers starts some at zero and silences branches."""
+    """Return a UNet with random weights; diffusers initialises some with zeros, which disables residual branches."""
     unet_class: Any = UNet2DConditionModel
     unet = unet_class(**(LAYOUT | changes)).eval()
     generator = torch.Generator().manual_seed(0)
@@ -42,7 +46,7 @@ def make_unet(**changes: Any) -> Any:
 
 
 def inputs(step: int, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
-    """What the UNet is called with at a step: every step has its own."""
+    """Return the UNet's inputs at a step; they differ between steps."""
     generator = torch.Generator().manual_seed(step)
     return {
         "sample": torch.randn(batch, 3, size, size, generator=generator),
@@ -52,8 +56,8 @@ def inputs(step: int, batch: int = BATCH, size: int = SIZE) -> dict[str, Any]:
     }
 
 
-def predict(unet: Any, step: int, batch: int = BATCH, size: int = SIZE) -> torch.Tensor:
-    """The UNet's output (B, 6, H, W) at a step."""
+def predict(unet: Any, step: int, batch: int = BATCH, size: int = SIZE) -> Float[Tensor, "B 6 H W"]:
+    """Return the UNet's output at a step."""
     with torch.no_grad():
-        output: torch.Tensor = unet(**inputs(step, batch, size)).sample
+        output: Tensor = unet(**inputs(step, batch, size)).sample
     return output

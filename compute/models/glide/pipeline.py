@@ -1,4 +1,4 @@
-"""GLIDE as a diffusers pipeline: text transformer, UNet and scheduler in one folder."""
+"""GLIDE's base stage as a diffusers pipeline of a text transformer, a UNet and a scheduler."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from torch import Generator, Tensor
 from compute.images import image_of
 from compute.models.glide.text_transformer import TextTransformer
 from compute.pipeline.noise import initial_noise, step_generators
-from compute.pipeline.sampling import Guided, TextEncoding, for_scheduler
+from compute.pipeline.sampling import GuidedUNet, TextEncoding, strip_unused_sigma
 from store.errors import SkipscopeError
 
 Seeds = int | Sequence[int]
 Generators = Generator | list[Generator]
-StepEnd = Callable[["GlidePipeline", int, int, dict[str, Tensor]], dict[str, Tensor] | None]
+StepEndCallback = Callable[["GlidePipeline", int, int, dict[str, Tensor]], dict[str, Tensor] | None]
 _FORMER_TEXT_MODULE = "compute.models.text"
 OUTPUT_TYPES = ("pil", "np", "pt")
 
 
 class PipelineInputError(SkipscopeError):
-    """An argument of a pipeline's call that can't be used; the text names it and what is accepted."""
+    """An argument of a pipeline's call that is not accepted; the message names it and says what is."""
 
 
 class GlidePipeline(DiffusionPipeline):
-    """GLIDE's base stage: from a prompt to a picture of `unet.config.sample_size` pixels square."""
+    """Samples square pictures with `unet.config.sample_size` pixels a side from prompts."""
 
     model_cpu_offload_seq = "text_encoder->unet"
     text_encoder: TextTransformer
@@ -43,7 +43,10 @@ class GlidePipeline(DiffusionPipeline):
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
-        """As diffusers does; folders of earlier releases name the module that the text transformer was in then."""
+        """Load a configuration as diffusers does.
+
+        In folders of earlier releases the former module of the text transformer is replaced by the present one.
+        """
         config = super().load_config(*args, **kwargs)
         part = config.get("text_encoder") if isinstance(config, dict) else None
         if isinstance(part, list) and part[:1] == [_FORMER_TEXT_MODULE]:
@@ -51,13 +54,16 @@ class GlidePipeline(DiffusionPipeline):
         return config
 
     def encode(self, prompts: Sequence[str]) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B E"]]:
-        """The text transformer's sequence and pooled vector for each prompt; the empty one is the unconditional."""
+        """Return the text transformer's sequence and pooled vector of each prompt. Raises UnreadablePrompt.
+
+        The empty prompt is the unconditional input of classifier-free guidance.
+        """
         encoded: tuple[Tensor, Tensor] = self.text_encoder(*self.text_encoder.tokenize(prompts))
         return encoded
 
     @property
     def guidance_scale(self) -> float:
-        """The guidance of the latest call."""
+        """The guidance scale of the latest call."""
         return self._guidance_scale
 
     @torch.no_grad()
@@ -71,14 +77,15 @@ class GlidePipeline(DiffusionPipeline):
         generator: Generators | None = None,
         output_type: Literal["pil", "np", "pt"] = "pil",
         return_dict: bool = True,
-        callback_on_step_end: StepEnd | None = None,
+        callback_on_step_end: StepEndCallback | None = None,
     ) -> Any:
-        """Pictures of prompts, one each, in an `ImagePipelineOutput` or, without `return_dict`, a tuple of `images`.
+        """Sample a picture of each prompt, in an `ImagePipelineOutput` or, without `return_dict`, a tuple of `images`.
 
-        `seed` (one for all prompts or one each) makes noise that depends on seed and step alone, as sweeps do;
-        `generator` draws it as other pipelines do; with neither it is torch's global noise. `images` are a list of PIL
-        images, or (B, H, W, 3) or (B, 3, H, W) in [0, 1] for "np" and "pt". `callback_on_step_end(pipe, step, t,
-        {"latents": x_t})` may return another `x_t` under the same name. Raises PipelineInputError, UnreadablePrompt.
+        With `seed`, one for all prompts or one each, the noise depends on seed and step alone, as in sweeps. With
+        `generator` it comes from the generators, as in diffusers' pipelines; with neither from torch's global one.
+        `images` is a list of PIL images, or in [0, 1] an array (B, H, W, 3) for "np", a tensor (B, 3, H, W) for "pt".
+        `callback_on_step_end(pipe, step, t, {"latents": x_t})` may return another `x_t` under the same key.
+        Raises PipelineInputError for arguments that are not accepted, UnreadablePrompt for unknown words.
         """
         prompts = [prompt] if isinstance(prompt, str) else prompt
         self._check(prompts, num_inference_steps, guidance_scale, output_type)
@@ -86,11 +93,11 @@ class GlidePipeline(DiffusionPipeline):
         self._guidance_scale = float(guidance_scale)
         device = self._execution_device
         self.scheduler.set_timesteps(num_inference_steps, device=device)
-        predict = self._guided(prompts, device)
-        x_t = self._initial(seeds, generator, len(prompts), device)
+        predict = self._guided_unet(prompts, device)
+        x_t = self._initial_noise(seeds, generator, len(prompts), device)
         with self.progress_bar(total=num_inference_steps) as bar:
             for step, t in enumerate(self.scheduler.timesteps.tolist()):
-                output = for_scheduler(predict(x_t, t), x_t, self.scheduler)
+                output = strip_unused_sigma(predict(x_t, t), x_t, self.scheduler)
                 noise = generator if seeds is None else step_generators(seeds, step)
                 x_t = self.scheduler.step(output, t, x_t, generator=noise, return_dict=False)[0]
                 if callback_on_step_end is not None:
@@ -111,13 +118,12 @@ class GlidePipeline(DiffusionPipeline):
         if output_type not in OUTPUT_TYPES:
             raise PipelineInputError(f"output_type: {output_type!r} is not accepted; {', '.join(OUTPUT_TYPES)} are")
 
-    def _guided(self, prompts: list[str], device: torch.device) -> Guided:
-        """The UNet under guidance; the text is encoded here, once."""
+    def _guided_unet(self, prompts: list[str], device: torch.device) -> GuidedUNet:
         sequence, pooled = self.encode([*prompts, *[""] * len(prompts)])
         scales = torch.full((len(prompts),), self._guidance_scale, device=device)
-        return Guided(self.unet, TextEncoding(sequence=sequence, pooled=pooled), scales)
+        return GuidedUNet(self.unet, TextEncoding(sequence=sequence, pooled=pooled), scales)
 
-    def _initial(
+    def _initial_noise(
         self, seeds: Sequence[int] | None, generator: Generators | None, batch: int, device: torch.device
     ) -> Float[Tensor, "B 3 H W"]:
         side = int(self.unet.config.sample_size)
@@ -128,6 +134,7 @@ class GlidePipeline(DiffusionPipeline):
 
 
 def _seeds(seed: Seeds | None, generator: Generators | None, batch: int) -> list[int] | None:
+    """Return a seed for each prompt, or None where the noise does not depend on seeds. Raises PipelineInputError."""
     if seed is None:
         if isinstance(generator, list) and len(generator) != batch:
             raise PipelineInputError(f"generator: {len(generator)} for {batch} prompts; give one, or one each")
@@ -135,14 +142,14 @@ def _seeds(seed: Seeds | None, generator: Generators | None, batch: int) -> list
     if generator is not None:
         raise PipelineInputError("seed, generator: give one of the two")
     seeds = [seed] * batch if isinstance(seed, int) else list(seed)
-    if len(seeds) != batch or not all(isinstance(one, int) and 0 <= one < 2**63 for one in seeds):
+    if len(seeds) != batch or not all(isinstance(value, int) and 0 <= value < 2**63 for value in seeds):
         raise PipelineInputError(f"seed: give a whole number from 0 on, or one for each of the {batch} prompts")
     return seeds
 
 
 def _images(pictures: Float[Tensor, "B 3 H W"], output_type: str) -> Any:
-    """Pictures in [-1, 1] as the caller wants them."""
+    """Convert pictures in [-1, 1] to one of OUTPUT_TYPES."""
     if output_type == "pil":
         return [image_of(picture) for picture in pictures.float().cpu().numpy()]
-    shares = (pictures + 1) / 2
-    return shares if output_type == "pt" else shares.permute(0, 2, 3, 1).float().cpu().numpy()
+    unit = (pictures + 1) / 2
+    return unit if output_type == "pt" else unit.permute(0, 2, 3, 1).float().cpu().numpy()

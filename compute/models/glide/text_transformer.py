@@ -1,8 +1,9 @@
-"""GLIDE's text transformer: a caption in, a sequence to attend to and one vector for the time embedding out.
+"""GLIDE's text transformer.
 
-It does not depend on the sampling step, so it runs once a prompt. Layout after openai/glide-text2im, `text2im_model.py`
-and `xf.py`: learned positions, a learned padding embedding per position where the caption has ended, full attention
-(no mask), final layer norm, and a projection of the last position as the pooled vector.
+From a caption it computes a sequence for the UNet's cross-attention and a vector that is added to the time embedding.
+Neither depends on the sampling step, so a prompt is encoded once. The layout is that of openai/glide-text2im
+(`text2im_model.py`, `xf.py`): learned position embeddings, a learned padding embedding for each position after the
+caption's end, full attention without a mask, a final layer norm, and a projection of the last position as the vector.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from store.errors import SkipscopeError
 
 
 class UnreadablePrompt(SkipscopeError):
-    """A prompt that the text transformer cannot read whole."""
+    """A prompt that has an unknown word or too many words."""
 
 
 class TextBlock(nn.Module):
-    """Pre-norm attention and MLP, each with its residual."""
+    """Self-attention and an MLP, each with pre-norm and a residual connection."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -45,9 +46,10 @@ class TextBlock(nn.Module):
 
 
 class TextTransformer(ModelMixin, ConfigMixin):
-    """Captions to what GLIDE's UNet attends to and adds to its time embedding.
+    """The text encoder of GLIDE's UNet, with words as tokens.
 
-    `vocabulary` lists the words it knows; a token is a word's index, and words are split at white space.
+    Words are separated by white space; a word's token is its index in `vocabulary`. `length` is the number of
+    positions, `width` the width of the sequence (D), `pooled` that of the pooled vector (E).
     """
 
     @register_to_config
@@ -72,10 +74,10 @@ class TextTransformer(ModelMixin, ConfigMixin):
         nn.init.normal_(self.token_embedding.weight, std=0.02)
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
-        """Tokens and mask of prompts, on this module's device. The empty prompt has an empty mask.
+        """Return the tokens of prompts, and a mask that is true where there is a word, on this module's device.
 
-        Raises `UnreadablePrompt` for an unknown word and for a prompt that is too long: a word that is dropped in
-        silence would be an ablation nobody asked for.
+        Raises UnreadablePrompt for an unknown word and for a prompt that is too long. No word is dropped silently, as
+        that would change what is sampled.
         """
         length = self.config.length
         tokens = torch.zeros(len(prompts), length, dtype=torch.long)
@@ -97,7 +99,7 @@ class TextTransformer(ModelMixin, ConfigMixin):
     def forward(
         self, tokens: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
     ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B E"]]:
-        """Sequence and pooled vector of a batch of captions; `mask` is true where a token belongs to the caption."""
+        """Return the sequence and the pooled vector of captions. Tokens are ignored where `mask` is false."""
         h = self.token_embedding(tokens) + self.positional_embedding
         h = torch.where(mask[..., None], h, self.padding_embedding.to(h.dtype))
         for block in self.blocks:

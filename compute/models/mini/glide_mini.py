@@ -1,4 +1,4 @@
-"""An untrained glide-mini: its vocabulary and the sizes of its parts, in one place."""
+"""The architecture of glide-mini: its vocabulary, the sizes of its parts, and an untrained pipeline."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ CHANNELS = (32, 64, 128)
 LAYERS = 2
 HEAD_CHANNELS = 32
 TIME_WIDTH = 256
-# GLIDE has 32 groups of at least 6 channels. With 32 groups of one channel each, every norm would take away the mean of
-# its channel, and with it the picture's colours.
+# GLIDE has 32 groups of at least 6 channels. With 32 groups here each would have one channel, and every norm would
+# remove the mean of its channel, and with it the picture's colours.
 NORM_GROUPS = 8
 PICTURE_SIDE = 32
 TRAINING_TIMESTEPS = 1000
 
 
 def vocabulary() -> list[str]:
-    """Every word of the world's captions, each once, in a fixed order."""
+    """Return the words of all captions, each once, in a fixed order."""
     grammar = ["a", "an", "on", "background", *" ".join(RELATIONS).split()]
     return list(dict.fromkeys([*grammar, *OBJECTS, *BACKGROUNDS]))
 
 
 def build_unet(channels: tuple[int, int, int] = CHANNELS, layers: int = LAYERS) -> UNet2DConditionModel:
-    """GLIDE's base UNet, small: three levels, attention at the lower two, learned sigma."""
+    """Return GLIDE's base UNet at a small size, untrained: three levels, attention at the lower two, learned sigma."""
     return UNet2DConditionModel(
         sample_size=PICTURE_SIDE,
         in_channels=3,
@@ -52,7 +52,7 @@ def build_unet(channels: tuple[int, int, int] = CHANNELS, layers: int = LAYERS) 
 
 
 def build_scheduler() -> DDPMScheduler:
-    """GLIDE's own: squared-cosine betas, learned range of sigma."""
+    """Return GLIDE's scheduler: DDPM with squared-cosine betas and a learned range of sigma."""
     return DDPMScheduler(
         num_train_timesteps=TRAINING_TIMESTEPS,
         beta_schedule="squaredcos_cap_v2",
@@ -63,7 +63,7 @@ def build_scheduler() -> DDPMScheduler:
 
 
 def build_pipeline() -> GlidePipeline:
-    """An untrained glide-mini with random weights."""
+    """Return a glide-mini with random weights."""
     unet = build_unet()
     text = TextTransformer(vocabulary=vocabulary(), length=TEXT_LENGTH, width=TEXT_WIDTH, pooled=TIME_WIDTH)
     return GlidePipeline(text, unet, build_scheduler())

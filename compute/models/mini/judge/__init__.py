@@ -1,1 +1,1 @@
-"""The scene judge: reads which objects stand where, its training, its agreement with people."""
+"""The scene judge, its training, and its agreement with labels made by eye."""

@@ -1,4 +1,4 @@
-"""Trains the scene judge on rendered scenes, clean and damaged: a few minutes on two cores."""
+"""The training of the scene judge on rendered scenes, some of them degraded; a few minutes on two cores."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from compute.models.mini.judge.scene_judge import Judge, Reading, targets
+from compute.models.mini.judge.scene_fidelity import UNCLEAR, DetectedScene
+from compute.models.mini.judge.scene_judge import NO_OBJECT, SLOT_CLASSES, SceneJudge
 from compute.models.mini.scenes.render import render_batch
-from compute.models.mini.scenes.scene import BACKGROUNDS, Scene, draw
+from compute.models.mini.scenes.scene import AXES, BACKGROUNDS, Scene, random_scene
 
 _BACKGROUNDS = list(BACKGROUNDS)
-_UNCLEAR_SHARE = 0.15
+_BLENDED_SHARE = 0.15
+_HELD_OUT_SHARE = 0.15  # the judge must recognise what the model was not trained on, too
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeRecipe:
-    """Everything that decides what comes out of the judge's training."""
+    """The settings that determine the trained weights."""
 
     iterations: int = 2500
     batch: int = 64
@@ -30,7 +33,7 @@ class JudgeRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeAccuracy:
-    """Shares of fresh real scenes read right."""
+    """The shares of rendered scenes in which the judge is right, each in [0, 1]."""
 
     axis: float
     objects: float
@@ -38,67 +41,80 @@ class JudgeAccuracy:
     all: float
 
 
-def _any_scene(rng: np.random.Generator) -> Scene:
-    """The judge must read what the model never trained on, too, so it sees both splits."""
-    return draw(rng, "held-out" if rng.random() < 0.15 else "train", single_share=0.3)
+@dataclass(frozen=True, kw_only=True)
+class JudgeBatch:
+    """Pictures in [-1, 1] with their labels, as indices into AXES, SLOT_CLASSES and BACKGROUNDS.
 
-
-def _damage(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Noise, blur, pale and shifted colours, as an imperfect generator leaves them; pictures stay readable."""
-
-    def drawn(low: float, high: float, channels: int = 1) -> Tensor:
-        return torch.from_numpy(rng.uniform(low, high, (len(pictures), channels, 1, 1))).float()
-
-    blurred = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    pictures = pictures + (drawn(0, 1) < 0.5) * drawn(0, 1) * (blurred - pictures)
-    gray = pictures.mean(1, keepdim=True)
-    pictures = (gray + drawn(0.6, 1.1) * (pictures - gray)) * drawn(0.85, 1.15, 3) + drawn(-0.08, 0.08, 3)
-    noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
-    return (pictures + drawn(0, 0.3) * noise).clamp(-1, 1)
-
-
-def training_batch(recipe: JudgeRecipe, iteration: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pictures (B, 3, 32, 32) with axis (B,), slots (B, 2) and background (B,) as indices.
-
-    Some pictures are blends of two scenes on one background: their objects are unclear.
+    The first `blended` pictures are blends of two scenes: both slots are UNCLEAR, and `axis` means nothing.
     """
+
+    pictures: Float[Tensor, "B 3 H W"]
+    axis: Int[Tensor, " B"]
+    slots: Int[Tensor, "B 2"]
+    background: Int[Tensor, " B"]
+    blended: int
+
+
+def training_batch(recipe: JudgeRecipe, iteration: int) -> JudgeBatch:
+    """Return the training batch of an iteration, which depends on the recipe's seed and the iteration alone."""
     rng = np.random.default_rng([recipe.seed, 3, iteration])
-    scenes: list[Scene] = [_any_scene(rng) for _ in range(recipe.batch)]
-    pictures = torch.from_numpy(render_batch(scenes, rng, Judge.side))
-    blends = round(_UNCLEAR_SHARE * recipe.batch)
-    others = [_like(scene, rng) for scene in scenes[:blends]]
-    weight = torch.from_numpy(rng.uniform(0.4, 0.6, (blends, 1, 1, 1))).float()
-    pictures[:blends] += weight * (torch.from_numpy(render_batch(others, rng, Judge.side)) - pictures[:blends])
-    axis, slots = targets([None if i < blends else scene for i, scene in enumerate(scenes)])
-    background = torch.tensor([_BACKGROUNDS.index(scene.background) for scene in scenes])
-    return _damage(pictures, rng), axis, slots, background
+    scenes = [
+        random_scene(rng, "held-out" if rng.random() < _HELD_OUT_SHARE else "train", single_share=0.3)
+        for _ in range(recipe.batch)
+    ]
+    pictures = torch.from_numpy(render_batch(scenes, rng, SceneJudge.side))
+    blended = round(_BLENDED_SHARE * recipe.batch)
+    others = [_with_other_objects(scene, rng) for scene in scenes[:blended]]
+    weight = torch.from_numpy(rng.uniform(0.4, 0.6, (blended, 1, 1, 1))).float()
+    pictures[:blended] += weight * (torch.from_numpy(render_batch(others, rng, SceneJudge.side)) - pictures[:blended])
+    slots = [(UNCLEAR, UNCLEAR)] * blended + [(s.slots[0], s.slots[1] or NO_OBJECT) for s in scenes[blended:]]
+    return JudgeBatch(
+        pictures=_degrade(pictures, rng),
+        axis=torch.tensor([AXES.index(scene.axis) for scene in scenes]),
+        slots=torch.tensor([[SLOT_CLASSES.index(name) for name in pair] for pair in slots]),
+        background=torch.tensor([_BACKGROUNDS.index(scene.background) for scene in scenes]),
+        blended=blended,
+    )
 
 
-def _like(scene: Scene, rng: np.random.Generator) -> Scene:
-    """Another scene with the same arrangement and background but other objects."""
+def _with_other_objects(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Return a random scene with the same arrangement and background and none of the same objects."""
     while True:
-        other = draw(rng, "train", single_share=float(scene.second is None))
+        other = random_scene(rng, "train", single_share=float(scene.second is None))
         if not set(other.objects) & set(scene.objects):
             return Scene(first=other.first, second=other.second, relation=scene.relation, background=scene.background)
 
 
-def train_judge(recipe: JudgeRecipe) -> Iterator[tuple[int, float, Judge]]:
-    """Yields (iteration, loss, judge) after every iteration."""
+def _degrade(pictures: Float[Tensor, "B 3 H W"], rng: np.random.Generator) -> Float[Tensor, "B 3 H W"]:
+    """Add noise and blur and change colours, as an imperfect generator does; the objects stay recognisable."""
+
+    def uniform(low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (len(pictures), channels, 1, 1))).float()
+
+    blurred = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    pictures = pictures + (uniform(0, 1) < 0.5) * uniform(0, 1) * (blurred - pictures)
+    gray = pictures.mean(1, keepdim=True)
+    pictures = (gray + uniform(0.6, 1.1) * (pictures - gray)) * uniform(0.85, 1.15, 3) + uniform(-0.08, 0.08, 3)
+    noise = torch.from_numpy(rng.standard_normal(pictures.shape, dtype=np.float32))
+    return (pictures + uniform(0, 0.3) * noise).clamp(-1, 1)
+
+
+def train_judge(recipe: JudgeRecipe) -> Iterator[tuple[int, float, SceneJudge]]:
+    """Train a judge, and yield (iterations done, loss, judge) after every iteration."""
     torch.manual_seed(recipe.seed)
-    judge = Judge()
+    judge = SceneJudge()
     optimiser = torch.optim.AdamW(judge.parameters(), lr=recipe.learning_rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
     )
     for iteration in range(recipe.iterations):
-        pictures, axis, slots, background = training_batch(recipe, iteration)
+        batch = training_batch(recipe, iteration)
         with torch.autocast("cpu", torch.bfloat16):
-            axis_logits, slot_logits, background_logits = judge(pictures)
-        blends = round(_UNCLEAR_SHARE * recipe.batch)
+            axis_logits, slot_logits, background_logits = judge(batch.pictures)
         loss = (
-            F.cross_entropy(axis_logits.float()[blends:], axis[blends:])  # an unclear picture has no arrangement
-            + F.cross_entropy(slot_logits.float().flatten(0, 1), slots.flatten())
-            + F.cross_entropy(background_logits.float(), background)
+            F.cross_entropy(axis_logits.float()[batch.blended :], batch.axis[batch.blended :])
+            + F.cross_entropy(slot_logits.float().flatten(0, 1), batch.slots.flatten())
+            + F.cross_entropy(background_logits.float(), batch.background)
         )
         loss.backward()
         optimiser.step()
@@ -107,20 +123,22 @@ def train_judge(recipe: JudgeRecipe) -> Iterator[tuple[int, float, Judge]]:
         yield iteration + 1, loss.item(), judge
 
 
-def accuracy(judge: Judge, *, count: int = 4000, seed: int = 1) -> JudgeAccuracy:
-    """How often the judge is right on fresh clean scenes of both splits, half of them held out."""
+def accuracy(judge: SceneJudge, *, count: int = 4000, seed: int = 1) -> JudgeAccuracy:
+    """Return the judge's accuracy on `count` random rendered scenes, half of them of the held-out split."""
     rng = np.random.default_rng([seed, 4])
-    scenes = [draw(rng, "held-out" if i % 2 else "train") for i in range(count)]
-    readings: list[Reading] = []
+    scenes = [random_scene(rng, "held-out" if i % 2 else "train") for i in range(count)]
+    detections: list[DetectedScene] = []
     for start in range(0, count, 200):
-        readings += judge.read(torch.from_numpy(render_batch(scenes[start : start + 200], rng, Judge.side)))
-    axis = [r.axis == s.axis for r, s in zip(readings, scenes, strict=True)]
-    objects = [(r.first, r.second) == s.slots for r, s in zip(readings, scenes, strict=True)]
-    background = [r.background == s.background for r, s in zip(readings, scenes, strict=True)]
-    whole = [a and o and b for a, o, b in zip(axis, objects, background, strict=True)]
+        pictures = torch.from_numpy(render_batch(scenes[start : start + 200], rng, SceneJudge.side))
+        detections += judge.detect(pictures)
+    pairs = list(zip(detections, scenes, strict=True))
+    axis = [detected.axis == scene.axis for detected, scene in pairs]
+    objects = [(detected.first, detected.second) == scene.slots for detected, scene in pairs]
+    background = [detected.background == scene.background for detected, scene in pairs]
+    every = [all(aspects) for aspects in zip(axis, objects, background, strict=True)]
     return JudgeAccuracy(
         axis=float(np.mean(axis)),
         objects=float(np.mean(objects)),
         background=float(np.mean(background)),
-        all=float(np.mean(whole)),
+        all=float(np.mean(every)),
     )

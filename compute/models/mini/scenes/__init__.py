@@ -1,1 +1,1 @@
-"""The world of the bundled minis: captioned emoji scenes and their rendering."""
+"""Captioned scenes and their rendering."""

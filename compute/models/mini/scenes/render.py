@@ -1,13 +1,14 @@
-"""Scenes to pictures: sprites with alpha, pasted at random sizes and places that keep the caption true."""
+"""Renders scenes: sprites on a coloured background, at random sizes and positions for which the caption is true."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32
 from PIL import Image
 
 from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, Scene
@@ -15,17 +16,17 @@ from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, Scene
 SHEET = Path(__file__).parent / "sprites" / "sprites.png"
 SHEET_COLUMNS = 8
 SPRITE_SIDE = 72
-# Sides of sprites and play of their centres, as shares of the picture's side.
-_SINGLE_SIDE = (0.5, 0.72)
-_PAIR_SIDE = (0.40, 0.47)
-_OFFSET = (0.235, 0.265)  # of a pair's centres from the middle, along the axis
-_PLAY = 0.09  # across the axis
-_GROUND_JITTER = 10  # of 255, each channel
+# Ranges, as shares of the picture's side.
+_SINGLE_SIDE = (0.5, 0.72)  # the side of a single object
+_PAIR_SIDE = (0.40, 0.47)  # the sides of a pair
+_PAIR_OFFSET = (0.235, 0.265)  # the distance of a pair's centres from the middle, along the axis
+_PAIR_JITTER = 0.09  # the largest distance of a pair's centres from the middle, across the axis
+_SHADE_JITTER = 10  # the largest change of a background's channel, of 255
 
 
 @lru_cache(maxsize=1)
-def sprite_sheet() -> tuple[Image.Image, ...]:
-    """The sprites in the order of `OBJECTS`, RGBA, SPRITE_SIDE pixels square."""
+def sprites() -> tuple[Image.Image, ...]:
+    """Return the sprites in the order of OBJECTS, RGBA, SPRITE_SIDE pixels square."""
     with Image.open(SHEET) as file:
         sheet = file.convert("RGBA")
     corners = [(i % SHEET_COLUMNS * SPRITE_SIDE, i // SHEET_COLUMNS * SPRITE_SIDE) for i in range(len(OBJECTS))]
@@ -33,52 +34,65 @@ def sprite_sheet() -> tuple[Image.Image, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _sprite(name: str, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Colour times alpha (side, side, 3) and what it leaves of the background (side, side, 1)."""
-    picture = sprite_sheet()[list(OBJECTS).index(name)]
-    premultiplied = np.asarray(picture, np.float32) / 255
+def _resized_sprite(
+    name: str, side: int
+) -> tuple[Float32[np.ndarray, "side side 3"], Float32[np.ndarray, "side side 1"]]:
+    """Return colour times alpha, and 1 - alpha: the weight of what lies behind."""
+    premultiplied = np.asarray(sprites()[list(OBJECTS).index(name)], np.float32) / 255
     premultiplied[..., :3] *= premultiplied[..., 3:]
     # Resized with premultiplied alpha, channel by channel: straight alpha would bleed dark edges.
     channels = [
         np.asarray(Image.fromarray(premultiplied[..., c]).resize((side, side), Image.Resampling.BOX), np.float32)
         for c in range(4)
     ]
-    small = np.stack(channels, axis=-1).clip(0, 1)
-    return small[..., :3], 1 - small[..., 3:]
+    resized = np.stack(channels, axis=-1).clip(0, 1)
+    return resized[..., :3], 1 - resized[..., 3:]
 
 
-def _places(scene: Scene, rng: np.random.Generator) -> list[tuple[str, float, float, float]]:
-    """Name, centre x, centre y and side of each object, as shares of the picture's side."""
+@dataclass(frozen=True, kw_only=True)
+class _Placement:
+    """An object with its centre and its side, as shares of the picture's side."""
+
+    name: str
+    x: float
+    y: float
+    side: float
+
+
+def _random_placements(scene: Scene, rng: np.random.Generator) -> list[_Placement]:
     if scene.second is None:
         side = rng.uniform(*_SINGLE_SIDE)
-        play = (1 - side) / 2
-        x, y = 0.5 + rng.uniform(-play, play, size=2)
-        return [(scene.first, x, y, side)]
-    places = []
+        margin = (1 - side) / 2
+        x, y = 0.5 + rng.uniform(-margin, margin, size=2)
+        return [_Placement(name=scene.first, x=x, y=y, side=side)]
+    placements = []
     for name, direction in zip(scene.slots, (-1, 1), strict=True):
         assert name is not None
-        along, across = 0.5 + direction * rng.uniform(*_OFFSET), 0.5 + rng.uniform(-_PLAY, _PLAY)
+        along = 0.5 + direction * rng.uniform(*_PAIR_OFFSET)
+        across = 0.5 + rng.uniform(-_PAIR_JITTER, _PAIR_JITTER)
         x, y = (along, across) if scene.axis == "horizontal" else (across, along)
-        places.append((name, x, y, rng.uniform(*_PAIR_SIDE)))
-    return places
+        placements.append(_Placement(name=name, x=x, y=y, side=rng.uniform(*_PAIR_SIDE)))
+    return placements
 
 
-def render(scene: Scene, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """One picture of the scene, (size, size, 3) in [0, 1]; size, place and shade vary with `rng`."""
-    shade = np.asarray(BACKGROUNDS[scene.background], np.float32) + rng.uniform(-_GROUND_JITTER, _GROUND_JITTER, 3)
+def render(scene: Scene, rng: np.random.Generator, size: int) -> Float32[np.ndarray, "{size} {size} 3"]:
+    """Return a picture of a scene, in [0, 1]; sizes, positions and the background's shade are random."""
+    shade = np.asarray(BACKGROUNDS[scene.background], np.float32) + rng.uniform(-_SHADE_JITTER, _SHADE_JITTER, 3)
     picture = np.broadcast_to((shade / 255).clip(0, 1).astype(np.float32), (size, size, 3)).copy()
-    for name, x, y, side in _places(scene, rng):
-        pixels = round(side * size)
-        left = int(np.clip(round(x * size - pixels / 2), 0, size - pixels))
-        top = int(np.clip(round(y * size - pixels / 2), 0, size - pixels))
-        colour, rest = _sprite(name, pixels)
-        spot = picture[top : top + pixels, left : left + pixels]
-        spot *= rest
-        spot += colour
+    for placement in _random_placements(scene, rng):
+        side = round(placement.side * size)
+        left = int(np.clip(round(placement.x * size - side / 2), 0, size - side))
+        top = int(np.clip(round(placement.y * size - side / 2), 0, size - side))
+        premultiplied_colour, background_weight = _resized_sprite(placement.name, side)
+        region = picture[top : top + side, left : left + side]
+        region *= background_weight
+        region += premultiplied_colour
     return picture
 
 
-def render_batch(scenes: Sequence[Scene], rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Pictures of scenes as a model sees them: (B, 3, size, size) in [-1, 1]."""
+def render_batch(
+    scenes: Sequence[Scene], rng: np.random.Generator, size: int
+) -> Float32[np.ndarray, "B 3 {size} {size}"]:
+    """Return pictures of scenes in [-1, 1], the range that the model samples in. See `render`."""
     pictures = np.stack([render(scene, rng, size) for scene in scenes])
     return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2) * 2 - 1)

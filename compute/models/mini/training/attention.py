@@ -1,20 +1,27 @@
-"""Attention of GLIDE's blocks, arranged to train fast in bf16 on a CPU."""
+"""An attention processor for GLIDE's blocks that trains fast in bf16 on a CPU."""
 
 from __future__ import annotations
 
 import torch
 from diffusers.models.attention_processor import Attention
+from jaxtyping import Float
 from torch import Tensor
 
 
 class TrainingAttention:
-    """Same result as diffusers' `AttnAddedKVProcessor2_0`, softmax in the dtype of the scores.
+    """Computes the same as diffusers' `AttnAddedKVProcessor2_0`, with the softmax in the dtype of the scores.
 
-    On a CPU the fused kernel's backward pass is slow, and under autocast a plain softmax goes through float32 copies of
-    every score: together a third of an iteration's time.
+    On a CPU the backward pass of the fused kernel is slow, and under autocast a plain softmax makes float32 copies of
+    all scores; together they took a third of an iteration's time.
     """
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, **_: object) -> Tensor:
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Float[Tensor, "B C H W"],
+        encoder_hidden_states: Float[Tensor, "B L D"],
+        **_: object,
+    ) -> Float[Tensor, "B C H W"]:
         batch, channels, height, width = hidden_states.shape
         h = attn.group_norm(hidden_states.flatten(2)).transpose(1, 2)  # (B, HW, C)
         q, k, v = attn.to_q(h), attn.to_k(h), attn.to_v(h)
