@@ -8,8 +8,7 @@ from pathlib import Path
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
 from compute.progress import Bar, bar
-from compute.sweep.executors.address import check_address
-from compute.sweep.executors.choose import executor_at
+from compute.sweep.executors.address import check_address, executor_at
 from compute.sweep.executors.executor import Executor, Failed, Outcome
 from compute.sweep.executors.resources import Resources
 from compute.sweep.open_store import open_or_create

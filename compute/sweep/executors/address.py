@@ -1,22 +1,36 @@
-"""The address at which units are executed, checked before anything is loaded or written."""
+"""Addresses of executors: which one runs there, and a check before anything is loaded or written."""
 
 from __future__ import annotations
 
 import os
 import socket
 
-from compute.sweep.executors.executor import SweepStopped
+from compute.sweep.executors.executor import ON_THIS_MACHINE, Executor, SweepStopped
+from compute.sweep.executors.resources import Resources
+from compute.sweep.executors.serial import SerialExecutor
+from compute.sweep.prepare import Prepared
+from compute.sweep.worker.worker_spec import WorkerSpec
 
 _TIMEOUT_SECONDS = 5.0
 _ACCEPTED = "local, serial, auto, or a Ray cluster's HOST:PORT are accepted"
 
 
+def executor_at(address: str, spec: WorkerSpec, resources: Resources, prepared: Prepared) -> Executor:
+    """Start the executor of an address: `serial`, or for every other Ray. Raises SweepStopped."""
+    retries = prepared.config.retries
+    if address == "serial":
+        return SerialExecutor(spec, retries=retries, model=prepared.model, runs=prepared.plan.runs)
+    from compute.sweep.executors.ray_executor import RayExecutor  # Ray takes a second to import
+
+    return RayExecutor(spec, resources, address=address, retries=retries)
+
+
 def check_address(address: str) -> None:
-    """Raise SweepStopped unless `address` is `local`, `serial`, or one where a server listens.
+    """Raise SweepStopped unless `address` is on this machine or a server listens there.
 
     Ray itself waits for minutes, and prints a lot, if no server does.
     """
-    if address in ("local", "serial"):
+    if address in ON_THIS_MACHINE:
         return
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS", "auto")

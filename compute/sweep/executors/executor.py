@@ -12,6 +12,9 @@ from store.errors import SkipscopeError, StoreFull
 from store.index.receipt import ShardReceipt
 from store.records import Unit
 
+ON_THIS_MACHINE = ("local", "serial")
+"""The addresses whose workers run on the driver's machine."""
+
 
 class SweepStopped(SkipscopeError):
     """The sweep cannot continue: no disk space, no worker that starts, workers that see another folder."""

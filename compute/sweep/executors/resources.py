@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from compute.config.schema import SweepConfig
-from compute.sweep.executors.executor import SweepStopped
+from compute.sweep.executors.executor import ON_THIS_MACHINE, SweepStopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,7 @@ class Resources:
 
         Raises SweepStopped for GPUs that this machine does not have, where the address is on this machine.
         """
-        on_this_machine = address in ("local", "serial")
-        if config.gpus_per_worker > 0 and on_this_machine and not torch.cuda.is_available():
+        if config.gpus_per_worker > 0 and address in ON_THIS_MACHINE and not torch.cuda.is_available():
             raise SweepStopped(
                 f"gpus_per_worker: {config.gpus_per_worker:g} is asked for and this machine has no GPU; "
                 "0 selects the CPU"
