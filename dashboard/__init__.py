@@ -17,6 +17,7 @@ How to add a page
 
 2. Add a line to `navigation.PAGES`: the folder's name, the page's title, an icon.
 3. Add a row to `PAGES` in `tests/dashboard/test_pages.py`: what the page must show of a finished sweep.
+4. Add the folder to the map in `CONTRIBUTING.md`, as for every folder with code.
 
 What a page does
 ----------------
