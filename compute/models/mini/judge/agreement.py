@@ -29,7 +29,7 @@ _TITLES = {
     "objects": "objects",
     "background": "background",
     "all": "everything",
-    "clear": "everything, where objects could be told",
+    "clear": "everything, where objects are recognisable",
 }
 
 
