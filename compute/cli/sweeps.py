@@ -35,7 +35,7 @@ def sweep(
     result = run(config, store, address=address, workers=workers, replan=replan, lpips_trunk=lpips_trunk)
     print(f"{store}: {result.executed} units executed, {result.resumed} already done, {result.failed} failed")
     if result.failed:
-        raise SkipscopeError(f"{result.failed} units failed; python -m compute status {store} says why")
+        raise SkipscopeError(f"{result.failed} units failed; python -m compute status {store} lists the reasons")
 
 
 def _print_cost(path: Path) -> None:

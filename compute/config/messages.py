@@ -32,22 +32,22 @@ def error_lines(
         if details["type"] == "too_short" and details["loc"] in parents:
             continue  # only because items have errors, which have lines of their own
         message = details["msg"].removeprefix(_VALUE_ERROR)
-        field = ".".join(shown(step) for step in details["loc"] if not str(step).startswith("<")) or whole
+        field = ".".join(short_text(step) for step in details["loc"] if not str(step).startswith("<")) or whole
         if details["type"] == "extra_forbidden":
             accepted = ", ".join(model.model_fields) if len(details["loc"]) == 1 else f"see {document}"
             lines.append(f"{field}: is no {part}; accepted: {accepted}")
         elif not details["loc"] and message.split(":")[0] in model.model_fields:  # a validator that names the field
             lines.append(message)
         else:
-            given = "" if details["type"] == "missing" else f" (given: {shown(details['input'])})"
+            given = "" if details["type"] == "missing" else f" (given: {short_text(details['input'])})"
             lines.append(f"{field}: {message}{given}")
     lines = list(dict.fromkeys(lines))
     more = len(lines) - _MAX_LINES
     return lines if more <= 0 else [*lines[:_MAX_LINES], f"{whole}: {more} more mistakes"]
 
 
-def shown(value: Any) -> str:
-    """Return a user's value as one short line. Values that contain themselves and huge integers are safe."""
+def short_text(value: Any) -> str:
+    """Return a user's value as text of one short line, also for values that contain themselves and for huge integers."""
     if isinstance(value, str) and value.isprintable() and len(value) <= 60 and value.isidentifier():
         return value
     if isinstance(value, int) and not isinstance(value, bool):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.config.messages import shown
+from compute.config.messages import short_text
 from compute.policy.strict_json import JsonRefused
 
 FORMAT = "skipscope-policy"
@@ -19,11 +19,11 @@ def check_format(document: Any) -> None:
     if "format" not in document:
         raise JsonRefused(f"format: missing; {accepted}")
     if document["format"] != FORMAT:
-        raise JsonRefused(f"format: {shown(document['format'])} is no skip policy; {accepted}")
+        raise JsonRefused(f"format: {short_text(document['format'])} is no skip policy; {accepted}")
     version = document.get("version")
     if type(version) is int and version > VERSION:
-        raise JsonRefused(f"is of version {shown(version)}; this release reads version {VERSION}: upgrade skipscope")
+        raise JsonRefused(f"is of version {short_text(version)}; this release reads version {VERSION}: upgrade skipscope")
     if version is None:
         raise JsonRefused(f"version: missing; {VERSION} is accepted")
     if type(version) is not int or version < VERSION:
-        raise JsonRefused(f"version: {shown(version)} is no version of a skip policy; {VERSION} is accepted")
+        raise JsonRefused(f"version: {short_text(version)} is no version of a skip policy; {VERSION} is accepted")

@@ -17,7 +17,7 @@ from store.sweep_store import SweepStore
 
 
 class Watcher(Protocol):
-    """Is told of a sweep's progress."""
+    """Receives the progress of a sweep."""
 
     def ended(self, outcome: Outcome) -> None:
         """A unit is finished or has failed."""

@@ -37,7 +37,7 @@ def test_a_unit_that_always_fails(commands: ForkServer, finished: Sweep, tmp_pat
     *failed, last = errors_of(result)
     assert len(failed) == 4
     assert all(line.startswith("failed: zero skip:conv_in in steps ") for line in failed)
-    assert last == f"skipscope: 4 units failed; python -m compute status {store} says why"
+    assert last == f"skipscope: 4 units failed; python -m compute status {store} lists the reasons"
     assert "no luck" in commands.run("status", store).stdout
     assert opened.driver().reason == "finished, 4 units failed"
     result = serial_sweep(commands, config, store)
