@@ -47,7 +47,7 @@ def error_lines(
 
 
 def short_text(value: Any) -> str:
-    """Return a user's value as text of one short line, also for values that contain themselves and for huge integers."""
+    """Return a user's value as one short line; values that contain themselves and huge integers are safe, too."""
     if isinstance(value, str) and value.isprintable() and len(value) <= 60 and value.isidentifier():
         return value
     if isinstance(value, int) and not isinstance(value, bool):

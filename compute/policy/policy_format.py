@@ -22,7 +22,9 @@ def check_format(document: Any) -> None:
         raise JsonRefused(f"format: {short_text(document['format'])} is no skip policy; {accepted}")
     version = document.get("version")
     if type(version) is int and version > VERSION:
-        raise JsonRefused(f"is of version {short_text(version)}; this release reads version {VERSION}: upgrade skipscope")
+        raise JsonRefused(
+            f"is of version {short_text(version)}; this release reads version {VERSION}: upgrade skipscope"
+        )
     if version is None:
         raise JsonRefused(f"version: missing; {VERSION} is accepted")
     if type(version) is not int or version < VERSION:
