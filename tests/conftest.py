@@ -1,10 +1,36 @@
-"""Fixtures that several packages' tests share. Torch is imported only where a test asks for it."""
+"""Fixtures of several packages' tests. Torch is imported only by tests that use it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from jaxtyping import install_import_hook
+
+import tests.runtime_types  # noqa: F401  (the hook refers to it by name)
+
+# Types and shapes are checked at run time in these packages. The hook must be installed before they are imported. Not
+# among them are modules that use protocols which are not runtime-checkable, and of the store those whose tests call
+# them with values that their annotations exclude.
+CHECKED_PACKAGES = (
+    "compute.analysis",
+    "compute.images",
+    "compute.metrics",
+    "compute.models",
+    "compute.pipeline",
+    "compute.recommend.closed_loop",
+    "compute.recommend.timed_run",
+    "compute.recommend.validation_picture",
+    "compute.statistics",
+    "compute.sweep.measure",
+    "compute.sweep.worker",
+    "compute.unet",
+    "store.metric",
+    "store.shard.elements",
+    "store.shard.encoding",
+    "store.shard.reader",
+)
+install_import_hook(CHECKED_PACKAGES, "tests.runtime_types.check_types")
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
@@ -12,9 +38,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def tiny_unet() -> UNet2DConditionModel:
-    """A UNet of GLIDE's layout for 16x16 pictures: text of width 32, pooled text of width 128, 3 + 3 outputs.
+    """A UNet of GLIDE's layout for 16x16 pictures: text of width 32, pooled text of width 128, 3 + 3 output channels.
 
-    Its parameters are random: diffusers starts some layers at zero, which would hide faults.
+    Its parameters are random: diffusers initialises some layers with zeros, which would hide faults.
     """
     import torch
 

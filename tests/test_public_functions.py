@@ -46,6 +46,7 @@ def test_a_sweep_is_started_and_resumed(
     assert (result.failed, result.resumed) == (0, 0) and result.executed > 0
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config))
+    assert skipscope.load_config(str(file)) == skipscope.SweepConfig.model_validate(config)
     again = skipscope.sweep(str(file), str(store), address="serial")
     assert (again.executed, again.resumed, again.failed) == (0, result.executed, 0)
     assert "left out: " in capsys.readouterr().err

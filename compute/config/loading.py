@@ -14,10 +14,10 @@ from compute.config.schema import SweepConfig
 _MAX_BYTES = 1 << 20
 
 
-def load_config(path: Path) -> SweepConfig:
+def load_config(path: str | Path) -> SweepConfig:
     """Return the configuration in a YAML file. Raises ConfigError with a line for each error in it."""
     try:
-        data = yaml.safe_load(read_text(path))
+        data = yaml.safe_load(read_text(Path(path)))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # e.g. of a date that does not exist

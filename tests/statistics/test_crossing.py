@@ -46,7 +46,7 @@ def test_a_crossing_is_where_the_closest_rising_curve_passes_zero(values: np.nda
 )
 def test_known_turns(values: list[float], turn: float) -> None:
     steps = [10 * i for i in range(len(values))]
-    assert crossings(np.array([values]), steps, 40)[0] == pytest.approx(turn)
+    assert crossings(np.array([values], dtype=float), steps, 40)[0] == pytest.approx(turn)
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,7 +67,7 @@ def test_the_size_of_a_balance_does_not_matter(values: np.ndarray, scale: float)
     ],
 )
 def test_from_where_a_curve_stays_below(values: list[float], place: float) -> None:
-    assert settling_steps(np.array([values]), range(4), 9, 0.2)[0] == pytest.approx(place)
+    assert settling_steps(np.array([values], dtype=float), range(4), 9, 0.2)[0] == pytest.approx(place)
 
 
 def test_a_place_that_is_not_there_is_none() -> None:
