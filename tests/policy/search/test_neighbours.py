@@ -25,10 +25,10 @@ def test_neighbours_are_faster_by_one_move_of_the_evidence(space: SearchSpace, d
         assert neighbour.seconds == space.cost.seconds(resolve(space.graph, neighbour.schedule))
         assert neighbour.seconds < space.seconds(start)
         changed = [step for step in range(space.steps) if neighbour.schedule.at(step) != start.at(step)]
-        assert changed == list(range(changed[0], changed[-1] + 1)), "a move changes consecutive steps"
+        moved = range(changed[0], changed[-1] + 1)  # those of them that did the same before are unchanged
         assert any(
-            all(row_of(item.ablation).items() <= neighbour.schedule.at(step).items() for step in changed)
-            and set(changed) <= set(range(item.ablation.window.start, item.ablation.window.stop))
+            all(row_of(item.ablation).items() <= neighbour.schedule.at(step).items() for step in moved)
+            and set(moved) <= set(range(item.ablation.window.start, item.ablation.window.stop))
             for item in space.evidence
         )
 
