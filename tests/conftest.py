@@ -10,8 +10,9 @@ from jaxtyping import install_import_hook
 import tests.runtime_types  # noqa: F401  (the hook refers to it by name)
 
 # Types and shapes are checked at run time in these packages. The hook must be installed before they are imported. Not
-# among them are modules that use protocols which are not runtime-checkable, and of the store those whose tests call
-# them with values that their annotations exclude.
+# among them are modules with protocols that are not runtime-checkable, those of compute.unet that every call of a
+# module passes through, which the checks slow down, and those of the store whose tests call them with values that
+# their annotations exclude.
 CHECKED_PACKAGES = (
     "compute.analysis",
     "compute.images",
@@ -24,7 +25,9 @@ CHECKED_PACKAGES = (
     "compute.statistics",
     "compute.sweep.measure",
     "compute.sweep.worker",
-    "compute.unet",
+    "compute.unet.cache",
+    "compute.unet.shortcut",
+    "compute.unet.trace",
     "store.metric",
     "store.shard.elements",
     "store.shard.encoding",
