@@ -9,30 +9,8 @@ from jaxtyping import install_import_hook
 
 import tests.runtime_types  # noqa: F401  (the hook refers to it by name)
 
-# Types and shapes are checked at run time in these packages. The hook must be installed before they are imported. Not
-# among them are modules with protocols that are not runtime-checkable, those of compute.unet that every call of a
-# module passes through, which the checks slow down, and those of the store whose tests call them with values that
-# their annotations exclude.
-CHECKED_PACKAGES = (
-    "compute.analysis",
-    "compute.images",
-    "compute.metrics",
-    "compute.models",
-    "compute.pipeline",
-    "compute.recommend.closed_loop",
-    "compute.recommend.timed_run",
-    "compute.recommend.validation_picture",
-    "compute.statistics",
-    "compute.sweep.measure",
-    "compute.sweep.worker",
-    "compute.unet.cache",
-    "compute.unet.shortcut",
-    "compute.unet.trace",
-    "store.metric",
-    "store.shard.elements",
-    "store.shard.encoding",
-    "store.shard.reader",
-)
+# Types and shapes are checked at run time in these packages. The hook must be installed before they are imported.
+CHECKED_PACKAGES = ("compute.analysis", "compute.statistics")
 install_import_hook(CHECKED_PACKAGES, "tests.runtime_types.check_types")
 
 if TYPE_CHECKING:
