@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule, ScheduleError
@@ -102,7 +103,7 @@ def _run_in_turn(
     for _ in range(_ROUNDS):
         for seconds, plan in ((full, None), (policy, resolved)):
             start = now(model.device)
-            model.pictures(conditions, sampler, plan)
+            model.run(conditions, sampler, plan)
             seconds.append(now(model.device) - start)
     return float(np.median(full)), float(np.median(policy))
 

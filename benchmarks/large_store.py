@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.synthetic_units import EVERY, METRICS, STEPS, SyntheticUnits
 from compute.config.schema import SweepConfig
-from compute.models.model import load_model
+from compute.models.loading import load_model
 from compute.models.source import ModelSource
 from compute.policy.graph_document import write_graph
 from compute.progress import bar

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compute.config.loading import load_config
     from compute.config.schema import SweepConfig
-    from compute.models.model import load_model
+    from compute.models.loading import load_model
     from compute.pipeline.applied import applied
     from compute.policy.skip_policy import SkipPolicy
     from compute.recommend.find_policy import recommend, validate
@@ -46,7 +46,7 @@ _MODULES = {
     "SweepResult": "compute.sweep.run",
     "applied": "compute.pipeline.applied",
     "load_config": "compute.config.loading",
-    "load_model": "compute.models.model",
+    "load_model": "compute.models.loading",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
     "sweep": "compute.sweep.launch",

@@ -29,14 +29,14 @@ def sample(
 ) -> None:
     """Sample one picture, at full compute or under a skip policy."""
     from compute.images import image_of, save_png
-    from compute.models.model import load_model
+    from compute.models.loading import load_model
     from compute.policy.liveness import resolve
     from store.records import Condition
 
     if policy is None:
         loaded = load_model(model or "glide-mini")
         condition = Condition(prompt=prompt, seed=seed, guidance=3.0 if guidance is None else guidance)
-        pictures = loaded.pictures([condition], _sampler_settings(sampler or "ddpm", steps or 25))
+        pictures = loaded.run([condition], _sampler_settings(sampler or "ddpm", steps or 25))
     else:
         from compute.policy.skip_policy import SkipPolicy
         from compute.recommend.policy_model import check_same_run, load_for
@@ -45,7 +45,7 @@ def sample(
         check_same_run(skip_policy, steps=steps, guidance=guidance, sampler=sampler)
         loaded = load_for(skip_policy, model=model)
         condition = Condition(prompt=prompt, seed=seed, guidance=skip_policy.guidance)
-        pictures = loaded.pictures([condition], skip_policy.sampler, resolve(loaded.graph, skip_policy.schedule))
+        pictures = loaded.run([condition], skip_policy.sampler, resolve(loaded.graph, skip_policy.schedule))
     save_png(image_of(pictures[0].cpu().numpy()), output)
     print(output)
 

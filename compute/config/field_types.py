@@ -28,6 +28,16 @@ class PromptSplit(Record):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class ImageFile(Record):
+    """A picture for the pipeline's call; a relative path is relative to the configuration's folder."""
+
+    file: str
+
+
+Number = bool | int | float | str | None
+CallValue = Number | ImageFile | tuple[Number | ImageFile, ...]
+
+
 class WindowCount(Record):
     """The steps divided into `count` windows of equal length."""
 

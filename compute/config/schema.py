@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from compute.config.field_types import KeptStates, Prompts, Seeds, SwitchSteps, WindowCount, Windows
+from compute.config.field_types import CallValue, KeptStates, Prompts, Seeds, SwitchSteps, WindowCount, Windows
 from compute.config.swept_action import ScreenedAction, SweptAction
 from store.records import Record
 from store.sampler import SamplerSettings
@@ -35,9 +36,10 @@ class SweepConfig(Record):
     model: str = "glide-mini"
     stage: Literal["base"] = "base"
     sampler: SamplerSettings = SamplerSettings(name="ddpm", steps=25)
+    call: Mapping[str, CallValue] = Field(default_factory=dict)
     guidance: Annotated[float, Field(ge=0, le=100)] = 3.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    prompts: Prompts
+    prompts: Prompts | None = None
     seeds: Seeds = (0,)
     components: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     windows: Windows = WindowCount(count=5)

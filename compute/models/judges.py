@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from compute.metrics.judge import Judge
-from compute.models.mini.glide_mini import vocabulary
 from compute.models.mini.judge.scene_judge import JUDGE_FILE, SceneJudge
+from compute.models.mini.scene_models import is_scene_model
 from compute.models.source import ModelSource
 
 
@@ -15,5 +13,4 @@ def judge_for(source: ModelSource) -> Judge | None:
 
     The scene judge serves the models that were trained on its scenes, which have the vocabulary of their captions.
     """
-    config = json.loads((source.folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
-    return SceneJudge.load() if config.get("vocabulary") == vocabulary() and JUDGE_FILE.is_file() else None
+    return SceneJudge.load() if JUDGE_FILE.is_file() and is_scene_model(source.folder) else None

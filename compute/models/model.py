@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
-from diffusers.utils.logging import disable_progress_bar
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.models.glide import GlidePipeline
-from compute.models.source import ModelNotFound, ModelSource
+from compute.pipeline.call import call_arguments, pictures_of
+from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
-from compute.pipeline.sampling import Step, TextEncoding, sample
-from compute.pipeline.schedulers import Scheduler, make_scheduler
+from compute.pipeline.probe import Probe, probe
+from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule
-from compute.unet import Execution, executing, read_graph
+from compute.models.source import ModelSource
+from compute.unet import executing, read_graph
 from store.records import Condition
 from store.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded pipeline and the source that it was loaded from."""
+    """A loaded pipeline, the source that it was loaded from, and further arguments of its calls."""
 
     source: ModelSource
-    pipe: GlidePipeline
+    pipe: Any
+    call: Mapping[str, Any] = field(default_factory=dict)
+    _probes: dict[str, Probe] = field(default_factory=dict, repr=False, compare=False)
+    _schedulers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def unet(self) -> Any:
@@ -49,104 +52,77 @@ class Model:
         dtype: torch.dtype = self.pipe.unet.dtype
         return dtype
 
-    @property
-    def state_shape(self) -> tuple[int, int, int]:
-        """The shape of `x_t` without its batch axis: (C, H, W)."""
-        size = int(self.pipe.unet.config.sample_size)
-        return int(self.pipe.unet.config.in_channels), size, size
+    @cached_property
+    def base_scheduler(self) -> Mapping[str, Any]:
+        """The configuration of the scheduler that the pipeline was loaded with: what the model was trained with."""
+        return dict(self.pipe.scheduler.config)
 
     @cached_property
     def graph(self) -> ComponentGraph:
         """The network's component graph."""
-        return read_graph(self.unet, sequence_length=self.pipe.text_encoder.config.length)
+        return read_graph(self.unet)
 
-    def scheduler(self, sampler: SamplerSettings) -> Scheduler:
-        """Return a scheduler with its timesteps set. Raises SamplerError for a sampler that is not allowed."""
-        return make_scheduler(self.pipe.scheduler.config, sampler)
+    def scheduler(self, sampler: SamplerSettings) -> Any:
+        """Return the scheduler of a sampler. Raises SamplerError for a sampler that is not allowed."""
+        key = sampler.model_dump_json()
+        if key not in self._schedulers:
+            self._schedulers[key] = make_scheduler(self.base_scheduler, sampler)
+        return self._schedulers[key]
+
+    def probe(self, sampler: SamplerSettings, guidance: float) -> Probe:
+        """Return what a run without the UNet shows: the steps that it really makes, and the shapes of its tensors.
+
+        Raises SkipscopeError for a sampler or a call that the pipeline does not accept.
+        """
+        key = f"{sampler.model_dump_json()} {guidance}"
+        if key not in self._probes:
+            condition = Condition(prompt="", seed=0, guidance=guidance)
+            self.pipe.scheduler = self.scheduler(sampler)
+            arguments = call_arguments(self.pipe, sampler, [condition], self.call)
+            self._probes[key] = probe(self.pipe, self.unet, lambda: pictures_of(self.pipe(**arguments)))
+        return self._probes[key]
+
+    def resolved(self, sampler: SamplerSettings, guidance: float) -> SamplerSettings:
+        """Return a sampler with the number of steps that a run really makes."""
+        return sampler.making(len(self.probe(sampler, guidance).steps))
 
     @torch.inference_mode()
-    def encode(self, prompts: Sequence[str]) -> TextEncoding:
-        """Return the encoding of prompts, followed by as many rows of the empty prompt's, which guidance needs.
-
-        Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
-        """
-        sequence, pooled = self.pipe.encode([*prompts, *[""] * len(prompts)])
-        return TextEncoding(sequence=sequence, pooled=pooled)
-
-    def noise(self, seeds: Sequence[int]) -> Float[Tensor, "B C H W"]:
-        """Return `x_t` of step 0 for each seed, float32, on the model's device."""
-        return initial_noise(seeds, self.state_shape, device=self.device)
-
-    def call_unet(self, x_t: Float[Tensor, "rows C H W"], t: int, text: TextEncoding) -> Float[Tensor, "rows K H W"]:
-        """Return the output of one forward pass at timestep `t`, without guidance; `text` has as many rows as `x_t`."""
-        timestep = torch.tensor(t, device=x_t.device)
-        output: Tensor = self.unet(
-            x_t, timestep, encoder_hidden_states=text.sequence, class_labels=text.pooled, return_dict=False
-        )[0]
-        return output
-
-    def steps(
+    def run(
         self,
         conditions: Sequence[Condition],
-        scheduler: Scheduler,
-        text: TextEncoding,
-        x_t: Float[Tensor, "B C H W"],
+        sampler: SamplerSettings,
+        resolved: ResolvedSchedule | None = None,
         *,
-        start: int = 0,
-        stop: int | None = None,
-        execution: Execution | None = None,
-    ) -> Iterator[Step]:
-        """Run steps `start` to `stop` - 1 of conditions from `x_t`, the input of step `start`, and yield each.
-
-        Seeds and guidance are the conditions'; `text` need not be the encoding of their prompts. See
-        `compute.pipeline.sampling.sample`.
-        """
-        return sample(
-            self.unet,
-            scheduler,
-            text,
-            x_t,
-            seeds=[condition.seed for condition in conditions],
-            guidance=torch.tensor([condition.guidance for condition in conditions]),
-            start=start,
-            stop=stop,
-            execution=execution,
-        )
-
-    def decode(self, x_t: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Return the pictures of final `x_t`, in [-1, 1]."""
-        return x_t.clamp(-1, 1)
-
-    def pictures(
-        self, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: ResolvedSchedule | None = None
+        replay: Replay | None = None,
+        on_step: Callable[[Step], None] | None = None,
+        on_begin: Callable[[], None] | None = None,
     ) -> Float[Tensor, "B 3 H W"]:
-        """Sample the pictures of conditions, in [-1, 1]. Without a schedule all components are computed."""
-        scheduler = self.scheduler(sampler)
-        text = self.encode([condition.prompt for condition in conditions])
-        x_t = self.noise([condition.seed for condition in conditions])
+        """Sample the pictures of conditions, which share one guidance scale, by the pipeline's own call; in [-1, 1].
+
+        Noise depends on seed and step alone. Without a schedule all components are computed. With `replay` the run
+        continues from its last step. `on_begin` is called before the first call of the UNet, `on_step` at the end of each
+        step. Raises UnreadablePrompt for a prompt
+        that the text encoder cannot represent.
+        """
+        seeds = [condition.seed for condition in conditions]
+        shape = self.probe(sampler, conditions[0].guidance).state_shape
+        self.pipe.scheduler = self.scheduler(sampler)
+        latents = initial_noise(seeds, shape, dtype=self.dtype, device=self.device)
+        arguments = call_arguments(self.pipe, sampler, conditions, self.call, latents)
         with nullcontext() if resolved is None else executing(self.unet, resolved) as execution:
-            for step in self.steps(conditions, scheduler, text, x_t, execution=execution):
-                x_t = step.x_next
-        return self.decode(x_t)
+            follower = RunFollower(
+                self.pipe,
+                execution=execution,
+                replay=replay,
+                seeds=seeds,
+                on_step=on_step,
+                on_begin=None if on_begin is None else lambda steps, scheduler: on_begin(),
+            )
+            with following(self.pipe, self.unet, follower):
+                pictures = pictures_of(self.pipe(**arguments))
+        return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous() * 2 - 1
 
-
-def load_model(
-    model: str | ModelSource, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Model:
-    """Load a model by its name, its folder or its source, for inference.
-
-    Raises ModelNotFound where there is no such model, where its files are damaged, and where they have changed since
-    the source was made.
-    """
-    source = ModelSource.find(model) if isinstance(model, str) else model
-    source.check_unchanged()
-    loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
-    disable_progress_bar()
-    try:
-        pipe = GlidePipeline.from_pretrained(source.folder, **loading)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        problem = str(error).splitlines()[0][:200]
-        raise ModelNotFound(f"model: {source.folder} cannot be loaded: {problem}") from error
-    for part in (pipe.unet, pipe.text_encoder):
-        part.to(device).eval().requires_grad_(False)
-    return Model(source=source, pipe=pipe)
+    def call_unet(self, sampler: SamplerSettings, guidance: float, batch: int) -> None:
+        """Call the UNet once as a run of `batch` conditions does, with the inputs of a run's first call."""
+        arguments = self.probe(sampler, guidance).unet_arguments.repeated(batch)
+        self.unet(*arguments.args, **arguments.kwargs)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from compute.models.file_digest import file_digest
 from store.errors import SkipscopeError
 
 GLIDE_MINI = "glide-mini"
 BUNDLED = {GLIDE_MINI: Path(__file__).parent / "mini" / "weights" / GLIDE_MINI}
 """The folders of the models that are known by name."""
-_PARTS = ("scheduler", "text_encoder", "unet")
+_HASHED = (".json", ".safetensors", ".txt", ".model")
+_UNHASHED_PARTS = ("safety_checker", "feature_extractor")  # they do not change numbers: the checker is not loaded
 
 
 class ModelNotFound(SkipscopeError):
@@ -40,6 +44,10 @@ class ModelSource:
             )
         return ModelSource(name=name, folder=folder, digest=_digest(folder))
 
+    def index(self) -> dict[str, Any]:
+        """Return the pipeline's index: its class, and each part's library and class. Raises ModelNotFound."""
+        return _index(self.folder)
+
     def check_unchanged(self) -> None:
         """Raise ModelNotFound where the files in the folder no longer have this digest."""
         if (digest := _digest(self.folder)) != self.digest:
@@ -48,11 +56,21 @@ class ModelSource:
             )
 
 
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(f"model: {folder / 'model_index.json'} cannot be read: {error}") from None
+    if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str | list):
+        raise ModelNotFound(f"model: {folder / 'model_index.json'} is no index of a diffusers pipeline: no _class_name")
+    return index
+
+
 def _digest(folder: Path) -> str:
-    """Return the SHA-256 over the names and contents of the JSON and safetensors files of the pipeline's parts."""
-    files = (file for part in _PARTS for file in (folder / part).glob("*") if file.suffix in (".json", ".safetensors"))
+    """Return the SHA-256 over the names and contents of the configurations and weights of the pipeline's parts."""
+    parts = [name for name in _index(folder) if not name.startswith("_") and name not in _UNHASHED_PARTS]
+    files = (file for part in parts for file in (folder / part).glob("*") if file.suffix in _HASHED)
     digest = hashlib.sha256()
     for path in sorted(files):
-        with path.open("rb") as file:
-            digest.update(f"{path.relative_to(folder)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        digest.update(f"{path.relative_to(folder)} {file_digest(path)}\n".encode())
     return digest.hexdigest()

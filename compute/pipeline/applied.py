@@ -1,21 +1,17 @@
-"""Applies a skip policy to a diffusers pipeline, whose own loop and scheduler stay in use.
-
-The calls of the scheduler tell which step is running: `set_timesteps` begins a run, `step` ends a step. At a step that
-reuses the whole UNet the UNet is not run and returns NaN, and the scheduler receives the reused output instead.
-"""
+"""Applies a skip policy to a diffusers pipeline, whose own loop and scheduler stay in use."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from torch import nn
 
-from compute.pipeline.patched_methods import PatchedSchedulerMethod, PatchedUNetForward
-from compute.pipeline.policy_run import PolicyRun
-from compute.policy.graph import ComponentGraph, UnknownComponent
+from compute.pipeline.follow import RunFollower, check_can_be_followed, following
+from compute.pipeline.policy_check import PolicyCheck
+from compute.policy.graph import ComponentGraph, UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -23,7 +19,6 @@ from compute.unet.blocks import UnsupportedUNet
 from compute.unet.execution import Execution
 from compute.unet.graph_reader import read_graph
 from compute.unet.hooks import executing
-from compute.unet.method_patch import MethodPatch
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest
 
 _graphs: weakref.WeakKeyDictionary[nn.Module, ComponentGraph] = weakref.WeakKeyDictionary()
@@ -36,35 +31,28 @@ def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     Each call of the pipeline is a run of its own. Afterwards the UNet and the scheduler are exactly as before.
 
     Raises PolicyError, on entry or when a run begins, where the policy is for other weights, another scheduler or
-    another number of steps; UnsupportedUNet where the UNet is not supported; ExecutionError where the UNet already
-    executes a schedule.
+    other steps; FollowError where the pipeline does not sample with its scheduler, or is followed already;
+    UnsupportedUNet where the UNet is not supported; ExecutionError where it already executes a schedule.
     """
-    unet, scheduler = _unet_and_scheduler(pipe)
+    unet = _unet_of(pipe)
+    check_can_be_followed(pipe)
     _check_weights(policy, unet)
-    with executing(unet, _resolved(policy, unet)) as execution:
-        run = PolicyRun(policy, pipe, execution)
-        patches: list[MethodPatch] = []
-        try:
-            patches.append(MethodPatch(unet, "forward", PatchedUNetForward(run, unet)))
-            for name in ("set_timesteps", "step"):
-                patches.append(MethodPatch(scheduler, name, PatchedSchedulerMethod(run, scheduler, name)))
+    resolved = _resolved(policy, unet)
+    acts_on_modules = any(plan.unet is None and plan.actions for plan in resolved.steps)
+    execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
+    with execution_context as execution:
+        check = PolicyCheck(policy, pipe)
+        follower = RunFollower(pipe, execution=execution, on_begin=check.begin, on_arguments=check.arguments)
+        with following(pipe, unet, follower):
             yield execution
-        finally:
-            run.active = False
-            for patch in reversed(patches):
-                patch.remove()
 
 
-def _unet_and_scheduler(pipe: Any) -> tuple[nn.Module, Any]:
-    """Return the pipeline's UNet and scheduler. Raises PolicyError where a policy cannot be applied to them."""
+def _unet_of(pipe: Any) -> nn.Module:
+    """Return the pipeline's UNet. Raises PolicyError where a policy cannot be applied to it."""
     unet, scheduler = getattr(pipe, "unet", None), getattr(pipe, "scheduler", None)
     if not isinstance(unet, nn.Module) or scheduler is None:
         raise PolicyError(f"pipe: a {type(pipe).__name__} has no unet and scheduler; give a diffusers pipeline")
-    if hasattr(unet, "_orig_mod"):
-        raise PolicyError("pipe: its unet is compiled; apply the policy to a pipeline whose unet is not")
-    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
-        raise PolicyError("pipe: its scheduler already follows a policy: leave that context before entering another")
-    return unet, scheduler
+    return unet
 
 
 def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
@@ -83,12 +71,23 @@ def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
 
 
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
-    """Resolve a policy's schedule for a UNet, whose graph is read once. Raises PolicyError, UnsupportedUNet."""
-    if unet not in _graphs:
-        if not hasattr(unet, "down_blocks"):
-            raise UnsupportedUNet(f"pipe: its unet is a {type(unet).__name__}; a UNet2DConditionModel is supported")
-        _graphs[unet] = read_graph(unet)
+    """Resolve a policy's schedule for a UNet, whose graph is read once.
+
+    A policy that reuses the UNet as a whole needs no graph, and so also serves a compiled UNet. Raises PolicyError,
+    UnsupportedUNet.
+    """
     try:
+        if all(name == "unet" for _, name, _ in policy.schedule.entries()):
+            return resolve(network_as_one(), policy.schedule)
+        if hasattr(unet, "_orig_mod"):
+            raise PolicyError(
+                "pipe: its unet is compiled, which hides the components that the policy acts on: apply it to a "
+                "pipeline whose unet is not compiled"
+            )
+        if unet not in _graphs:
+            if not hasattr(unet, "down_blocks"):
+                raise UnsupportedUNet(f"pipe: its unet is a {type(unet).__name__}; a UNet with down_blocks is supported")
+            _graphs[unet] = read_graph(unet)
         return resolve(_graphs[unet], policy.schedule)
     except (ScheduleError, UnknownComponent) as error:
         raise PolicyError(f"rules: {error}") from None

@@ -24,8 +24,13 @@ def initial_noise(
     The noise is generated on the CPU in float32 and then converted, so it is the same for every `dtype`, but for
     rounding, and for every `device`.
     """
-    samples = [torch.randn(shape, generator=_generator(seed, "initial")) for seed in seeds]
+    samples = [torch.randn(shape, generator=generator) for generator in initial_generators(seeds)]
     return torch.stack(samples).to(device=device, dtype=dtype)
+
+
+def initial_generators(seeds: Sequence[int]) -> list[Generator]:
+    """Return new CPU generators of the noise that a run begins with, one for each seed, as diffusers expects them."""
+    return [_generator(seed, "initial") for seed in seeds]
 
 
 def step_generators(seeds: Sequence[int], step: int) -> list[Generator]:

@@ -1,66 +1,59 @@
-"""Makes schedulers, GLIDE's DDPM and DDIM, from sampler settings and a model's scheduler configuration."""
+"""Makes schedulers from sampler settings and a model's scheduler configuration."""
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+import diffusers
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, SchedulerMixin
 from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
-from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from store.errors import SkipscopeError
-from store.sampler import SamplerSettings
+from store.sampler import OWN_SAMPLERS, SamplerSettings
 
 _TRAINED_WITH = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
-
-
-@runtime_checkable
-class Scheduler(Protocol):
-    """The part of a diffusers scheduler's interface that the sampling loop uses.
-
-    A scheduler must not keep a history of earlier steps, since a run may start at any step.
-    """
-
-    config: Any
-    timesteps: Int[Tensor, " N"]
-    alphas_cumprod: Float[Tensor, " T"]
-
-    def step(
-        self, model_output: Tensor, timestep: int, sample: Tensor, *, generator: list[Generator], return_dict: bool
-    ) -> Any:
-        """Return `x_next` and `pred_x0` of a step from its model output and its input; shapes (B, C, H, W)."""
 
 
 class SamplerError(SkipscopeError):
     """Sampler settings that a model does not allow."""
 
 
-def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Scheduler:
-    """Return a scheduler with its timesteps set, for a model whose folder has the scheduler configuration `base`.
+def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
+    """Return a scheduler for a model whose folder has the scheduler configuration `base`.
 
-    `base` determines the noise schedule (by default GLIDE's squared cosine), the range of pixels, and for DDPM the
-    meaning of the model's variance output (by default `learned_range`).
+    `base` determines what the model was trained with: the noise schedule, what it predicts, the range of its samples.
+    The samplers `ddpm` and `ddim` are for models that predict eps; they take GLIDE's squared cosine and, for DDPM, its
+    `learned_range` where `base` does not say otherwise. The timesteps of a diffusers class are not set yet.
 
-    Raises SamplerError where `base` is for a model that does not predict eps, and for more steps than it has timesteps.
+    Raises SamplerError for a class that diffusers lacks, for options that the class lacks, and for settings that the
+    model does not allow.
     """
+    if settings.name not in OWN_SAMPLERS:
+        return _diffusers_scheduler(base, settings)
     if base.get("prediction_type", "epsilon") != "epsilon":
-        raise SamplerError(f"scheduler: prediction_type is {base['prediction_type']!r}; accepted is 'epsilon'")
+        raise SamplerError(
+            f"sampler: {settings.name} is for models that predict eps; this one has prediction_type "
+            f"{base['prediction_type']!r}: name a diffusers scheduler"
+        )
     options: dict[str, Any] = {
         "beta_schedule": "squaredcos_cap_v2",
         **{key: base[key] for key in _TRAINED_WITH if key in base},
         "timestep_spacing": settings.spacing,
-        "clip_sample": True,
+        "clip_sample": base.get("clip_sample", True),
         "thresholding": False,
         "steps_offset": 0,
     }
     scheduler: Any
     if settings.name == "ddpm":
-        scheduler = DDPMScheduler(**options, variance_type=base.get("variance_type", "learned_range"))
+        default = "fixed_small" if "beta_schedule" in base else "learned_range"
+        scheduler = DDPMScheduler(**options, variance_type=base.get("variance_type", default))
     else:
         scheduler = SpacedDDIMScheduler(**options)
         scheduler.eta = settings.eta
@@ -68,8 +61,29 @@ def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Schedu
     if settings.steps > most:
         raise SamplerError(f"sampler: steps is {settings.steps}; accepted is at most {most}, the model's timesteps")
     scheduler.set_timesteps(settings.steps)
-    made: Scheduler = scheduler
-    return made
+    return scheduler
+
+
+def _diffusers_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
+    """Return a scheduler of a diffusers class with the model's configuration and the settings' options."""
+    kind = getattr(diffusers, settings.name, None)
+    if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
+        near = difflib.get_close_matches(settings.name, _scheduler_names(), n=3)
+        raise SamplerError(f"sampler.name: diffusers has no {settings.name}; near names: {', '.join(near) or 'none'}")
+    accepted = set(inspect.signature(kind.__init__).parameters) - {"self"}
+    for option in settings.options:
+        if option not in accepted:
+            raise SamplerError(
+                f"sampler.options: a {settings.name} has no {option!r}; it has {', '.join(sorted(accepted))}"
+            )
+    try:
+        return kind.from_config(dict(base), **settings.options)
+    except (ValueError, NotImplementedError, TypeError, ImportError) as error:
+        raise SamplerError(f"sampler: {settings.name}: {str(error).splitlines()[0][:300]}") from error
+
+
+def _scheduler_names() -> list[str]:
+    return [name for name in dir(diffusers) if name.endswith("Scheduler")]
 
 
 class SpacedDDIMScheduler(DDIMScheduler):

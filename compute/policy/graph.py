@@ -176,3 +176,12 @@ class ComponentGraph(Record):
     def from_json(cls, text: str | bytes) -> ComponentGraph:
         """Read a graph from JSON text. Raises pydantic's ValidationError for text that is no graph."""
         return cls.model_validate_json(text)
+
+
+def network_as_one() -> ComponentGraph:
+    """Return the graph of a network of which nothing is known: its only component is `unet`."""
+    whole = Component(name=UNET, kind="unet", parameters=0, flops=0, actions=("compute", "reuse"), level=0, position=0)
+    output = Structure(name="output", kind="output", position=1)
+    return ComponentGraph(
+        components=(whole,), structures=(output,), edges=(), input_shape=(1, 1, 1), sequence_length=1
+    )

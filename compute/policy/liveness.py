@@ -58,10 +58,15 @@ class ResolvedSchedule:
     steps: tuple[StepPlan, ...]
 
     def earliest_source(self, start: int) -> int:
-        """Return the last step from which a run can start so that steps from `start` on find every value they read."""
+        """Return the last step from which a run can start so that steps from `start` on find every value they read.
+
+        Outputs of the whole network are not counted: a run that starts in the middle replays those before it.
+        """
         first = start
         while True:
-            read = [min(steps) for plan in self.steps[first:] for steps in plan.sources.values()]
+            read = [
+                min(steps) for plan in self.steps[first:] for name, steps in plan.sources.items() if name != UNET
+            ]
             if not read or min(read) >= first:
                 return first
             first = min(read)

@@ -48,6 +48,7 @@ class PolicyModel(Record):
 class SkipPolicy(Record):
     """A skip policy: rules for a model and sampler, with prediction, validation and provenance.
 
+    `timesteps` are those of the run's steps, where the sampler does not tell them by itself.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
     """
 
@@ -56,6 +57,7 @@ class SkipPolicy(Record):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,79}$")]
     model: PolicyModel
     sampler: SamplerSettings
+    timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
     guidance: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None

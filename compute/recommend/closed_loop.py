@@ -68,4 +68,4 @@ class ClosedLoop:
     def _sample(
         self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None
     ) -> Float[Tensor, "B 3 H W"]:
-        return self._model.pictures(conditions, self._sampler, resolved)
+        return self._model.run(conditions, self._sampler, resolved)

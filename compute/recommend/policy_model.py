@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.models.source import ModelSource
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 

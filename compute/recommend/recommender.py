@@ -15,7 +15,8 @@ from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.registry import MetricSet
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.policy.quality import Prediction

@@ -41,7 +41,7 @@ class RunOutput:
     def sample(self, model: Model, run: Run, conditions: Sequence[Condition]) -> None:
         """Sample one more batch."""
         start = now(model.device)
-        pictures = model.pictures(conditions, run.sampler, run.resolved)
+        pictures = model.run(conditions, run.sampler, run.resolved)
         self.seconds.append((now(model.device) - start) / len(conditions))
         self.batches.append(pictures.cpu())
 

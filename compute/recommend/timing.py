@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from compute.models.model import Model
-from compute.pipeline.sampling import TextEncoding
+from compute.pipeline.follow import Step
 from compute.policy.cost import CostModel
 from compute.policy.graph import UNET
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
-from compute.unet import executing
 from compute.unet.blocks import Layer, Layout, read_blocks
 from compute.unet.graph_reader import concat_name
 from compute.unet.shortcut import shortcut
@@ -35,67 +36,89 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-@torch.inference_mode()
 def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:
-    """Measure the cost model for runs of `batch` pictures with a sampler, as medians over `repeats` passes.
+    """Measure the cost model for runs of `batch` pictures with a sampler, as medians over `repeats` steps.
 
-    Two whole steps are timed in the sampling loop: one that calls the UNet, and one that drops it. The network's own
-    share is their difference minus the seconds of the components.
+    Two whole steps are timed in the pipeline's own loop: one that calls the UNet, and one that drops it. The network's
+    own share is their difference minus the seconds of the components. The seconds of a run that no step counts are
+    those before the first call of the UNet, such as encoding the prompt, and after the last step, such as decoding.
     """
     layouts = tuple(read_blocks(model.unet))
-    text, run_seconds = _time_encoding(model, batch, repeats)
     full = Schedule.empty(sampler.steps)
-    module_times: Times = {}
-    with _modules_timed(_timed_modules(model.unet, layouts), module_times, model.device):
-        full_seconds = _time_steps(model, sampler, text, batch, guidance, full, repeats)
-    shortcut_times: Times = {}
-    with _shortcuts_timed(layouts, shortcut_times, model.device):
-        _time_steps(model, sampler, text, batch, guidance, full, repeats)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
-    dropped_seconds = _time_steps(model, sampler, text, batch, guidance, dropped, repeats)
-    step = _median(dropped_seconds[1:] or dropped_seconds) if sampler.steps > 1 else 0.0
+    timed = _TimedRuns(model=model, sampler=sampler, batch=batch, guidance=guidance, repeats=repeats)
+    module_times: Times = {}
+    with _modules_timed(_timed_modules(model.unet, layouts), module_times, model.device):
+        full_steps = timed.steps(full)
+    shortcut_times: Times = {}
+    with _shortcuts_timed(layouts, shortcut_times, model.device):
+        timed.steps(full)
+    dropped_seconds = timed.steps(dropped)
+    step = _median(dropped_seconds) if sampler.steps > 1 else 0.0
     computed = _by_node({path: _median(seconds) for path, seconds in module_times.items()}, layouts)
     return CostModel(
         batch=batch,
-        run=_median(run_seconds),
+        run=timed.outside_steps(dropped),
         step=step,
-        network=max(0.0, _median(full_seconds) - step - sum(computed.values())),
+        network=max(0.0, _median(full_steps) - step - sum(computed.values())),
         computed=computed,
         bypassed={path: _median(seconds) for path, seconds in shortcut_times.items()},
     )
 
 
-def _time_encoding(model: Model, batch: int, repeats: int) -> tuple[TextEncoding, list[float]]:
-    """Return the encoding of empty prompts, and the seconds of each of `repeats` encodings with initial noise."""
-    seconds = []
-    for _ in range(repeats):
-        start = now(model.device)
-        text = model.encode([""] * batch)
-        model.noise(range(batch))
-        seconds.append(now(model.device) - start)
-    return text, seconds
+class _Enough(Exception):
+    """Ends a run whose further steps need not be timed."""
 
 
-def _time_steps(
-    model: Model,
-    sampler: SamplerSettings,
-    text: TextEncoding,
-    batch: int,
-    guidance: float,
-    schedule: Schedule,
-    repeats: int,
-) -> list[float]:
-    """Return the seconds of the first `repeats` steps of a run, after one step to warm up."""
-    conditions = [Condition(prompt="", seed=seed, guidance=guidance) for seed in range(batch)]
-    scheduler, x_t = model.scheduler(sampler), model.noise(range(batch))
-    stop = min(sampler.steps, repeats + 1)
-    seconds, start = [], now(model.device)
-    with executing(model.unet, resolve(model.graph, schedule)) as execution:
-        for _ in model.steps(conditions, scheduler, text, x_t, stop=stop, execution=execution):
-            seconds.append(now(model.device) - start)
-            start = now(model.device)
-    return seconds[1:] if len(seconds) > 1 else seconds
+@dataclass(frozen=True, kw_only=True)
+class _TimedRuns:
+    """Runs of a pipeline with the time of each of its steps."""
+
+    model: Model
+    sampler: SamplerSettings
+    batch: int
+    guidance: float
+    repeats: int
+
+    def steps(self, schedule: Schedule) -> list[float]:
+        """Return the seconds of the first `repeats` steps after step 0, which warms up; of step 0 if there is no other.
+
+        A step lasts from the end of the one before to its own end.
+        """
+        ends: list[float] = []
+
+        def record(step: Step) -> None:
+            ends.append(now(self.model.device))
+            if len(ends) > self.repeats:
+                raise _Enough
+
+        start = now(self.model.device)
+        with suppress(_Enough):
+            self._run(schedule, record)
+        seconds = [end - begin for begin, end in pairwise([start, *ends])]
+        return seconds[1:] or seconds
+
+    def outside_steps(self, schedule: Schedule) -> float:
+        """Return the median seconds of a run before its first call of the UNet and after its last step."""
+        device, seconds = self.model.device, []
+        for _ in range(min(3, self.repeats)):
+            marks: dict[str, float] = {}
+            start = now(device)
+            self._run(
+                schedule,
+                lambda step, marks=marks: marks.update(last=now(device)),
+                lambda marks=marks: marks.update(first=now(device)),
+            )
+            seconds.append(now(device) - marks["last"] + marks["first"] - start)
+        return _median(seconds)
+
+    def _run(
+        self, schedule: Schedule, on_step: Callable[[Step], None], on_begin: Callable[[], None] | None = None
+    ) -> None:
+        conditions = [Condition(prompt="", seed=seed, guidance=self.guidance) for seed in range(self.batch)]
+        resolved = resolve(self.model.graph, schedule)
+        self.model.run(conditions, self.sampler, resolved, on_step=on_step, on_begin=on_begin)
 
 
 def _timed_modules(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Module]]:

@@ -55,6 +55,7 @@ def sweep(
             prepared.config,
             prepared.source,
             opened,
+            prepared.call,
             threads=resources.threads,
             device=resources.device,
             lpips_trunk=None if lpips_trunk is None else Path(lpips_trunk),

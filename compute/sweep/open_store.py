@@ -31,6 +31,11 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
     except OSError as error:
         raise NotASweep(f"{path}: a sweep cannot be made here: {error.strerror}") from None
     store = SweepStore.open(path) if exists else SweepStore.create(path, header)
+    if store.header.version != header.version:
+        raise NotASweep(
+            f"{path}: was made by an earlier release (format {store.header.version}); it opens, shows and measures, but "
+            "is not extended, because its baselines do not hold what runs now start from: use another --store"
+        )
     if store.header.settings != header.settings:
         changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]
         raise NotASweep(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from compute.config.schema import SweepConfig
-from compute.models.model import Model, load_model
+from compute.config.call_values import call_key, call_values
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.sweep.plan.plan import Plan, make_plan
@@ -21,16 +25,23 @@ class Prepared:
     source: ModelSource
     model: Model
     plan: Plan
+    call: Mapping[str, Any]
+    """The further arguments of the pipeline's call, with pictures loaded."""
 
 
 def prepare(config: SweepConfig, folder: Path) -> Prepared:
-    """Load the model and make the plan. A relative prompt file lies in `folder`.
+    """Load the model, try a run without its UNet, and make the plan. Relative paths of the configuration lie in `folder`.
+
+    The configuration's sampler then says how many steps a run really makes.
 
     Raises SkipscopeError for everything that can be wrong with a configuration.
     """
     source = ModelSource.find(config.model)
-    model = load_model(source)
-    scheduler = model.scheduler(config.sampler)
-    settings = settings_of(config, source.digest, dict(scheduler.config))
     metrics_for(source, config.metrics, None, "cpu")  # refuses unknown names
-    return Prepared(config=config, source=source, model=model, plan=make_plan(config, settings, model.graph, folder))
+    call = call_values(config, folder)
+    model = load_model(source, call=call)
+    config = config.model_copy(update={"sampler": model.resolved(config.sampler, config.guidance)})
+    scheduler = {key: value for key, value in model.scheduler(config.sampler).config.items()}
+    settings = settings_of(config, source.digest, scheduler, call_key(config, folder))
+    plan = make_plan(config, settings, model.graph, folder)
+    return Prepared(config=config, source=source, model=model, plan=plan, call=call)

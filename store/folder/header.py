@@ -30,12 +30,14 @@ class SweepHeader(Record):
       scheduler, steps, dtype, numerics version), and nothing else. A shard made under other settings is stale.
     - `plan`: the units, with unique keys; every baseline that a unit names is one of them.
     - `provenance`: versions, git commit, host. The store does not use it.
+    - `version`: the format that the sweep was written in.
     """
 
     config: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     plan: tuple[Unit, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
 
     @model_validator(mode="after")
     def _plan_is_closed(self) -> SweepHeader:
@@ -92,7 +94,13 @@ class _Document(Record):
 
     def header(self) -> SweepHeader:
         plan = tuple(unit.unit(self.batches) for unit in self.plan)
-        return SweepHeader(config=self.config, settings=self.settings, plan=plan, provenance=self.provenance)
+        return SweepHeader(
+            config=self.config,
+            settings=self.settings,
+            plan=plan,
+            provenance=self.provenance,
+            version=self.version,
+        )
 
 
 def encode_header(header: SweepHeader) -> bytes:
@@ -100,7 +108,8 @@ def encode_header(header: SweepHeader) -> bytes:
 
     Raises StoreError for values that JSON cannot represent.
     """
-    body = {"format": FORMAT, "version": VERSION, **header.model_dump(mode="python", exclude={"plan"})}
+    fields = header.model_dump(mode="python", exclude={"plan", "version"})
+    body = {"format": FORMAT, "version": header.version, **fields}
     lines = [f"{json.dumps(name)}: {_json_text(name, value)}" for name, value in body.items()]
     batches: dict[tuple[Condition, ...], int] = {}
     for unit in header.plan:

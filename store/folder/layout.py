@@ -12,7 +12,8 @@ from store.errors import StoreError
 from store.records import Role
 
 FORMAT = "skipscope-sweep"
-VERSION = 1
+VERSION = 2
+"""The format that is written. Sweeps of format 1, whose baselines lack the model's output, are read but not extended."""
 
 HEADER = "sweep.json"
 MANIFEST = "manifest"

@@ -20,7 +20,7 @@ from store.shard.payload import UnitPayload
 from store.shard.seal import SEAL_SIZE, sealed
 
 ENCODING = "skipscope-unit"
-ENCODING_VERSION = 1
+ENCODING_VERSION = 2
 
 
 def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> bytes:
@@ -39,6 +39,8 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
         write_array(file, "final", payload.final, "pictures", (1, *payload.final.shape[1:]))
         _write_trajectory(file, "x_t", payload.x_t, payload.x_t_steps)
         _write_trajectory(file, "pred_x0", payload.pred_x0, payload.pred_x0_steps)
+        if payload.output is not None:
+            _write_trajectory(file, "output", payload.output, tuple(range(payload.steps)))
         distances = file.create_group("distances")
         mark(distances, "distances")
         for name, rows in sorted(payload.distances.items()):

@@ -40,6 +40,8 @@ class UnitPayload:
     - `x_t`: (S, B, C, H, W) the stored states, float32, float16, or uint16 for the bits of bfloat16. `x_t_steps`: their
       S indices, ascending, from `start` to N. State i is the input of step i, and state N is the final one.
     - `pred_x0`, `pred_x0_steps`: likewise the predictions of the clean picture, from `start` to N-1.
+    - `output`: (N, B, K, H, W) of a baseline what each step's scheduler was given, as `x_t` is stored; a run that starts
+      in the middle replays it. K is C, or 2 C where the model learns the variance.
     - `distances`: (N - start, B) float32 to the baseline, empty for a baseline. Row r belongs to step start + r:
       `pred_x0_*` compares the step's prediction, `x_t_*` the state after it (state start + r + 1).
     - `seconds`: wall time. `unet_evaluations`: forward passes of the network for the whole batch.
@@ -52,6 +54,7 @@ class UnitPayload:
     x_t_steps: tuple[int, ...] = ()
     pred_x0: Array | None = None
     pred_x0_steps: tuple[int, ...] = ()
+    output: Array | None = None
     distances: Mapping[DistanceName, Array] = field(default_factory=dict)
     metrics: tuple[MetricValues, ...] = ()
     seconds: float = 0.0
@@ -75,6 +78,9 @@ def check_payload(unit: Unit, payload: UnitPayload) -> None:
         ("pred_x0", payload.pred_x0, payload.pred_x0_steps, steps - 1),
     ):
         _check_trajectory(name, values, kept, batch, start, last)
+    if payload.output is not None:
+        _require(unit.role == "baseline", "output", "only a baseline has one")
+        _check_trajectory("output", payload.output, tuple(range(steps)), batch, 0, steps - 1)
     _require(unit.role != "baseline" or not payload.distances, "distances", "a baseline has none")
     for distance, rows in payload.distances.items():
         _require(distance in DISTANCES, "distances", f"{distance!r} is unknown; {', '.join(DISTANCES)} are accepted")

@@ -66,6 +66,9 @@ class UnitReader:
         self._final = self._root.array("final", "pictures", PICTURE_DTYPES, (self._batch, None, None, None))
         self._x_t, self.x_t_steps = self._trajectory("x_t", self.steps)
         self._pred_x0, self.pred_x0_steps = self._trajectory("pred_x0", self.steps - 1)
+        self._output, output_steps = self._trajectory("output", self.steps - 1)
+        if self._output is not None and output_steps != tuple(range(self.steps)):
+            raise self._root.error("output", f"{len(output_steps)} of {self.steps} steps")
 
     def __enter__(self) -> UnitReader:
         return self
@@ -202,6 +205,7 @@ class UnitReader:
             x_t_steps=self.x_t_steps,
             pred_x0=None if self._pred_x0 is None else self._values("pred_x0", self._pred_x0, ()),
             pred_x0_steps=self.pred_x0_steps,
+            output=None if self._output is None else self._values("output", self._output, ()),
             distances=self.distances,
             metrics=self.metrics,
             seconds=self.seconds,

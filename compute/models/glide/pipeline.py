@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -13,9 +14,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from compute.images import image_of
+from compute.models.glide.guided_unet import GuidedUNet, TextEncoding, strip_unused_sigma
 from compute.models.glide.text_transformer import TextTransformer
 from compute.pipeline.noise import initial_noise, step_generators
-from compute.pipeline.sampling import GuidedUNet, TextEncoding, strip_unused_sigma
 from store.errors import SkipscopeError
 
 Seeds = int | Sequence[int]
@@ -75,6 +76,8 @@ class GlidePipeline(DiffusionPipeline):
         guidance_scale: float = 3.0,
         seed: Seeds | None = None,
         generator: Generators | None = None,
+        latents: Float[Tensor, "B C H W"] | None = None,
+        timesteps: list[int] | None = None,
         output_type: Literal["pil", "np", "pt"] = "pil",
         return_dict: bool = True,
         callback_on_step_end: StepEndCallback | None = None,
@@ -83,6 +86,7 @@ class GlidePipeline(DiffusionPipeline):
 
         With `seed`, one for all prompts or one each, the noise depends on seed and step alone, as in sweeps. With
         `generator` it comes from the generators, as in diffusers' pipelines; with neither from torch's global one.
+        `latents` replaces the initial noise, and `timesteps` the scheduler's own; its length is the number of steps.
         `images` is a list of PIL images, or in [0, 1] an array (B, H, W, 3) for "np", a tensor (B, 3, H, W) for "pt".
         `callback_on_step_end(pipe, step, t, {"latents": x_t})` may return another `x_t` under the same key.
         Raises PipelineInputError for arguments that are not accepted, UnreadablePrompt for unknown words.
@@ -92,16 +96,24 @@ class GlidePipeline(DiffusionPipeline):
         seeds = _seeds(seed, generator, len(prompts))
         self._guidance_scale = float(guidance_scale)
         device = self._execution_device
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
+        if timesteps is None:
+            self.scheduler.set_timesteps(num_inference_steps, device=device)
+        else:
+            self.scheduler.set_timesteps(timesteps=timesteps, device=device)
+        self._num_timesteps = len(self.scheduler.timesteps)
         predict = self._guided_unet(prompts, device)
-        x_t = self._initial_noise(seeds, generator, len(prompts), device)
-        with self.progress_bar(total=num_inference_steps) as bar:
-            for step, t in enumerate(self.scheduler.timesteps.tolist()):
-                output = strip_unused_sigma(predict(x_t, t), x_t, self.scheduler)
-                noise = generator if seeds is None else step_generators(seeds, step)
-                x_t = self.scheduler.step(output, t, x_t, generator=noise, return_dict=False)[0]
+        x_t = self._initial_noise(seeds, generator, len(prompts), device) if latents is None else latents.to(device)
+        x_t = x_t.float() * self.scheduler.init_noise_sigma
+        accepts_generator = "generator" in inspect.signature(self.scheduler.step).parameters
+        with self.progress_bar(total=self._num_timesteps) as bar:
+            for step, t in enumerate(self.scheduler.timesteps):
+                rows = self.scheduler.scale_model_input(x_t, t)
+                output = strip_unused_sigma(predict(rows, t), x_t, self.scheduler)
+                noise = {"generator": generator if seeds is None else step_generators(seeds, step)}
+                noise = noise if accepts_generator else {}
+                x_t = self.scheduler.step(output, t, x_t, **noise, return_dict=False)[0]
                 if callback_on_step_end is not None:
-                    x_t = (callback_on_step_end(self, step, t, {"latents": x_t}) or {}).get("latents", x_t)
+                    x_t = (callback_on_step_end(self, step, int(t), {"latents": x_t}) or {}).get("latents", x_t)
                 bar.update()
         images = _images(x_t.clamp(-1, 1), output_type)
         self.maybe_free_model_hooks()

@@ -15,7 +15,8 @@ from compute.metrics.judge import ASPECTS, Aspect, Judge
 from compute.models.judges import judge_for
 from compute.models.mini.captioned_sheet import write_captioned_sheet
 from compute.models.mini.scenes.scene import SPLITS, Scene, captions
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.models.source import ModelSource
 from compute.progress import bar
 from compute.provenance import provenance
@@ -102,7 +103,7 @@ def _sample_and_judge(
     with bar("fidelity", len(conditions), unit="picture") as progress:
         for start in range(0, len(conditions), _BATCH):
             batch = conditions[start : start + _BATCH]
-            batches.append(model.pictures(batch, sampler))
+            batches.append(model.run(batch, sampler))
             for aspect, values in judge.fidelity(batches[-1], [condition.prompt for condition in batch]).items():
                 fidelities[aspect] += values.tolist()
             progress.advance(f"whole prompt right so far {np.mean(fidelities['all']):.1%}", count=len(batch))

@@ -18,7 +18,7 @@ def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
 
     Raises ConfigError for a prompt file that cannot be used, for too many conditions, and for one that occurs twice.
     """
-    prompts = read_prompts(config.prompts, folder)
+    prompts = [""] if config.prompts is None else read_prompts(config.prompts, folder)
     if len(prompts) * len(config.seeds) > MAX_CONDITIONS:
         raise ConfigError(
             f"prompts, seeds: {len(prompts)} prompts of {len(config.seeds)} seeds each are more than the "

@@ -7,19 +7,23 @@ from typing import Any
 
 from compute.config.schema import SweepConfig
 
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 """Counts the changes of this program that changed numbers. A new version gives every unit a new key."""
 
 
-def settings_of(config: SweepConfig, digest: str, scheduler: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(
+    config: SweepConfig, digest: str, scheduler: Mapping[str, Any], call: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the settings, which are part of every unit's key.
 
-    `digest` is that of the model's weights, `scheduler` the scheduler's configuration as diffusers has it.
+    `digest` is that of the model's weights, `scheduler` the scheduler's configuration as diffusers has it, `call` the
+    further arguments of the pipeline's call, with digests for files.
     """
     return {
         "numerics": NUMERICS_VERSION,
         "model": digest,
         "stage": config.stage,
+        "call": dict(call),
         "sampler": config.sampler.model_dump(mode="json"),
         "scheduler": {key: scheduler[key] for key in sorted(scheduler) if not key.startswith("_")},
         "dtype": config.dtype,

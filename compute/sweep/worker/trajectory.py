@@ -4,86 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from compute.models.model import Model
+from compute.pipeline.follow import Replay, Step
 from compute.sweep.plan.runs import Run
-from compute.unet import executing
+from store.errors import SkipscopeError
 from store.records import Condition
 from store.sampler import SamplerSettings
 
-_ENCODINGS_KEPT = 8
+
+class NotFinite(SkipscopeError):
+    """A run whose states are not finite numbers; the message names the first step and condition."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory:
-    """The states of a run from step `start` on: `x_t` of states start … N, `pred_x0` of steps start … N-1."""
+    """The states of a run from step `start` on, and its pictures.
+
+    `x_t` holds states start … N, `pred_x0` and `output`, what the scheduler was given, steps start … N-1. `pictures`
+    are the decoded final states, in [-1, 1]. `output` has the run's dtype.
+    """
 
     start: int
     x_t: Float32[np.ndarray, "states B C H W"]
     pred_x0: Float32[np.ndarray, "steps B C H W"]
+    output: Float[Tensor, "steps B K H W"]
+    pictures: Float32[np.ndarray, "B 3 h w"]
 
 
 class TrajectorySampler:
     """Samples trajectories with one model and one sampler."""
 
     def __init__(self, model: Model, sampler: SamplerSettings) -> None:
-        self._model = model
-        self._scheduler = model.scheduler(sampler)
-        self._encoding = lru_cache(_ENCODINGS_KEPT)(model.encode)  # units share their batches of prompts
+        self._model, self._sampler = model, sampler
 
-    def sample(self, conditions: Sequence[Condition], run: Run, baseline: Trajectory | None) -> Trajectory:
-        """Run conditions from the state of `baseline` at the run's start; from noise at step 0 or without a baseline.
+    def sample(
+        self, conditions: Sequence[Condition], run: Run, outputs: Float[Tensor, "steps B K H W"] | None
+    ) -> Trajectory:
+        """Run conditions; the steps before the run's start are replayed from `outputs`, those of its baseline.
 
         A batch that does not fit into the GPU's memory is halved, down to single conditions. Raises
-        torch.OutOfMemoryError where one condition does not fit.
+        torch.OutOfMemoryError where one condition does not fit, NotFinite where a state is not a finite number.
         """
-        return self._sample_rows(conditions, run, baseline, slice(0, len(conditions)))
-
-    def decode(self, x_t: Float32[np.ndarray, "B C H W"]) -> Float32[np.ndarray, "B 3 H W"]:
-        """Return the pictures of final states, in [-1, 1]."""
-        return self._model.decode(torch.from_numpy(x_t).to(self._model.device)).cpu().numpy()
+        return self._sample_rows(conditions, run, outputs, slice(0, len(conditions)))
 
     def _sample_rows(
-        self, conditions: Sequence[Condition], run: Run, baseline: Trajectory | None, rows: slice
+        self,
+        conditions: Sequence[Condition],
+        run: Run,
+        outputs: Float[Tensor, "steps B K H W"] | None,
+        rows: slice,
     ) -> Trajectory:
         try:
-            return self._sample_batch(conditions[rows], run, None if baseline is None else baseline.x_t[:, rows])
+            return self._sample_batch(conditions[rows], run, None if outputs is None else outputs[:, rows])
         except torch.OutOfMemoryError:
             if rows.stop - rows.start == 1:
                 raise
         torch.cuda.empty_cache()  # outside of the handler, whose exception keeps the tensors alive
         middle = (rows.start + rows.stop) // 2
         halves = [
-            self._sample_rows(conditions, run, baseline, half)
+            self._sample_rows(conditions, run, outputs, half)
             for half in (slice(rows.start, middle), slice(middle, rows.stop))
         ]
         return Trajectory(
             start=run.start,
             x_t=np.concatenate([half.x_t for half in halves], axis=1),
             pred_x0=np.concatenate([half.pred_x0 for half in halves], axis=1),
+            output=torch.cat([half.output for half in halves], dim=1),
+            pictures=np.concatenate([half.pictures for half in halves]),
         )
 
     def _sample_batch(
-        self, conditions: Sequence[Condition], run: Run, baseline_x_t: Float32[np.ndarray, "states B C H W"] | None
+        self, conditions: Sequence[Condition], run: Run, outputs: Float[Tensor, "steps B K H W"] | None
     ) -> Trajectory:
-        model = self._model
-        if run.start and baseline_x_t is not None:
-            x_t = torch.from_numpy(baseline_x_t[run.start]).to(model.device)
-        else:
-            x_t = model.noise([condition.seed for condition in conditions])
-        text = self._encoding(tuple(condition.prompt for condition in conditions))
-        states, predictions = [x_t], []
-        with executing(model.unet, run.resolved) as execution:
-            for step in model.steps(conditions, self._scheduler, text, x_t, start=run.start, execution=execution):
-                states.append(step.x_next)
-                predictions.append(step.pred_x0)
-        return Trajectory(start=run.start, x_t=_to_numpy(states), pred_x0=_to_numpy(predictions))
+        steps: list[Step] = []
+
+        def record(step: Step) -> None:
+            if step.index >= run.start:
+                steps.append(step)
+
+        replay = None if outputs is None or not run.start else Replay(start=run.start, outputs=outputs)
+        pictures = self._model.run(conditions, self._sampler, run.resolved, replay=replay, on_step=record)
+        trajectory = Trajectory(
+            start=run.start,
+            x_t=_to_numpy([*(step.x_t for step in steps), steps[-1].x_next]),
+            pred_x0=_to_numpy([step.pred_x0 for step in steps]),
+            output=torch.stack([step.output for step in steps]).cpu(),
+            pictures=pictures.numpy(),
+        )
+        _check_finite(trajectory, conditions)
+        return trajectory
+
+
+def _check_finite(trajectory: Trajectory, conditions: Sequence[Condition]) -> None:
+    finite = np.isfinite(trajectory.x_t[1:]).all(axis=(2, 3, 4))
+    if not finite.all():
+        row, sample = np.argwhere(~finite)[0]
+        condition = conditions[sample]
+        raise NotFinite(
+            f"step {trajectory.start + row}: the state after it holds NaN or infinities, with prompt "
+            f"{condition.prompt[:60]!r} and seed {condition.seed}: the model's output overflowed; try dtype float32"
+        )
 
 
 def _to_numpy(states: Sequence[Tensor]) -> Float32[np.ndarray, "states B C H W"]:

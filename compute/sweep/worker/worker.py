@@ -8,11 +8,12 @@ from functools import lru_cache
 import torch
 
 from compute.metrics.distance import trajectory_distances
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.provenance import provenance
 from compute.sweep.plan.runs import Runs
-from compute.sweep.worker.stored_states import stored_states
+from compute.sweep.worker.stored_states import array_of, stored_states
 from compute.sweep.worker.trajectory import Trajectory, TrajectorySampler
 from compute.sweep.worker.unit_metrics import unit_metrics
 from compute.sweep.worker.worker_spec import WorkerSpec
@@ -45,7 +46,7 @@ class Worker:
             )
         torch.set_num_threads(spec.threads)
         if model is None or not _is_loaded_as(model, spec):
-            model = load_model(spec.source, device=spec.device, dtype=getattr(torch, spec.dtype))
+            model = load_model(spec.source, device=spec.device, dtype=getattr(torch, spec.dtype), call=spec.call)
         self._spec = spec
         self._runs = runs or Runs(model.graph, spec.sampler.steps)
         self._sampler = TrajectorySampler(model, spec.sampler)
@@ -67,11 +68,12 @@ class Worker:
         began = time.perf_counter()
         run = self._runs.of(unit.intervention)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        trajectory = self._sampler.sample(_sampled_conditions(unit), run, baseline)
-        final = self._sampler.decode(trajectory.x_t[-1])
-        baseline_final, distances = None, {}
+        trajectory = self._sampler.sample(
+            _sampled_conditions(unit), run, None if baseline is None else baseline.output
+        )
+        final, baseline_final, distances = trajectory.pictures, None, {}
         if baseline is not None:
-            baseline_final = self._sampler.decode(baseline.x_t[-1])
+            baseline_final = baseline.pictures
             distances = trajectory_distances(
                 trajectory.x_t[1:], trajectory.pred_x0, baseline.x_t[run.start + 1 :], baseline.pred_x0[run.start :]
             )
@@ -84,6 +86,7 @@ class Worker:
             x_t_steps=stored.x_t_steps,
             pred_x0=stored.pred_x0,
             pred_x0_steps=stored.pred_x0_steps,
+            output=array_of(trajectory.output) if unit.role == "baseline" else None,
             distances=distances,
             metrics=unit_metrics(self._metrics, final, baseline_final, unit, self._spec.device),
             seconds=time.perf_counter() - began,
@@ -94,8 +97,15 @@ class Worker:
     def _read_baseline(self, key: str) -> Trajectory:
         with self._store.read(key, check=True) as reader:
             payload = reader.payload()
-        assert payload.x_t is not None and payload.pred_x0 is not None, "baselines keep all states"
-        return Trajectory(start=0, x_t=payload.x_t, pred_x0=payload.pred_x0)
+        states = (payload.x_t, payload.pred_x0, payload.output)
+        assert all(state is not None for state in states), "baselines keep all states"
+        return Trajectory(
+            start=0,
+            x_t=payload.x_t,
+            pred_x0=payload.pred_x0,
+            output=torch.from_numpy(payload.output).to(getattr(torch, self._spec.dtype)),
+            pictures=payload.final,
+        )
 
 
 def _is_loaded_as(model: Model, spec: WorkerSpec) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compute.config.schema import Kept, SweepConfig
 from compute.models.source import ModelSource
@@ -22,6 +24,7 @@ class WorkerSpec:
     dtype: str
     metrics: tuple[str, ...]
     keep: Kept
+    call: Mapping[str, Any]
     threads: int
     device: str = "cpu"
     lpips_trunk: Path | None = None
@@ -32,6 +35,7 @@ class WorkerSpec:
         config: SweepConfig,
         source: ModelSource,
         store: SweepStore,
+        call: Mapping[str, Any],
         *,
         threads: int,
         device: str = "cpu",
@@ -46,6 +50,7 @@ class WorkerSpec:
             dtype=config.dtype,
             metrics=config.metrics,
             keep=config.keep,
+            call=dict(call),
             threads=threads,
             device=device,
             lpips_trunk=lpips_trunk,

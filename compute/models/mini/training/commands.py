@@ -14,7 +14,7 @@ from compute.models.mini.judge.judge_training import JudgeRecipe, accuracy, trai
 from compute.models.mini.judge.scene_judge import SceneJudge
 from compute.models.mini.scenes.scene import captions
 from compute.models.mini.training.trainer import PIPELINE_FOLDER, Recipe, checkpoint_iteration, train
-from compute.models.model import load_model
+from compute.models.loading import load_model
 from compute.progress import bar
 from store.errors import SkipscopeError
 from store.records import Condition
@@ -60,7 +60,7 @@ def write_sample_sheet(pipeline: Path, path: Path) -> None:
     """Sample pictures of 24 held-out captions with the pipeline in a folder, and write them to a PNG."""
     prompts = captions("held-out", 24, seed=0)
     conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
-    pictures = load_model(str(pipeline)).pictures(conditions, SamplerSettings(name="ddpm", steps=25))
+    pictures = load_model(str(pipeline)).run(conditions, SamplerSettings(name="ddpm", steps=25))
     write_captioned_sheet(pictures, prompts, path)
 
 

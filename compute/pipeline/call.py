@@ -1,0 +1,119 @@
+"""The arguments of a pipeline's call, for whatever the pipeline accepts."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from torch import Tensor
+
+from compute.pipeline.noise import initial_generators
+from store.errors import SkipscopeError
+from store.records import Condition
+from store.sampler import SamplerSettings
+
+_GIVEN = {
+    "prompt": "prompts",
+    "num_inference_steps": "sampler",
+    "timesteps": "sampler",
+    "sigmas": "sampler",
+    "guidance_scale": "guidance",
+    "generator": "seeds",
+    "latents": "seeds",
+    "output_type": "",
+    "return_dict": "",
+    "callback_on_step_end": "",
+    "batch_size": "conditions_per_unit",
+    "num_images_per_prompt": "",
+}
+"""Arguments that a run sets itself, and the field of the configuration that determines each."""
+_PER_PICTURE = ("negative_prompt", "negative_prompt_2", "prompt_2", "image", "mask_image", "control_image")
+"""Arguments of which pipelines want one for each prompt."""
+
+
+class CallError(SkipscopeError):
+    """An argument of a pipeline's call that the pipeline does not have, or that is not the user's to set."""
+
+
+def call_arguments(
+    pipe: Any,
+    sampler: SamplerSettings,
+    conditions: Sequence[Condition],
+    options: Mapping[str, Any],
+    latents: Tensor | None = None,
+) -> dict[str, Any]:
+    """Return the keyword arguments with which a pipeline samples conditions, which share one guidance scale.
+
+    Initial noise is `latents` where the pipeline accepts them, and else drawn from generators that depend on the seeds
+    alone. Raises CallError for options that the pipeline lacks, and for what it cannot be given.
+    """
+    accepted = call_parameters(pipe)
+    check_options(pipe, options)
+    guidances = {condition.guidance for condition in conditions}
+    if len(guidances) != 1:
+        raise CallError("guidance: conditions that are sampled together have one guidance scale")
+    own: dict[str, Any] = {
+        "generator": initial_generators([condition.seed for condition in conditions]),
+        "guidance_scale": guidances.pop(),
+        "output_type": "np",
+    }
+    if latents is not None:
+        own["latents"] = latents
+    if "prompt" in accepted:
+        own["prompt"] = [condition.prompt for condition in conditions]
+    elif any(condition.prompt for condition in conditions):
+        raise CallError(f"prompts: a {type(pipe).__name__} takes none; leave prompts out")
+    else:
+        own["batch_size"] = len(conditions)
+    given = {key: value for key, value in own.items() if key in accepted} | _steps_of(sampler, accepted, pipe)
+    repeated = {key: [value] * len(conditions) for key, value in options.items() if key in _PER_PICTURE}
+    return {**given, **options, **repeated}
+
+
+def _steps_of(sampler: SamplerSettings, accepted: Mapping[str, inspect.Parameter], pipe: Any) -> dict[str, Any]:
+    for name in ("timesteps", "sigmas"):
+        numbers = getattr(sampler, name)
+        if numbers is None:
+            continue
+        if name not in accepted:
+            raise CallError(f"sampler.{name}: a {type(pipe).__name__} takes none; give num_inference_steps")
+        whole = name == "timesteps" and all(number == int(number) for number in numbers)
+        return {name: [int(number) if whole else number for number in numbers]}
+    return {"num_inference_steps": sampler.asked_steps}
+
+
+def call_parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a pipeline's call by name."""
+    return inspect.signature(type(pipe).__call__).parameters
+
+
+def check_options(pipe: Any, options: Mapping[str, Any]) -> None:
+    """Raise CallError for an option that the pipeline's call lacks or that the run sets itself."""
+    accepted = [name for name in call_parameters(pipe) if name != "self"]
+    for option in options:
+        if option in _GIVEN:
+            field = _GIVEN[option]
+            raise CallError(
+                f"call.{option}: a run sets it itself" + (f"; the field {field} determines it" if field else "")
+            )
+        if option not in accepted:
+            near = difflib.get_close_matches(option, accepted, n=3)
+            hint = f"near names: {', '.join(near)}" if near else f"it has {', '.join(accepted)}"
+            raise CallError(f"call.{option}: a {type(pipe).__name__} has no such argument; {hint}")
+
+
+def pictures_of(result: Any) -> Float32[np.ndarray, "B H W 3"]:
+    """Return the pictures of a pipeline's result, in [0, 1]; of single-channel pictures three equal channels."""
+    images = result.images if hasattr(result, "images") else result[0]
+    pictures = np.stack([_array(image) for image in images])
+    return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
+
+
+def _array(image: Any) -> Float32[np.ndarray, "H W channels"]:
+    array = np.asarray(image)
+    unit = array.astype(np.float32) / 255 if array.dtype == np.uint8 else array.astype(np.float32)
+    return unit[..., None] if unit.ndim == 2 else unit

@@ -1,0 +1,240 @@
+"""Follows a diffusers pipeline through a run: which step it is at, what its UNet puts out, what its scheduler is given.
+
+The pipeline's own loop stays in use. Its scheduler tells where it is: `set_timesteps` begins a run, `step` ends a step,
+and calls of the UNet between them belong to that step. At a step whose output is known, because it is replayed from an
+earlier run or because a policy reuses an earlier step's, the UNet does not run and puts out NaN, and the scheduler is
+given the known output instead: it rebuilds `x_t`, its history and its noise by itself. So nothing has to be known of a
+scheduler to continue a run in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from compute.pipeline.noise import step_generators
+from compute.pipeline.output_reuse import OutputHistory
+from compute.pipeline.patched_calls import Follower, PatchedSchedulerMethod, PatchedUNetForward, UNetArguments
+from compute.pipeline.run_steps import FollowError, RunSteps, is_same_timestep, run_steps, timestep_number
+from compute.pipeline.step_coefficients import StepCoefficients, step_coefficients
+from compute.unet.execution import Execution
+from compute.unet.method_patch import MethodPatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One sampling step, in the dtype of the run."""
+
+    index: int
+    """0 to N - 1; 0 is the noisiest."""
+    timestep: float
+    x_t: Float[Tensor, "B C H W"]
+    """The step's input."""
+    output: Float[Tensor, "B K H W"]
+    """What the scheduler is given: the guided model output, with the learned sigma where the pipeline passes it on."""
+    pred_x0: Float[Tensor, "B C H W"]
+    """The guided prediction of the clean sample, clipped as the scheduler clips it; float32."""
+    x_next: Float[Tensor, "B C H W"]
+    """The scheduler's result. A pipeline may change it before the next step (inpainting does)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A run's beginning that is known: the outputs of steps 0 to `start` - 1, as `Step.output` has them."""
+
+    start: int
+    outputs: Float[Tensor, "steps B K H W"]
+
+
+class RunFollower:
+    """The state of the run that a pipeline makes at the moment.
+
+    The patched methods call `begin_run`, `begin_unet_call`, `scheduler_arguments` and `end_step`, in this order.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        *,
+        execution: Execution | None = None,
+        replay: Replay | None = None,
+        seeds: Sequence[int] | None = None,
+        on_begin: Callable[[RunSteps, Any], None] | None = None,
+        on_arguments: Callable[[Any, dict[str, Any]], None] | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        self.active = True
+        self._pipe, self._execution, self._replay = pipe, execution, replay
+        self._seeds = None if seeds is None else tuple(seeds)
+        self._on_begin, self._on_arguments, self._on_step = on_begin, on_arguments, on_step
+        self._keeps_outputs = execution is not None and any(plan.unet for plan in execution.resolved.steps)
+        self._scheduler: Any = None
+        self._steps: RunSteps | None = None
+        self._index = 0
+        self._history = OutputHistory()
+        self._step: _OpenStep | None = None
+
+    def begin_run(self, scheduler: Any) -> None:
+        """Prepare for a run: the scheduler's timesteps have been set, and nothing of an earlier run is left."""
+        self._end_run()
+        self._scheduler = scheduler
+
+    def _end_run(self) -> None:
+        self._scheduler, self._steps, self._index, self._step = None, None, 0, None
+        self._history = OutputHistory()
+        if self._execution is not None:
+            self._execution.reset()
+
+    def _start(self, timestep: Tensor | float) -> RunSteps:
+        """Return the steps of the current run; the first call of a run finds them."""
+        if self._steps is not None:
+            return self._steps
+        if self._scheduler is None:
+            raise FollowError(
+                "pipe: its UNet or scheduler was called outside a run; a run is followed through pipe.scheduler, from "
+                "set_timesteps to the last step, so a pipeline must sample with that scheduler or a deep copy of it"
+            )
+        steps = run_steps(self._pipe, self._scheduler, timestep_number(timestep))
+        if self._on_begin is not None:
+            self._on_begin(steps, self._scheduler)
+        if self._replay is not None and self._replay.start > len(steps):
+            raise FollowError(f"pipe: it makes {len(steps)} steps; the replayed run has {self._replay.start} or more")
+        self._steps = steps
+        self._begin_step()
+        return steps
+
+    def _begin_step(self) -> None:
+        if self._execution is not None and not self._is_replayed:
+            self._execution.begin_step(self._index)
+
+    @property
+    def _is_replayed(self) -> bool:
+        return self._replay is not None and self._index < self._replay.start
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the output of the current step is known without the UNet."""
+        if self._is_replayed:
+            return True
+        return self._execution is not None and self._execution.unet_action(self._index) is not None
+
+    def begin_unet_call(self, arguments: UNetArguments) -> bool:
+        """Begin a call of the UNet, and return whether it must run.
+
+        Raises FollowError outside a run, and at another timestep than the current step's.
+        """
+        timestep = arguments.timestep
+        steps = self._start(timestep)
+        is_cheap = not isinstance(timestep, Tensor) or timestep.device.type == "cpu"  # else reading it would wait
+        if is_cheap and not is_same_timestep(timestep_number(timestep), steps.timesteps[self._index]):
+            raise FollowError(
+                f"pipe: its UNet was called at timestep {timestep_number(timestep):g} during step {self._index}, which "
+                f"is at {steps.timesteps[self._index]:g}: each step must end by the scheduler's step, and another "
+                "pipeline with the same UNet cannot sample meanwhile"
+            )
+        return not self._is_known
+
+    def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
+        """Put the known output and the noise of this step into the arguments of the scheduler's `step`.
+
+        Raises FollowError for a batch of another size than there are seeds, and where the replayed run had another.
+        """
+        steps = self._start(arguments["timestep"])
+        if self._on_arguments is not None:
+            self._on_arguments(scheduler, arguments)
+        x_t, index = arguments["sample"], self._index
+        if self._seeds is not None and "generator" in arguments:
+            if len(self._seeds) != len(x_t):
+                raise FollowError(f"pipe: it samples {len(x_t)} pictures at once; {len(self._seeds)} seeds were given")
+            arguments["generator"] = step_generators(self._seeds, index)
+        at = None
+        if self._keeps_outputs or self._on_step is not None:
+            at = step_coefficients(scheduler, steps.offset + index, steps.timesteps[index])
+        self._step = _OpenStep(x_t=x_t, coefficients=at)
+        arguments["model_output"] = self._output(arguments["model_output"], x_t, at)
+        self._step.output = arguments["model_output"]
+
+    def _output(self, output: Tensor, x_t: Tensor, at: StepCoefficients | None) -> Tensor:
+        """Return what the scheduler is given at the current step."""
+        if self._is_replayed:
+            assert self._replay is not None
+            output = self._replay.outputs[self._index].to(output)
+            if output.shape[0] != x_t.shape[0] or output.shape[2:] != x_t.shape[2:]:
+                raise FollowError(
+                    f"pipe: the replayed run has outputs of shape {tuple(output.shape)}, this one samples "
+                    f"{tuple(x_t.shape)}"
+                )
+        if not self._keeps_outputs or self._execution is None or at is None:
+            return output
+        action = None if self._is_replayed else self._execution.unet_action(self._index)
+        if action is not None:
+            return self._history.reuse(action, self._index, x_t, at).to(output.dtype)
+        self._history.write(self._index, x_t, output, at)
+        return output
+
+    def end_step(self, scheduler: Any, x_next: Tensor) -> None:
+        """End the current step, after the scheduler's."""
+        assert self._steps is not None and self._step is not None, "the scheduler has stepped"
+        if self._on_step is not None:
+            self._on_step(self._step.ended(self._index, self._steps.timesteps[self._index], scheduler, x_next))
+        self._index += 1
+        if self._index == len(self._steps):
+            self._end_run()
+        else:
+            self._begin_step()
+
+
+@dataclass(kw_only=True)
+class _OpenStep:
+    """A step whose scheduler has not stepped yet."""
+
+    x_t: Tensor
+    coefficients: StepCoefficients | None
+    output: Tensor | None = None
+
+    def ended(self, index: int, timestep: float, scheduler: Any, x_next: Tensor) -> Step:
+        """Return the step with its result."""
+        assert self.output is not None and self.coefficients is not None
+        prediction = self.output[:, : self.x_t.shape[1]].float()
+        pred_x0 = self.coefficients.pred_x0(self.x_t.float(), prediction)
+        if scheduler.config.get("thresholding", False):
+            pred_x0 = scheduler._threshold_sample(pred_x0)
+        return Step(index=index, timestep=timestep, x_t=self.x_t, output=self.output, pred_x0=pred_x0, x_next=x_next)
+
+
+@contextmanager
+def following(pipe: Any, unet: nn.Module, follower: Follower) -> Iterator[None]:
+    """Make `follower` follow every call of a pipeline within the context; afterwards all is exactly as before.
+
+    Raises FollowError where the pipeline's scheduler is followed already.
+    """
+    scheduler = pipe.scheduler
+    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
+        raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
+    patches: list[MethodPatch] = []
+    try:
+        patches.append(MethodPatch(unet, "forward", PatchedUNetForward(follower, unet)))
+        for name in ("set_timesteps", "step"):
+            patches.append(MethodPatch(scheduler, name, PatchedSchedulerMethod(follower, scheduler, name)))
+        yield
+    finally:
+        follower.active = False
+        for patch in reversed(patches):
+            patch.remove()
+
+
+def check_can_be_followed(pipe: Any) -> None:
+    """Raise FollowError for a pipeline whose scheduler does not make one step after each prediction."""
+    scheduler = getattr(pipe, "scheduler", None)
+    missing = [name for name in ("set_timesteps", "step", "timesteps") if not hasattr(scheduler, name)]
+    if missing:
+        raise FollowError(
+            f"pipe: the scheduler of a {type(pipe).__name__} is a {type(scheduler).__name__} without "
+            f"{', '.join(missing)}; a run is followed through them"
+        )

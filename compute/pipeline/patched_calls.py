@@ -1,0 +1,130 @@
+"""The methods that replace those of a followed pipeline: its scheduler's two methods and its UNet's forward.
+
+Each calls the original, and `functools.update_wrapper` gives it the original's signature, which pipelines inspect.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetArguments:
+    """The arguments of one call of a UNet."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def sample(self) -> Tensor:
+        """The network's input, with the batch axis first."""
+        sample: Tensor = self.args[0] if self.args else self.kwargs["sample"]
+        return sample
+
+    @property
+    def timestep(self) -> Tensor | float:
+        """The training timestep, or one for each row."""
+        timestep: Tensor | float = self.args[1] if len(self.args) > 1 else self.kwargs["timestep"]
+        return timestep
+
+    def repeated(self, times: int) -> UNetArguments:
+        """Return the arguments of a batch `times` as large: every tensor with one entry a row has its rows repeated."""
+        rows = len(self.sample)
+        return UNetArguments(
+            args=tuple(_repeated(value, rows, times) for value in self.args),
+            kwargs={name: _repeated(value, rows, times) for name, value in self.kwargs.items()},
+        )
+
+
+def _repeated(value: Any, rows: int, times: int) -> Any:
+    if isinstance(value, Tensor):
+        return value.repeat(times, *[1] * (value.ndim - 1)) if value.ndim and len(value) == rows else value
+    if isinstance(value, dict):
+        return {key: _repeated(part, rows, times) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_repeated(part, rows, times) for part in value)
+    return value
+
+
+class Follower(Protocol):
+    """What the patched methods tell; see `compute.pipeline.follow.RunFollower`."""
+
+    active: bool
+
+    def begin_run(self, scheduler: Any) -> None: ...
+    def begin_unet_call(self, arguments: UNetArguments) -> bool: ...
+    def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None: ...
+    def end_step(self, scheduler: Any, x_next: Tensor) -> None: ...
+
+
+class PatchedSchedulerMethod:
+    """A scheduler's `set_timesteps` or `step` that also informs a follower.
+
+    A deep copy of the scheduler, which some pipelines make, has patched methods that inform the same follower.
+    """
+
+    __wrapped__: Any
+
+    def __init__(self, follower: Follower, scheduler: Any, name: str) -> None:
+        self._follower, self._scheduler, self._name = follower, scheduler, name
+        functools.update_wrapper(self, getattr(scheduler, name))
+        self._signature = inspect.signature(getattr(scheduler, name))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        original = self.__wrapped__
+        if not self._follower.active:
+            return original(*args, **kwargs)
+        if self._name == "step":
+            return self._step(*args, **kwargs)
+        result = original(*args, **kwargs)
+        self._follower.begin_run(self._scheduler)
+        return result
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._signature.bind(*args, **kwargs)
+        if "generator" in self._signature.parameters:
+            call.arguments.setdefault("generator", None)
+        self._follower.scheduler_arguments(self._scheduler, call.arguments)
+        result = self.__wrapped__(*call.args, **call.kwargs)
+        self._follower.end_step(self._scheduler, result[0])
+        return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PatchedSchedulerMethod:
+        scheduler = memo.get(id(self._scheduler), self._scheduler)
+        return PatchedSchedulerMethod(self._follower, scheduler, self._name)
+
+
+@dataclass
+class SkippedOutput(BaseOutput):
+    """The output of a UNet that did not run: NaN of the right shape, so that a read by mistake shows."""
+
+    sample: Tensor
+
+
+class PatchedUNetForward:
+    """A UNet's forward that does not run the UNet, and returns NaN, at steps whose output is known without it."""
+
+    __wrapped__: Any
+
+    def __init__(self, follower: Follower, unet: Any) -> None:
+        self._follower, self._unet = follower, unet
+        functools.update_wrapper(self, unet.forward)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._follower.active:
+            return self.__wrapped__(*args, **kwargs)
+        arguments = UNetArguments(args=args, kwargs=kwargs)
+        if self._follower.begin_unet_call(arguments):
+            return self.__wrapped__(*args, **kwargs)
+        sample = arguments.sample
+        shape = (len(sample), int(self._unet.config.out_channels), *sample.shape[2:])
+        output = sample.new_full(shape, torch.nan)
+        return SkippedOutput(sample=output) if kwargs.get("return_dict", True) else (output,)

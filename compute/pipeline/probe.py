@@ -1,0 +1,95 @@
+"""A run of a pipeline without its UNet, which finds what can only be known from a run: its steps and its UNet's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compute.pipeline.follow import following
+from compute.pipeline.patched_calls import UNetArguments
+from compute.pipeline.run_steps import FollowError, RunSteps, run_steps, timestep_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What a run has shown of its pipeline."""
+
+    steps: RunSteps
+    state_shape: tuple[int, ...]
+    """The shape of `x_t` without its batch axis."""
+    picture_shape: tuple[int, ...]
+    """The shape of a picture: (3, height, width)."""
+    output_channels: int
+    """The channels of the scheduler's input: those of `x_t`, or twice as many where the model learns sigma."""
+    unet_arguments: UNetArguments
+    """The arguments of the first call of the UNet."""
+    unet_calls: int
+    """How often a run calls the UNet."""
+
+
+def probe(pipe: Any, unet: Any, run: Callable[[], np.ndarray]) -> Probe:
+    """Return what a run shows. `run` calls the pipeline and returns its pictures (B, H, W, 3).
+
+    The UNet puts out NaN, and the scheduler gets zeros instead.
+    Raises FollowError where the run does not make one scheduler step after each prediction.
+    """
+    follower = _ProbeFollower(pipe)
+    with torch.no_grad(), following(pipe, unet, follower):
+        height, width, channels = run().shape[1:]
+    return follower.result((channels, height, width))
+
+
+class _ProbeFollower:
+    """Counts the steps of a run and keeps the arguments of its first call of the UNet."""
+
+    def __init__(self, pipe: Any) -> None:
+        self.active = True
+        self._pipe = pipe
+        self._scheduler: Any = None
+        self._arguments: UNetArguments | None = None
+        self._calls = self._made = 0
+        self._steps: RunSteps | None = None
+        self._state: Tensor | None = None
+        self._channels = 0
+
+    def begin_run(self, scheduler: Any) -> None:
+        self._scheduler, self._made = scheduler, 0
+
+    def begin_unet_call(self, arguments: UNetArguments) -> bool:
+        if self._arguments is None:
+            self._arguments = arguments
+            self._steps = run_steps(self._pipe, self._scheduler, timestep_number(arguments.timestep))
+        self._calls += 1
+        return False
+
+    def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
+        self._state, output = arguments["sample"], arguments["model_output"]
+        self._channels = output.shape[1]
+        arguments["model_output"] = torch.zeros_like(output)
+
+    def end_step(self, scheduler: Any, x_next: Tensor) -> None:
+        self._made += 1
+
+    def result(self, picture_shape: tuple[int, ...]) -> Probe:
+        """Return what was seen. Raises FollowError where UNet, scheduler and timesteps do not belong together."""
+        name = type(self._pipe).__name__
+        if self._steps is None or self._arguments is None or self._state is None:
+            raise FollowError(f"pipe: a run of this {name} calls its UNet or its scheduler's step not once")
+        if self._made != len(self._steps):
+            raise FollowError(
+                f"pipe: a run of this {name} has {len(self._steps)} timesteps and makes {self._made} scheduler steps; "
+                "a pipeline that steps once for each timestep is supported"
+            )
+        return Probe(
+            steps=self._steps,
+            state_shape=tuple(self._state.shape[1:]),
+            picture_shape=picture_shape,
+            output_channels=self._channels,
+            unet_arguments=self._arguments,
+            unet_calls=self._calls,
+        )
