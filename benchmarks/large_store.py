@@ -60,7 +60,7 @@ def make_large_store(folder: Path, units: int) -> SweepStore:
         raise SkipscopeError(f"--units: {units} units do not hold this plan; {_LEAST_UNITS} or more are accepted")
     source = ModelSource.find("glide-mini")
     config, model = _config(-(-units // _UNITS_OF_A_BATCH)), load_model(source)
-    settings = settings_of(config, source.digest, dict(model.pipe.scheduler.config))
+    settings = settings_of(config, source.digest, dict(model.base_scheduler), {})
     plan = make_plan(config, settings, model.graph, Path())
     store = SweepStore.create(
         folder,

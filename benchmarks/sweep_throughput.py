@@ -24,14 +24,13 @@ from typing import Any
 import torch
 
 from compute.config.schema import SweepConfig
-from compute.models.model import Model
 from compute.provenance import provenance
 from compute.sweep.executors.executor import Done, Executor
 from compute.sweep.executors.ray_executor import RayExecutor
 from compute.sweep.executors.resources import Resources
 from compute.sweep.executors.serial import SerialExecutor
 from compute.sweep.open_store import open_or_create
-from compute.sweep.prepare import prepare
+from compute.sweep.prepare import Prepared, prepare
 from compute.sweep.worker.worker_spec import WorkerSpec
 from store.records import Unit
 from store.sweep_store import SweepStore
@@ -64,12 +63,12 @@ def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) ->
     halves = {"serial": work[::2], "ray": work[1::2]}
     with tempfile.TemporaryDirectory() as folder:
         store = open_or_create(Path(folder) / "store", prepared)
-        spec = WorkerSpec.of(prepared.config, prepared.source, store, threads=threads)
+        spec = WorkerSpec.of(prepared.config, prepared.source, store, prepared.call, threads=threads)
         serial = SerialExecutor(spec, retries=0, model=prepared.model, runs=prepared.plan.runs)
         _execute(store, serial, [unit for unit in prepared.plan.units if unit.role != "ablation"])
         ray = RayExecutor(spec, Resources(workers=1, threads=threads), address="local", retries=0)
         with closing(ray):
-            seconds = _rounds(prepared.model, store, {"serial": serial, "ray": ray}, halves, rounds, units, batch)
+            seconds = _rounds(prepared, store, {"serial": serial, "ray": ray}, halves, rounds, units)
     shares = {
         name: [raw / own for raw, own in zip(seconds["raw"], seconds[name], strict=True)] for name in ("serial", "ray")
     }
@@ -119,24 +118,23 @@ def _config(model: str, batch: int, *, count: int) -> SweepConfig:
 
 
 def _rounds(
-    model: Model,
+    prepared: Prepared,
     store: SweepStore,
     executors: dict[str, Executor],
     work: dict[str, list[Unit]],
     rounds: int,
     units: int,
-    batch: int,
 ) -> dict[str, list[float]]:
     """Return the seconds of an evaluation in each round, of the raw pass and each executor, without the first round."""
     seconds: dict[str, list[float]] = {"raw": [], **{name: [] for name in executors}}
     for number in range(rounds):
-        before = _raw(model, batch)
+        before = _raw(prepared)
         for name, executor in executors.items():
             share = work[name][number * units : (number + 1) * units]
             began = time.perf_counter()
             evaluations = _execute(store, executor, share)
             seconds[name].append((time.perf_counter() - began) / evaluations)
-        seconds["raw"].append((before + _raw(model, batch)) / 2)
+        seconds["raw"].append((before + _raw(prepared)) / 2)
     return {name: values[1:] for name, values in seconds.items()}
 
 
@@ -151,14 +149,12 @@ def _execute(store: SweepStore, executor: Executor, units: Sequence[Unit]) -> in
 
 
 @torch.inference_mode()
-def _raw(model: Model, batch: int, repeats: int = 20) -> float:
+def _raw(prepared: Prepared, repeats: int = 20) -> float:
     """Return the seconds of an evaluation, from forward passes alone."""
-    x_t = model.noise(range(2 * batch))
-    text = model.encode([""] * batch)
-    began = time.perf_counter()
-    for t in range(repeats):
-        model.call_unet(x_t, t, text)
-    return (time.perf_counter() - began) / repeats / batch
+    config, began = prepared.config, time.perf_counter()
+    for _ in range(repeats):
+        prepared.model.call_unet(config.sampler, config.guidance, config.conditions_per_unit)
+    return (time.perf_counter() - began) / repeats / config.conditions_per_unit
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from store.records import Record
 
@@ -20,7 +20,11 @@ _SPACINGS: Mapping[str, tuple[Spacing, ...]] = {"ddpm": ("linspace",), "ddim": (
 OWN_SAMPLERS = tuple(_SPACINGS)
 """The samplers with names of their own: GLIDE's DDPM, and DDIM that steps from each timestep to the next."""
 _CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9]{2,60}Scheduler")
-_LATER_FIELDS = ("num_inference_steps", "timesteps", "sigmas", "options")  # left out where unused, as in old documents
+
+
+def is_empty(value: object) -> bool:
+    """Return whether a field is left out of documents, so that those without it keep their form."""
+    return not value
 
 
 def _numbers_from_list(value: Any) -> Any:
@@ -46,10 +50,12 @@ class SamplerSettings(Record):
     steps: Steps
     eta: Annotated[float, Field(ge=0, le=1)] = 0.0
     spacing: Spacing | None = None
-    num_inference_steps: Steps | None = None
-    timesteps: Numbers | None = None
-    sigmas: Numbers | None = None
-    options: Mapping[str, SchedulerOption | tuple[SchedulerOption, ...]] = Field(default_factory=dict)
+    num_inference_steps: Steps | None = Field(default=None, exclude_if=is_empty)
+    timesteps: Numbers | None = Field(default=None, exclude_if=is_empty)
+    sigmas: Numbers | None = Field(default=None, exclude_if=is_empty)
+    options: Mapping[str, SchedulerOption | tuple[SchedulerOption, ...]] = Field(
+        default_factory=dict, exclude_if=is_empty
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -99,11 +105,6 @@ class SamplerSettings(Record):
             raise ValueError("steps of ddpm is at least 2: one step would start at t = 0")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        return {name: value for name, value in fields.items() if name not in _LATER_FIELDS or value}
-
     @property
     def asked_steps(self) -> int:
         """The number of steps that is asked of the pipeline, `num_inference_steps` of its call."""
@@ -114,3 +115,8 @@ class SamplerSettings(Record):
         return SamplerSettings.model_validate(
             self.model_dump() | {"steps": steps, "num_inference_steps": self.asked_steps}
         )
+
+    def asking(self, steps: int) -> SamplerSettings:
+        """Return the same sampler where `steps` steps are asked of the pipeline, by the scheduler's own timesteps."""
+        changes = {"steps": steps, "num_inference_steps": None, "timesteps": None, "sigmas": None}
+        return SamplerSettings.model_validate(self.model_dump() | changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ def call_values(config: SweepConfig, folder: Path) -> dict[str, Any]:
 
     A relative path lies in `folder`. Raises ConfigError for a file that is missing or no picture.
     """
-    return {name: _mapped(value, lambda file: _picture(name, folder, file)) for name, value in config.call.items()}
+    return {name: _mapped(value, partial(_picture, name, folder)) for name, value in config.call.items()}
 
 
 def call_key(config: SweepConfig, folder: Path) -> dict[str, Any]:
     """Return the arguments as they stand in units' keys: a picture by the SHA-256 of its file. Raises ConfigError."""
-    return {name: _mapped(value, lambda file: _digest(name, folder, file)) for name, value in config.call.items()}
+    return {name: _mapped(value, partial(_digest, name, folder)) for name, value in config.call.items()}
 
 
 def _mapped(value: CallValue, of_file: Callable[[str], Any]) -> Any:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.models.source import ModelSource
 from compute.pipeline.call import call_arguments, pictures_of
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
@@ -19,7 +20,6 @@ from compute.pipeline.probe import Probe, probe
 from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule
-from compute.models.source import ModelSource
 from compute.unet import executing, read_graph
 from store.records import Condition
 from store.sampler import SamplerSettings
@@ -100,9 +100,8 @@ class Model:
         """Sample the pictures of conditions, which share one guidance scale, by the pipeline's own call; in [-1, 1].
 
         Noise depends on seed and step alone. Without a schedule all components are computed. With `replay` the run
-        continues from its last step. `on_begin` is called before the first call of the UNet, `on_step` at the end of each
-        step. Raises UnreadablePrompt for a prompt
-        that the text encoder cannot represent.
+        continues from its last step. `on_begin` is called before the first call of the UNet, `on_step` at the end of
+        each step. Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
         """
         seeds = [condition.seed for condition in conditions]
         shape = self.probe(sampler, conditions[0].guidance).state_shape

@@ -86,7 +86,9 @@ def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
             )
         if unet not in _graphs:
             if not hasattr(unet, "down_blocks"):
-                raise UnsupportedUNet(f"pipe: its unet is a {type(unet).__name__}; a UNet with down_blocks is supported")
+                raise UnsupportedUNet(
+                    f"pipe: its unet is a {type(unet).__name__}; a UNet with down_blocks is supported"
+                )
             _graphs[unet] = read_graph(unet)
         return resolve(_graphs[unet], policy.schedule)
     except (ScheduleError, UnknownComponent) as error:

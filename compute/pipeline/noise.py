@@ -15,11 +15,11 @@ _SCHEME = "skipscope-noise-1"
 
 def initial_noise(
     seeds: Sequence[int],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-) -> Float[Tensor, "B C H W"]:
-    """Return standard normal `x_t` of step 0: a sample of `shape` (C, H, W) for each seed.
+) -> Float[Tensor, "B *shape"]:
+    """Return standard normal `x_t` of step 0: a sample of `shape`, such as (C, H, W), for each seed.
 
     The noise is generated on the CPU in float32 and then converted, so it is the same for every `dtype`, but for
     rounding, and for every `device`.

@@ -66,18 +66,18 @@ def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
 
 def _diffusers_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
     """Return a scheduler of a diffusers class with the model's configuration and the settings' options."""
-    kind = getattr(diffusers, settings.name, None)
+    kind: Any = getattr(diffusers, settings.name, None)
     if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
         near = difflib.get_close_matches(settings.name, _scheduler_names(), n=3)
         raise SamplerError(f"sampler.name: diffusers has no {settings.name}; near names: {', '.join(near) or 'none'}")
-    accepted = set(inspect.signature(kind.__init__).parameters) - {"self"}
+    accepted = inspect.signature(kind).parameters
     for option in settings.options:
         if option not in accepted:
             raise SamplerError(
                 f"sampler.options: a {settings.name} has no {option!r}; it has {', '.join(sorted(accepted))}"
             )
     try:
-        return kind.from_config(dict(base), **settings.options)
+        return kind.from_config(dict(base), **settings.options)  # type: ignore[attr-defined]
     except (ValueError, NotImplementedError, TypeError, ImportError) as error:
         raise SamplerError(f"sampler: {settings.name}: {str(error).splitlines()[0][:300]}") from error
 

@@ -182,6 +182,4 @@ def network_as_one() -> ComponentGraph:
     """Return the graph of a network of which nothing is known: its only component is `unet`."""
     whole = Component(name=UNET, kind="unet", parameters=0, flops=0, actions=("compute", "reuse"), level=0, position=0)
     output = Structure(name="output", kind="output", position=1)
-    return ComponentGraph(
-        components=(whole,), structures=(output,), edges=(), input_shape=(1, 1, 1), sequence_length=1
-    )
+    return ComponentGraph(components=(whole,), structures=(output,), edges=(), input_shape=(1, 1, 1), sequence_length=1)

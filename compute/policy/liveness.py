@@ -64,9 +64,7 @@ class ResolvedSchedule:
         """
         first = start
         while True:
-            read = [
-                min(steps) for plan in self.steps[first:] for name, steps in plan.sources.items() if name != UNET
-            ]
+            read = [min(steps) for plan in self.steps[first:] for name, steps in plan.sources.items() if name != UNET]
             if not read or min(read) >= first:
                 return first
             first = min(read)

@@ -22,9 +22,10 @@ from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
 from store.records import Record, content_key
-from store.sampler import SamplerSettings
+from store.sampler import SamplerSettings, is_empty
 
 MAX_STEPS = 1000
+CallNumber = bool | int | float | Text | None
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -48,7 +49,8 @@ class PolicyModel(Record):
 class SkipPolicy(Record):
     """A skip policy: rules for a model and sampler, with prediction, validation and provenance.
 
-    `timesteps` are those of the run's steps, where the sampler does not tell them by itself.
+    `timesteps` are those of the run's steps, where the sampler does not tell them by itself. `call` holds the further
+    arguments of the pipeline's call that the policy was made with, such as `height`.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
     """
 
@@ -58,6 +60,7 @@ class SkipPolicy(Record):
     model: PolicyModel
     sampler: SamplerSettings
     timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
+    call: Mapping[Name, CallNumber | tuple[CallNumber, ...]] = Field(default_factory=dict, exclude_if=is_empty)
     guidance: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
@@ -136,7 +139,9 @@ class SkipPolicy(Record):
         if steps == old:
             return self
         try:
-            sampler = SamplerSettings.model_validate(self.sampler.model_dump() | {"steps": steps})
+            sampler = SamplerSettings.model_validate(
+                self.sampler.model_dump() | {"steps": steps, "num_inference_steps": None}
+            )
         except ValidationError as error:
             raise PolicyError("; ".join(error_lines(error, SamplerSettings, whole="sampler"))) from None
         schedule = self.schedule
@@ -145,6 +150,7 @@ class SkipPolicy(Record):
         return self.model_copy(
             update={
                 "sampler": sampler,
+                "timesteps": None,
                 "rules": rules_of(Schedule(steps=steps, actions=rows)),
                 "prediction": None,
                 "validation": None,
@@ -159,12 +165,14 @@ class SkipPolicy(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of weights, sampler, guidance and schedule; name, measurements and provenance do not count."""
+        """SHA-256 of weights, sampler, call, guidance and schedule; name, measurements and provenance do not count."""
         return content_key(
             {
                 "weights": self.model.weights,
                 "sampler": self.sampler.model_dump(mode="json"),
                 "guidance": self.guidance,
+                **({"timesteps": self.timesteps} if self.timesteps else {}),
+                **({"call": dict(self.call)} if self.call else {}),
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )

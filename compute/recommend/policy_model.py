@@ -22,7 +22,7 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
             f"{source.name!r} here has {source.digest[:12]}: give --model the folder with those weights, or sweep this "
             "model and ask for a recommendation"
         )
-    return load_model(source, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return load_model(source, device=device or ("cuda" if torch.cuda.is_available() else "cpu"), call=dict(policy.call))
 
 
 def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:

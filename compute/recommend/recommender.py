@@ -7,7 +7,8 @@ Only a validation shows whether it keeps the budget there.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ from compute.recommend.sweep_conditions import search_prompts, tuning_conditions
 from compute.recommend.timing import measure_cost
 from compute.unet.weights_digest import parameter_digests
 from store.records import Condition
-from store.sampler import SamplerSettings
+from store.sampler import OWN_SAMPLERS, SamplerSettings
 from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
@@ -65,7 +66,9 @@ class Recommender:
         paired_metric = _check_damage_scale(metrics_for(source, [metric], None, device))
         conditions = tuning_conditions(store) if conditions is None else conditions
         self.prompts = search_prompts(store, conditions)
-        self.model: Model = load_model(source, device=device, dtype=getattr(torch, str(settings["dtype"])))
+        self.model: Model = load_model(
+            source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
+        )
         self.sampler = SamplerSettings.model_validate(settings["sampler"])
         self.metric, self.guidance = metric, conditions[0].guidance
         loop = ClosedLoop(self.model, self.sampler, conditions, paired_metric, batch=_BATCH)
@@ -112,6 +115,8 @@ class Recommender:
             name=goal.name,
             model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.unet)),
             sampler=self.sampler,
+            timesteps=self._timesteps(),
+            call=self.model.call,
             guidance=self.guidance,
             rules=rules_of(best.candidate.schedule),
             prediction=Prediction(
@@ -123,6 +128,12 @@ class Recommender:
             ),
             provenance=provenance(),
         )
+
+    def _timesteps(self) -> tuple[float, ...] | None:
+        """Return the timesteps of a run, for a sampler whose settings do not determine them."""
+        if self.sampler.name in OWN_SAMPLERS:
+            return None
+        return self.model.probe(self.sampler, self.guidance).steps.timesteps
 
 
 def composition_end(store: SweepStore) -> int | None:
@@ -146,6 +157,18 @@ def _swept_model(store: SweepStore) -> ModelSource:
             f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"
         )
     return source
+
+
+def _swept_call(store: SweepStore) -> Mapping[str, Any]:
+    """Return the further arguments of the pipeline's call. Raises NoRecommendation where they hold files."""
+    call: dict[str, Any] = store.header.settings.get("call", {})
+    for name, value in call.items():
+        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict) for part in value)):
+            raise NoRecommendation(
+                f"call.{name}: the sweep gave its pipeline a file, which a policy cannot hold, so it would not be found "
+                "again; write the policy by hand (SkipPolicy.for_pipeline)"
+            )
+    return call
 
 
 def _check_damage_scale(metric_set: MetricSet) -> MetricSet:

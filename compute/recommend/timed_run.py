@@ -47,7 +47,7 @@ class RunOutput:
 
 
 def steps_in_equal_time(model: Model, full: Run, policy: Run, conditions: Sequence[Condition]) -> int:
-    """Return the number of steps that full compute makes in the policy's time, at least 2.
+    """Return the number of steps to ask for so that full compute takes the policy's time, at least 2.
 
     Both are run twice, which also warms the machine up.
     """
@@ -56,4 +56,4 @@ def steps_in_equal_time(model: Model, full: Run, policy: Run, conditions: Sequen
         for run, output in zip((full, policy), outputs, strict=True):
             output.sample(model, run, conditions)
     share = min(outputs[1].seconds) / min(outputs[0].seconds)
-    return max(2, min(full.sampler.steps, round(share * full.sampler.steps)))
+    return max(2, min(full.sampler.asked_steps, round(share * full.sampler.asked_steps)))

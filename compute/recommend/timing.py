@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -103,14 +104,11 @@ class _TimedRuns:
         """Return the median seconds of a run before its first call of the UNet and after its last step."""
         device, seconds = self.model.device, []
         for _ in range(min(3, self.repeats)):
-            marks: dict[str, float] = {}
+            begins: list[float] = []
+            ends: list[float] = []
             start = now(device)
-            self._run(
-                schedule,
-                lambda step, marks=marks: marks.update(last=now(device)),
-                lambda marks=marks: marks.update(first=now(device)),
-            )
-            seconds.append(now(device) - marks["last"] + marks["first"] - start)
+            self._run(schedule, partial(_note, ends, device), partial(_note, begins, device))
+            seconds.append(now(device) - ends[-1] + begins[0] - start)
         return _median(seconds)
 
     def _run(
@@ -119,6 +117,10 @@ class _TimedRuns:
         conditions = [Condition(prompt="", seed=seed, guidance=self.guidance) for seed in range(self.batch)]
         resolved = resolve(self.model.graph, schedule)
         self.model.run(conditions, self.sampler, resolved, on_step=on_step, on_begin=on_begin)
+
+
+def _note(times: list[float], device: torch.device, *_: Any) -> None:
+    times.append(now(device))
 
 
 def _timed_modules(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Module]]:

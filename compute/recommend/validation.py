@@ -56,7 +56,7 @@ def validate(
     full = Run(name="full", sampler=policy.sampler)
     own = Run(name="policy", sampler=policy.sampler, resolved=resolve(model.graph, policy.schedule))
     steps = steps_in_equal_time(model, full, own, conditions[:batch])
-    fewer = Run(name="fewer_steps", sampler=policy.sampler.model_copy(update={"steps": steps}))
+    fewer = Run(name="fewer_steps", sampler=model.resolved(policy.sampler.asking(steps), policy.guidance))
     runs = [full, own, fewer]
     batches = [conditions[i : i + batch] for i in range(0, len(conditions), batch)]
     outputs, reseeded = _run_in_turn(model, runs, batches, bar)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute.config.schema import SweepConfig
 from compute.config.call_values import call_key, call_values
+from compute.config.schema import SweepConfig
 from compute.models.loading import load_model
 from compute.models.model import Model
 from compute.models.model_metrics import metrics_for

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from compute.metrics.judge import ASPECTS, Aspect, Judge
 from compute.models.judges import judge_for
+from compute.models.loading import load_model
 from compute.models.mini.captioned_sheet import write_captioned_sheet
 from compute.models.mini.scenes.scene import SPLITS, Scene, captions
-from compute.models.loading import load_model
 from compute.models.model import Model
 from compute.models.source import ModelSource
 from compute.progress import bar

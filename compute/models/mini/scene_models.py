@@ -13,7 +13,7 @@ _SPECIAL_TOKENS = 3  # start, end and unknown come before the words
 def is_scene_model(folder: Path) -> bool:
     """Return whether the model in a folder reads exactly the words of the scenes' captions.
 
-    A GLIDE model names them in its text encoder's configuration, a Stable Diffusion model in its tokenizer's vocabulary.
+    A GLIDE model has them in its text encoder's configuration, a Stable Diffusion model in its tokenizer's.
     """
     config = _json(folder / "text_encoder" / "config.json")
     if config.get("vocabulary") == vocabulary():

@@ -49,9 +49,7 @@ def stored_states(
     )
 
 
-def stored_bytes(
-    role: Role, kept: Kept, *, steps: int, values: int, output_values: int, picture_values: int
-) -> int:
+def stored_bytes(role: Role, kept: Kept, *, steps: int, values: int, output_values: int, picture_values: int) -> int:
     """Return an upper bound for the bytes that a unit of `steps` steps takes on disk.
 
     `values`, `output_values` and `picture_values` are the numbers in a state, a model output and the final pictures.

@@ -68,9 +68,7 @@ class Worker:
         began = time.perf_counter()
         run = self._runs.of(unit.intervention)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        trajectory = self._sampler.sample(
-            _sampled_conditions(unit), run, None if baseline is None else baseline.output
-        )
+        trajectory = self._sampler.sample(_sampled_conditions(unit), run, None if baseline is None else baseline.output)
         final, baseline_final, distances = trajectory.pictures, None, {}
         if baseline is not None:
             baseline_final = baseline.pictures
@@ -97,8 +95,8 @@ class Worker:
     def _read_baseline(self, key: str) -> Trajectory:
         with self._store.read(key, check=True) as reader:
             payload = reader.payload()
-        states = (payload.x_t, payload.pred_x0, payload.output)
-        assert all(state is not None for state in states), "baselines keep all states"
+        assert payload.x_t is not None and payload.pred_x0 is not None, "baselines keep all states"
+        assert payload.output is not None, "baselines keep the model's output"
         return Trajectory(
             start=0,
             x_t=payload.x_t,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
+from compute.models.loading import load_model
 from compute.models.mini.captioned_sheet import write_captioned_sheet
 from compute.models.mini.judge.judge_training import JudgeRecipe, accuracy, train_judge
 from compute.models.mini.judge.scene_judge import SceneJudge
 from compute.models.mini.scenes.scene import captions
 from compute.models.mini.training.trainer import PIPELINE_FOLDER, Recipe, checkpoint_iteration, train
-from compute.models.loading import load_model
 from compute.progress import bar
 from store.errors import SkipscopeError
 from store.records import Condition
