@@ -9,8 +9,39 @@ from jaxtyping import install_import_hook
 
 import tests.runtime_types  # noqa: F401  (the hook refers to it by name)
 
-# Types and shapes are checked at run time in these packages. The hook must be installed before they are imported.
-CHECKED_PACKAGES = ("compute.analysis", "compute.statistics")
+# Types and shapes are checked at run time in these packages and modules; the hook must be installed before they are
+# imported. Left out are those whose tests pass wrong types on purpose, those with protocols that cannot be checked at
+# run time, and the dispatch of module calls, which is the hot path.
+CHECKED_PACKAGES = (
+    "compute.analysis",
+    "compute.images",
+    "compute.metrics.distance",
+    "compute.metrics.perceptual",
+    "compute.metrics.pixel",
+    "compute.metrics.population",
+    "compute.metrics.semantic",
+    "compute.models.glide.text_transformer",
+    "compute.models.mini.fidelity",
+    "compute.models.mini.judge",
+    "compute.models.mini.training",
+    "compute.models.model",
+    "compute.pipeline.noise",
+    "compute.pipeline.output_reuse",
+    "compute.pipeline.schedulers",
+    "compute.recommend.closed_loop",
+    "compute.recommend.timed_run",
+    "compute.recommend.validation_picture",
+    "compute.statistics",
+    "compute.sweep.measure",
+    "compute.sweep.worker",
+    "compute.unet.cache",
+    "compute.unet.shortcut",
+    "compute.unet.trace",
+    "store.metric",
+    "store.shard.elements",
+    "store.shard.encoding",
+    "store.shard.reader",
+)
 install_import_hook(CHECKED_PACKAGES, "tests.runtime_types.check_types")
 
 if TYPE_CHECKING:
