@@ -14,6 +14,7 @@ import torch
 
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
+from compute.metrics.judge import Judge
 from compute.metrics.registry import Sources, metrics
 from compute.models.mini.judge.scene_judge import SceneJudge
 from compute.models.model import Model
@@ -151,7 +152,7 @@ def test_switched_pictures_are_judged_by_both_prompts(swept: Swept) -> None:
 def test_the_two_prompts_of_a_switch_are_not_confused(swept: Swept) -> None:
     """With a judge that reads only the prompt: random weights sample nothing that the scene judge calls right."""
 
-    class PromptLengthJudge:
+    class PromptLengthJudge(Judge):
         digest = "reads"
 
         def fidelity(self, pictures: torch.Tensor, prompts: tuple[str, ...]) -> Mapping[str, torch.Tensor]:
