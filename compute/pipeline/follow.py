@@ -211,11 +211,13 @@ class _OpenStep:
 def following(pipe: Any, unet: nn.Module, follower: Follower) -> Iterator[None]:
     """Make `follower` follow every call of a pipeline within the context; afterwards all is exactly as before.
 
-    Raises FollowError where the pipeline's scheduler is followed already.
+    Raises FollowError where the pipeline's scheduler or its UNet is followed already.
     """
     scheduler = pipe.scheduler
     if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
         raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
+    if isinstance(unet.__dict__.get("forward"), PatchedUNetForward):
+        raise FollowError("pipe: its UNet is followed already: leave that context before entering another")
     patches: list[MethodPatch] = []
     try:
         patches.append(MethodPatch(unet, "forward", PatchedUNetForward(follower, unet)))

@@ -76,7 +76,7 @@ class PatchedSchedulerMethod:
     def __init__(self, follower: Follower, scheduler: Any, name: str) -> None:
         self._follower, self._scheduler, self._name = follower, scheduler, name
         functools.update_wrapper(self, getattr(scheduler, name))
-        self._signature = inspect.signature(getattr(scheduler, name))
+        self._signature = inspect.signature(getattr(type(scheduler), name))  # others may have replaced the method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         original = self.__wrapped__
@@ -89,11 +89,11 @@ class PatchedSchedulerMethod:
         return result
 
     def _step(self, *args: Any, **kwargs: Any) -> Any:
-        call = self._signature.bind(*args, **kwargs)
+        call = self._signature.bind(self._scheduler, *args, **kwargs)
         if "generator" in self._signature.parameters:
             call.arguments.setdefault("generator", None)
         self._follower.scheduler_arguments(self._scheduler, call.arguments)
-        result = self.__wrapped__(*call.args, **call.kwargs)
+        result = self.__wrapped__(*call.args[1:], **call.kwargs)
         self._follower.end_step(self._scheduler, result[0])
         return result
 
@@ -110,7 +110,10 @@ class SkippedOutput(BaseOutput):
 
 
 class PatchedUNetForward:
-    """A UNet's forward that does not run the UNet, and returns NaN, at steps whose output is known without it."""
+    """A UNet's forward that does not run the UNet, and returns NaN, at steps whose output is known without it.
+
+    A deep copy of the UNet is not followed.
+    """
 
     __wrapped__: Any
 
@@ -128,3 +131,7 @@ class PatchedUNetForward:
         shape = (len(sample), int(self._unet.config.out_channels), *sample.shape[2:])
         output = sample.new_full(shape, torch.nan)
         return SkippedOutput(sample=output) if kwargs.get("return_dict", True) else (output,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = memo.get(id(self._unet))
+        return self.__wrapped__ if copied is None else type(copied).forward.__get__(copied)

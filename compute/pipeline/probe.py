@@ -1,4 +1,4 @@
-"""A run of a pipeline without its UNet, which finds what can only be known from a run: its steps and its UNet's inputs."""
+"""A run of a pipeline without its UNet, which shows what only a run can: its steps, and the inputs of its UNet."""
 
 from __future__ import annotations
 

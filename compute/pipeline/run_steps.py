@@ -21,7 +21,7 @@ class FollowError(SkipscopeError):
 class RunSteps:
     """The steps of a run: the value of `scheduler.timesteps` at each, and where in that list step 0 lies.
 
-    A run may be shorter than the list: image-to-image begins in the middle of it, a base model may end before a refiner.
+    A run may be shorter than the list: image-to-image begins in the middle, a base model may end before a refiner.
     """
 
     timesteps: tuple[float, ...]
@@ -34,7 +34,7 @@ class RunSteps:
 def run_steps(pipe: Any, scheduler: Any, first: float) -> RunSteps:
     """Return the steps of the run whose first call of the UNet is at timestep `first`.
 
-    Raises FollowError where the scheduler has no such timestep, or where it has several and nothing says which is meant.
+    Raises FollowError where the scheduler has no such timestep, or several and nothing says which is meant.
     """
     timesteps = [float(t) for t in scheduler.timesteps.tolist()]
     made = getattr(pipe, "_num_timesteps", None)  # set by most pipelines before their loop

@@ -39,8 +39,8 @@ def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
         return _diffusers_scheduler(base, settings)
     if base.get("prediction_type", "epsilon") != "epsilon":
         raise SamplerError(
-            f"sampler: {settings.name} is for models that predict eps; this one has prediction_type "
-            f"{base['prediction_type']!r}: name a diffusers scheduler"
+            f"sampler: prediction_type is {base['prediction_type']!r}; {settings.name} is for models that predict eps: "
+            "name a diffusers scheduler"
         )
     options: dict[str, Any] = {
         "beta_schedule": "squaredcos_cap_v2",
@@ -110,7 +110,7 @@ class SpacedDDIMScheduler(DDIMScheduler):
     def step(
         self,
         model_output: Tensor,
-        timestep: int,
+        timestep: int | Tensor,
         sample: Tensor,
         eta: float | None = None,
         use_clipped_model_output: bool = True,
@@ -141,7 +141,7 @@ class SpacedDDIMScheduler(DDIMScheduler):
             return x_next, pred_x0
         return DDIMSchedulerOutput(prev_sample=x_next, pred_original_sample=pred_x0)
 
-    def _alpha_bar_after(self, timestep: int) -> float:
+    def _alpha_bar_after(self, timestep: int | Tensor) -> float:
         """Return `alpha_bar` of the timestep after `timestep`, 1 after the last."""
         index = int((self.timesteps == timestep).nonzero()[0])
         if index + 1 == len(self.timesteps):

@@ -165,8 +165,8 @@ def _swept_call(store: SweepStore) -> Mapping[str, Any]:
     for name, value in call.items():
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict) for part in value)):
             raise NoRecommendation(
-                f"call.{name}: the sweep gave its pipeline a file, which a policy cannot hold, so it would not be found "
-                "again; write the policy by hand (SkipPolicy.for_pipeline)"
+                f"call.{name}: the sweep gave its pipeline a file, which no policy can hold; write the policy by hand "
+                "(SkipPolicy.for_pipeline)"
             )
     return call
 

@@ -33,8 +33,8 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
     store = SweepStore.open(path) if exists else SweepStore.create(path, header)
     if store.header.version != header.version:
         raise NotASweep(
-            f"{path}: was made by an earlier release (format {store.header.version}); it opens, shows and measures, but "
-            "is not extended, because its baselines do not hold what runs now start from: use another --store"
+            f"{path}: was made by an earlier release (format {store.header.version}); it opens, shows and measures, "
+            "but is not extended, because its baselines do not hold what runs now start from: use another --store"
         )
     if store.header.settings != header.settings:
         changed = [key for key in header.settings if store.header.settings.get(key) != header.settings[key]]

@@ -30,7 +30,7 @@ class Prepared:
 
 
 def prepare(config: SweepConfig, folder: Path) -> Prepared:
-    """Load the model, try a run without its UNet, and make the plan. Relative paths of the configuration lie in `folder`.
+    """Load the model, try a run without its UNet, and make the plan. Relative paths lie in `folder`.
 
     The configuration's sampler then says how many steps a run really makes.
 
@@ -41,7 +41,8 @@ def prepare(config: SweepConfig, folder: Path) -> Prepared:
     call = call_values(config, folder)
     model = load_model(source, call=call)
     config = config.model_copy(update={"sampler": model.resolved(config.sampler, config.guidance)})
-    scheduler = {key: value for key, value in model.scheduler(config.sampler).config.items()}
-    settings = settings_of(config, source.digest, scheduler, call_key(config, folder))
+    settings = settings_of(
+        config, source.digest, dict(model.scheduler(config.sampler).config), call_key(config, folder)
+    )
     plan = make_plan(config, settings, model.graph, folder)
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)

@@ -13,7 +13,7 @@ from store.records import Role
 
 FORMAT = "skipscope-sweep"
 VERSION = 2
-"""The format that is written. Sweeps of format 1, whose baselines lack the model's output, are read but not extended."""
+"""The format that is written. Sweeps of format 1, whose baselines lack the model's output, are only read."""
 
 HEADER = "sweep.json"
 MANIFEST = "manifest"

@@ -40,8 +40,8 @@ class UnitPayload:
     - `x_t`: (S, B, C, H, W) the stored states, float32, float16, or uint16 for the bits of bfloat16. `x_t_steps`: their
       S indices, ascending, from `start` to N. State i is the input of step i, and state N is the final one.
     - `pred_x0`, `pred_x0_steps`: likewise the predictions of the clean picture, from `start` to N-1.
-    - `output`: (N, B, K, H, W) of a baseline what each step's scheduler was given, as `x_t` is stored; a run that starts
-      in the middle replays it. K is C, or 2 C where the model learns the variance.
+    - `output`: (N, B, K, H, W) of a baseline, what each step's scheduler was given, in the types of `x_t`; a run that
+      starts in the middle replays it. K is C, or 2 C where the model learns the variance.
     - `distances`: (N - start, B) float32 to the baseline, empty for a baseline. Row r belongs to step start + r:
       `pred_x0_*` compares the step's prediction, `x_t_*` the state after it (state start + r + 1).
     - `seconds`: wall time. `unet_evaluations`: forward passes of the network for the whole batch.

@@ -24,22 +24,26 @@ from tests.pipeline.pipelines import (
     ddpm,
     embeddings,
     run_pipeline,
-    sample_with_own_loop,
+    sample_by_hand,
 )
 from tests.policy.graphs import step_actions
 from tests.unet.tiny import make_unet
 
+from diffusers.utils import BaseOutput  # isort: skip
+
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_policy_gives_what_the_own_loop_gives(
+def test_a_policy_gives_what_a_loop_written_out_gives(
     unet: Any, graph: ComponentGraph, pipe: OtherPipeline, policy: MakePolicy, name: str
 ) -> None:
     made = policy(name)
-    expected = sample_with_own_loop(unet, graph, made)
+    expected = sample_by_hand(unet, graph, made)
     with applied(made, pipe):
         runs = [run_pipeline(pipe), run_pipeline(pipe), run_pipeline(pipe, scheduler="deep copy")]
-    assert all(torch.equal(pictures, expected) for pictures in runs)
-    assert torch.equal(run_pipeline(pipe), expected) == (name == "nothing"), "afterwards everything is computed"
+    assert torch.equal(runs[1], runs[0]) and torch.equal(runs[2], runs[0])
+    torch.testing.assert_close(runs[0], expected, atol=1e-4, rtol=1e-4)
+    plain = run_pipeline(pipe)
+    assert torch.equal(plain, runs[0]) == (name == "nothing"), "afterwards everything is computed"
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -49,7 +53,7 @@ def test_guidance_in_two_calls(
     made = policy(name)
     with applied(made, pipe):
         pictures = run_pipeline(pipe, calls=2)
-    torch.testing.assert_close(pictures, sample_with_own_loop(unet, graph, made), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(pictures, sample_by_hand(unet, graph, made), atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -60,7 +64,7 @@ def test_any_policy_gives_what_the_own_loop_gives(
     rows = {step: data.draw(step_actions(graph, order=1)) for step in range(2, STEPS) if data.draw(st.booleans())}
     made = policy(Schedule(steps=STEPS, actions=rows))
     try:
-        expected = sample_with_own_loop(unet, graph, made)
+        expected = sample_by_hand(unet, graph, made)
     except ScheduleError:
         with pytest.raises(PolicyError, match=r"rules: "), applied(made, pipe):
             pass
@@ -75,7 +79,7 @@ def test_diffusers_own_ddim(unet: Any, graph: ComponentGraph, policy: MakePolicy
     pipe, made = OtherPipeline(unet, ddim()), policy(name, sampler="ddim")
     with applied(made, pipe):
         pictures = run_pipeline(pipe, use_clipped_model_output=True)
-    torch.testing.assert_close(pictures, sample_with_own_loop(unet, graph, made, "ddim"), atol=2e-3, rtol=2e-3)
+    torch.testing.assert_close(pictures, sample_by_hand(unet, graph, made, "ddim"), atol=2e-3, rtol=2e-3)
 
 
 def test_the_unet_does_not_run_at_dropped_steps(unet: Any, pipe: OtherPipeline, policy: MakePolicy) -> None:
@@ -100,7 +104,7 @@ def test_the_unet_returns_nan_at_dropped_steps(pipe: OtherPipeline, policy: Make
     hook.remove()
     assert [step for step, output in enumerate(outputs[:STEPS]) if output[0].isnan().all()] == [2, 4, 5, 7]
     assert {type(output) for output in outputs[:STEPS]} == {tuple}
-    assert len({type(output) for output in outputs[STEPS:]} | {tuple}) == 2
+    assert all(isinstance(output, BaseOutput) for output in outputs[STEPS:])
     assert {output[0].shape for output in outputs[:STEPS]} == {(4, 6, 8, 8)}
 
 

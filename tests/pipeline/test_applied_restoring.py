@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from compute.pipeline import applied
-from compute.policy.skip_policy import PolicyError
+from compute.pipeline.run_steps import FollowError
 from compute.unet import ExecutionError
 from tests.pipeline.pipelines import DROPPED, SCHEDULES, STEPS, MakePolicy, OtherPipeline, ddpm, run_pipeline
 from tests.unet.tiny import make_unet
@@ -121,11 +121,11 @@ def test_a_deep_copy_of_the_scheduler_is_independent_and_usable_afterwards(
 def test_nesting_is_refused(unet: Any, pipe: OtherPipeline, policy: MakePolicy) -> None:
     other = OtherPipeline(make_unet(), pipe.scheduler)
     with applied(policy(), pipe):
-        with pytest.raises((PolicyError, ExecutionError), match="leave that context"), applied(policy(), pipe):
+        with pytest.raises((FollowError, ExecutionError), match="leave that context"), applied(policy(), pipe):
             pass
-        with pytest.raises(PolicyError, match="its scheduler already follows a policy"), applied(policy(), other):
+        with pytest.raises(FollowError, match="its scheduler is followed already"), applied(policy(), other):
             pass
-        with pytest.raises(ExecutionError, match="this UNet already"), applied(policy(), OtherPipeline(unet, ddpm())):
+        with pytest.raises(FollowError, match="its UNet is followed already"), applied(policy(), OtherPipeline(unet, ddpm())):
             pass
         with applied(policy(), OtherPipeline(make_unet(), ddpm())) as execution:
             assert execution.resolved.schedule == SCHEDULES[DROPPED]

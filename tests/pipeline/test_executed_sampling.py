@@ -1,32 +1,42 @@
-"""The sampling loop with schedules that are executed on a real UNet."""
+"""Followed runs with schedules that are executed on a real UNet."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
 
-from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample
+from compute.pipeline import RunFollower, Step, following
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.unet import Execution, executing, read_graph
 from store.records import Action
-from store.sampler import SamplerSettings
+from tests.pipeline.pipelines import OtherPipeline, ddpm, run_pipeline
 
-STEPS, SEEDS, SHAPE = 6, [1, 2], (3, 16, 16)
+STEPS = 6
 BYPASSED = {3: {"mid_block.resnets.0": Action(name="bypass")}}
 DROPPED = {4: {"unet": Action(name="reuse", space="x0")}}
 
 
+class Stop(Exception):
+    """Ends a run early."""
+
+
 def run(unet: Any, execution: Execution | None, stop: int | None = None) -> list[Step]:
-    generator = torch.Generator().manual_seed(3)
-    text = TextEncoding(
-        sequence=torch.randn(4, 5, 32, generator=generator), pooled=torch.randn(4, 128, generator=generator)
-    )
-    scheduler = make_scheduler({}, SamplerSettings(name="ddpm", steps=STEPS))
-    x_t = initial_noise(SEEDS, SHAPE)
-    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, stop=stop, execution=execution))
+    """Return the steps of a run, followed by an execution."""
+    steps: list[Step] = []
+
+    def record(step: Step) -> None:
+        steps.append(step)
+        if len(steps) == stop:
+            raise Stop
+
+    pipe = OtherPipeline(unet, ddpm())
+    with following(pipe, unet, RunFollower(pipe, execution=execution, on_step=record)), suppress(Stop):
+        run_pipeline(pipe, num_inference_steps=STEPS)
+    return steps
 
 
 def equal(runs: tuple[list[Step], list[Step]]) -> list[bool]:

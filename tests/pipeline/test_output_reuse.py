@@ -11,10 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
-from compute.pipeline import Step, TextEncoding, initial_noise, make_scheduler, sample, step_generators
+from compute.pipeline import Replay, RunFollower, Step, following, initial_noise, make_scheduler, step_generators
 from compute.pipeline.output_reuse import OutputHistory, ReuseError
+from compute.pipeline.step_coefficients import StepCoefficients
 from compute.unet import Execution
 from store.records import Action
 from store.sampler import SamplerSettings
@@ -31,11 +32,11 @@ class UNetActions(Execution):
 
     def __init__(self, actions: Mapping[int, Action]) -> None:
         self.actions = actions
+        self.resolved: Any = SimpleNamespace(steps=[SimpleNamespace(unet=action) for action in actions.values()])
         self.begun: list[int] = []
         self.resets = 0
 
     def reset(self) -> None:
-        assert not self.begun
         self.resets += 1
 
     def begin_step(self, step: int) -> None:
@@ -46,17 +47,33 @@ class UNetActions(Execution):
         return self.actions.get(step)
 
 
-class Scripted:
+class Scripted(nn.Module):
     """A UNet that returns a given output, (rows, 6, H, W), for each timestep, and records its calls."""
 
-    dtype = torch.float32
+    config = SimpleNamespace(out_channels=6)
 
     def __init__(self, script: Mapping[int, Tensor]) -> None:
+        super().__init__()
         self.script, self.calls = script, list[int]()
 
-    def __call__(self, x: Tensor, t: Tensor, **_: Any) -> Any:
-        self.calls.append(int(t))
-        return SimpleNamespace(sample=self.script[int(t)])
+    def forward(self, sample: Tensor, timestep: Tensor) -> Any:
+        self.calls.append(int(timestep))
+        return SimpleNamespace(sample=self.script[int(timestep)])
+
+
+class Loop:
+    """A pipeline around a scripted UNet."""
+
+    def __init__(self, unet: Scripted, scheduler: Any) -> None:
+        self.unet, self.scheduler = unet, scheduler
+
+    def __call__(self) -> None:
+        x_t = initial_noise(SEEDS, SHAPE)
+        self.scheduler.set_timesteps(STEPS)
+        for t in self.scheduler.timesteps:
+            output = guided(self.unet(torch.cat([x_t, x_t]), t).sample)
+            output = output if "variance_type" in self.scheduler.config else output[:, :3]
+            x_t = self.scheduler.step(output, t, x_t, return_dict=False)[0]
 
 
 def scripted(config: SamplerSettings) -> Scripted:
@@ -69,12 +86,15 @@ def scripted(config: SamplerSettings) -> Scripted:
 
 
 def run(
-    unet: Scripted, config: SamplerSettings, execution: Execution | None, start: int = 0, x_t: Tensor | None = None
+    unet: Scripted, config: SamplerSettings, execution: Execution | None, replay: Replay | None = None
 ) -> list[Step]:
-    text = TextEncoding(sequence=torch.zeros(4, 2, 8), pooled=torch.zeros(4, 8))
-    x_t = initial_noise(SEEDS, SHAPE) if x_t is None else x_t
-    scheduler = make_scheduler({}, config)
-    return list(sample(unet, scheduler, text, x_t, seeds=SEEDS, guidance=2.0, start=start, execution=execution))
+    """Return the steps of a run that is followed, with the noise of SEEDS."""
+    steps: list[Step] = []
+    pipe = Loop(unet, make_scheduler({}, config))
+    follower = RunFollower(pipe, execution=execution, seeds=SEEDS, on_step=steps.append, replay=replay)
+    with following(pipe, unet, follower):
+        pipe()
+    return steps
 
 
 def guided(output: Tensor) -> Tensor:
@@ -89,7 +109,7 @@ def next_state(config: SamplerSettings, step: Step, output: Tensor) -> Tensor:
     scheduler = make_scheduler({}, config)
     output = output if config.name == "ddpm" else output[:, :3]
     generators = step_generators(SEEDS, step.index)
-    x_next: Tensor = scheduler.step(output, step.t, step.x_t, generator=generators, return_dict=False)[0]
+    x_next: Tensor = scheduler.step(output, int(step.timestep), step.x_t, generator=generators, return_dict=False)[0]
     return x_next
 
 
@@ -103,9 +123,9 @@ def reuse(order: int, space: str | None) -> Action:
 
 @each_sampler
 def test_an_execution_without_unet_actions_changes_nothing(config: SamplerSettings) -> None:
-    execution = UNetActions({3: Action(name="compute")})
+    execution = UNetActions({})
     plain, executed = run(scripted(config), config, None), run(scripted(config), config, execution)
-    assert execution.resets == 1
+    assert execution.resets == 2, "before the run and after it"
     assert execution.begun == list(range(STEPS))
     assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(plain, executed, strict=True))
 
@@ -114,7 +134,7 @@ def test_an_execution_without_unet_actions_changes_nothing(config: SamplerSettin
 def test_the_unet_is_not_called_at_a_reused_step_and_the_step_still_begins(config: SamplerSettings) -> None:
     unet, execution = scripted(config), UNetActions({4: reuse(0, None), 5: reuse(0, "x0"), 8: reuse(1, "eps")})
     steps = run(unet, config, execution)
-    assert unet.calls == [step.t for step in steps if step.index not in (4, 5, 8)]
+    assert unet.calls == [int(step.timestep) for step in steps if step.index not in (4, 5, 8)]
     assert execution.begun == list(range(STEPS))
 
 
@@ -124,7 +144,7 @@ def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | No
     unet = scripted(config)
     steps = run(unet, config, UNetActions({4: reuse(0, space), 5: reuse(0, space)}))
     for index in (4, 5):
-        expected = next_state(config, steps[index], guided(unet.script[steps[3].t]))
+        expected = next_state(config, steps[index], guided(unet.script[int(steps[3].timestep)]))
         torch.testing.assert_close(steps[index].x_next, expected)
 
 
@@ -132,7 +152,7 @@ def test_eps_is_repeated_with_its_sigma(config: SamplerSettings, space: str | No
 def test_eps_is_extrapolated_over_the_step_index(config: SamplerSettings) -> None:
     unet = scripted(config)
     steps = run(unet, config, UNetActions({3: reuse(1, "eps"), 5: reuse(1, "eps"), 6: reuse(1, "eps")}))
-    two, four = guided(unet.script[steps[2].t]), guided(unet.script[steps[4].t])
+    two, four = guided(unet.script[int(steps[2].timestep)]), guided(unet.script[int(steps[4].timestep)])
     for index in (5, 6):
         eps = two[:, :3] + (index - 2) / (4 - 2) * (four[:, :3] - two[:, :3])  # a line through steps 2 and 4
         expected = next_state(config, steps[index], torch.cat([eps, four[:, 3:]], dim=1))
@@ -145,9 +165,9 @@ def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSe
     steps = run(unet, config, UNetActions({4: reuse(0, "x0"), 5: reuse(0, "x0")}))
     for index in (4, 5):
         torch.testing.assert_close(steps[index].pred_x0, steps[3].pred_x0, atol=1e-4, rtol=1e-4)
-        kept = alpha_bar(config, steps[index].t)
+        kept = alpha_bar(config, int(steps[index].timestep))
         eps = (steps[index].x_t - math.sqrt(kept) * steps[3].pred_x0) / math.sqrt(1 - kept)
-        expected = next_state(config, steps[index], torch.cat([eps, guided(unet.script[steps[3].t])[:, 3:]], dim=1))
+        expected = next_state(config, steps[index], torch.cat([eps, guided(unet.script[int(steps[3].timestep)])[:, 3:]], dim=1))
         torch.testing.assert_close(steps[index].x_next, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -161,12 +181,13 @@ def test_x0_is_extrapolated_and_clipped(config: SamplerSettings) -> None:
 
 
 def test_eps_follows_from_the_clipped_x0() -> None:
-    history, x_t, alpha_bar = OutputHistory(1.0), torch.zeros(1, *SHAPE), 0.5
+    history, x_t, half = OutputHistory(), torch.zeros(1, *SHAPE), math.sqrt(0.5)
+    at = StepCoefficients(alpha=half, sigma=half, skip=1 / half, out=-1.0, predicts_eps=True, clip=1.0)
     for step, picture in enumerate((0.2, 0.9)):
         eps = torch.full((1, *SHAPE), -picture)  # where alpha_bar is 0.5 and x_t 0, x0 is -eps
-        history.write(step, x_t, eps, alpha_bar)
-    torch.testing.assert_close(history.reuse(reuse(1, "x0"), 2, x_t, alpha_bar), torch.full((1, *SHAPE), -1.0))
-    torch.testing.assert_close(history.reuse(reuse(1, "eps"), 2, x_t, alpha_bar), torch.full((1, *SHAPE), -1.6))
+        history.write(step, x_t, eps, at)
+    torch.testing.assert_close(history.reuse(reuse(1, "x0"), 2, x_t, at), torch.full((1, *SHAPE), -1.0))
+    torch.testing.assert_close(history.reuse(reuse(1, "eps"), 2, x_t, at), torch.full((1, *SHAPE), -1.6))
 
 
 def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
@@ -177,11 +198,14 @@ def test_repeating_eps_is_repeating_x0_in_ddim_but_not_in_ddpm() -> None:
 
 
 @each_sampler
-def test_a_run_may_start_at_the_first_source(config: SamplerSettings) -> None:
+def test_a_replayed_run_reuses_what_was_replayed(config: SamplerSettings) -> None:
     actions = {5: reuse(1, "x0"), 7: reuse(0, "eps")}
-    whole = run(scripted(config), config, UNetActions(actions))
-    started = run(scripted(config), config, UNetActions(actions), start=3, x_t=whole[3].x_t)
-    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(whole[3:], started, strict=True))
+    full, whole = run(scripted(config), config, None), run(scripted(config), config, UNetActions(actions))
+    replay = Replay(start=5, outputs=torch.stack([step.output for step in full[:5]]))
+    unet = scripted(config)
+    continued = run(unet, config, UNetActions(actions), replay)
+    assert len(unet.calls) == 3
+    assert all(torch.equal(a.x_next, b.x_next) for a, b in zip(whole, continued, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -208,12 +232,12 @@ def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, s
     picture = torch.linspace(-0.5, 0.5, 2 * 48).reshape(2, *SHAPE)
 
     class Constant(Scripted):
-        def __call__(self, x: Tensor, t: Tensor, **_: Any) -> Any:
-            self.calls.append(int(t))
-            kept = alpha_bar(DDIM, int(t))
+        def forward(self, sample: Tensor, timestep: Tensor) -> Any:
+            self.calls.append(int(timestep))
+            kept = alpha_bar(DDIM, int(timestep))
             eps = picture.repeat(2, 1, 1, 1)
             if space == "x0":
-                eps = (x - math.sqrt(kept) * eps) / math.sqrt(1 - kept)
+                eps = (sample - math.sqrt(kept) * eps) / math.sqrt(1 - kept)
             return SimpleNamespace(sample=torch.cat([eps, eps], dim=1))
 
     full = run(Constant(unet.script), DDIM, None)

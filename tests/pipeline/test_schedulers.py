@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compute.pipeline.noise import step_generators
-from compute.pipeline.schedulers import SamplerError, Scheduler, make_scheduler
+from compute.pipeline.schedulers import SamplerError, make_scheduler
 from store.sampler import SamplerSettings
 
 # diffusers leaves its schedulers untyped.
