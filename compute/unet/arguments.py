@@ -19,12 +19,12 @@ class SkipsArgument:
 
     position: int
 
-    def get(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
-        """Return the skip connections."""
+    def get(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the skip connections; an element may be None."""
         return tuple(kwargs[SKIPS] if SKIPS in kwargs else args[self.position])
 
     def put(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], skips: tuple[Tensor, ...]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], skips: tuple[Any, ...]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments with other skip connections."""
         if SKIPS in kwargs:

@@ -73,6 +73,12 @@ class ComponentModule:
         return self.kind in PART_KINDS
 
 
+def uncompiled(unet: nn.Module) -> nn.Module:
+    """Return the UNet beneath `torch.compile(unet)`, or the UNet itself."""
+    network: Any = getattr(unet, "_orig_mod", unet)
+    return network
+
+
 def is_instance(module: nn.Module, *names: str) -> bool:
     """Return whether a module's class or one of its bases has one of the names.
 

@@ -17,9 +17,18 @@ from torch.utils._pytree import tree_flatten
 from compute.unet.arguments import main_input, positions, skips_argument, tensors_in
 from compute.unet.blocks import ComponentModule, UnsupportedUNet, component_modules
 from compute.unet.node_table import SAMPLE, NodeTable
-from compute.unet.provenance import Origins, Provenance
+from compute.unet.provenance import Provenance
 from compute.unet.shortcut import has_shortcut, shortcut
-from compute.unet.trace import OutputForm, Trace, TracedBlock, TracedLeaf, TracedNode, TensorForm, output_form, tensor_of
+from compute.unet.trace import (
+    OutputForm,
+    TensorForm,
+    Trace,
+    TracedBlock,
+    TracedLeaf,
+    TracedNode,
+    output_form,
+    tensor_of,
+)
 from store.actions import Kind
 
 RESIDUALS = "additional_residual"
@@ -134,9 +143,7 @@ class Dataflow:
         self._tensors.own(self._add_form(node.name, component.module, output), node.name)
         return output
 
-    def _run_other(
-        self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def _run_other(self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a module that is no component: a node where it has parameters and is given what comes from the sample."""
         module = self._modules[path]
         tensors = tensors_in((args, kwargs))
@@ -170,15 +177,13 @@ class Dataflow:
         self._forms.setdefault(name, []).append(form)
         return tensor_of(output)
 
-    def _run_block(
-        self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def _run_block(self, path: str, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a module with components inside; each skip connection that it takes becomes a tensor of its own."""
         skips: tuple[str | None, ...] = ()
         place = skips_argument(self._modules[path])
         if place is not None:
             elements = place.get(args, kwargs)
-            names = [self._skip_name(path, self._tensors.of([element])) for element in elements]
+            names = [self._table.add_skip(path, self._tensors.of(tensors_in([element]))) for element in elements]
             renamed = [self._as_skip(element, name) for element, name in zip(elements, names, strict=True)]
             args, kwargs = place.put(args, kwargs, tuple(renamed))
             skips = tuple(names)
@@ -187,10 +192,7 @@ class Dataflow:
         self._blocks[path] = TracedBlock(skips=skips, spec=spec, leaves=tuple(map(self._leaf, leaves)))
         return output
 
-    def _skip_name(self, block: str, origins: Origins) -> str | None:
-        return self._table.add_skip(block, origins) if set(origins) - {SAMPLE} else None
-
-    def _as_skip(self, element: Tensor, name: str | None) -> Tensor:
+    def _as_skip(self, element: Any, name: str | None) -> Any:
         return element if name is None else self._tensors.mark_output(element, name)
 
     def _leaf(self, leaf: Any) -> TracedLeaf:

@@ -34,9 +34,8 @@ def default_inputs(unet: Any, sample_size: int | tuple[int, int] | None, sequenc
     call = _Call(unet=unet, config=config, height=height, width=width, tokens=sequence_length, dtype=unet.dtype)
     inputs: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(type(unet).forward).parameters.items())[1:]:
-        value = _BUILDERS[name](call) if name in _BUILDERS else None
-        if value is not None:
-            inputs[name] = value
+        if name in _BUILDERS:
+            inputs[name] = _BUILDERS[name](call)
         elif parameter.default is inspect.Parameter.empty and parameter.kind == parameter.POSITIONAL_OR_KEYWORD:
             raise UnsupportedUNet(
                 f"the UNet ({type(unet).__name__}) cannot be read without a pipeline's call: its argument {name} is not "
@@ -63,9 +62,14 @@ class _Call:
         return self.config.get(name)
 
     def width_of_text(self, index: int = 0) -> int | None:
+        """Return the width of the text, or of the second one (`index` 1) where blocks attend to two."""
         width = self.get("encoder_hid_dim") or self.get("cross_attention_dim")
-        while isinstance(width, (list, tuple)):
-            width = width[min(index, len(width) - 1)]
+        if isinstance(width, (list, tuple)):  # one for each block, used in those with attention
+            blocks = zip(self.config["down_block_types"], width, strict=False)
+            width = next((of_block for block, of_block in blocks if "Attn" in block), None)
+        if isinstance(width, (list, tuple)):  # one for each text; None is self-attention
+            texts = [of_text for of_text in width if of_text is not None]
+            width = texts[min(index, len(texts) - 1)]
         return None if width is None else int(width)
 
 
@@ -88,10 +92,17 @@ def _timestep(call: _Call) -> Tensor:
 
 def _text(call: _Call) -> Tensor | None:
     width = call.width_of_text()
-    tokens = max(call.tokens, _FEWEST_DUAL_TOKENS) if call.get("dual_cross_attention") else call.tokens
     if width is None or call.get("encoder_hid_dim_type") == "image_proj":
         return None
-    return call.empty(1 if type(call.unet).__name__ == "UNetSpatioTemporalConditionModel" else tokens, width)
+    if type(call.unet).__name__ == "UNetSpatioTemporalConditionModel":
+        return call.empty(1, width)
+    if type(call.unet).__name__ == "UNetMotionModel":  # a text for each frame
+        return call.empty(call.tokens, width).repeat_interleave(FRAMES, 0)
+    return call.empty(max(call.tokens, _FEWEST_DUAL_TOKENS) if call.get("dual_cross_attention") else call.tokens, width)
+
+
+def _text_mask(call: _Call) -> Tensor | None:
+    return call.empty(call.tokens) if type(call.unet).__name__ == "Kandinsky3UNet" else None
 
 
 def _second_text(call: _Call) -> Tensor | None:
@@ -172,6 +183,7 @@ _BUILDERS: dict[str, Callable[[_Call], Any]] = {
     "timestep": _timestep,
     "encoder_hidden_states": _text,
     "encoder_hidden_states_1": _second_text,
+    "encoder_attention_mask": _text_mask,
     "class_labels": _class_labels,
     "timestep_cond": _guidance_embedding,
     "added_cond_kwargs": _added_conditions,

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from compute.policy.graph import UNET, Component, ComponentGraph, Edge, Structure
+from compute.unet.blocks import uncompiled
 from compute.unet.default_inputs import default_inputs
 from compute.unet.trace import Trace, TracedNode
 from compute.unet.tracer import trace_call
@@ -26,6 +27,7 @@ def read_graph(
     height and width of the sample, by default that of the configuration, `sequence_length` the number of text tokens.
     Raises UnsupportedUNet for a UNet that cannot be read.
     """
+    unet = uncompiled(unet)
     kwargs = default_inputs(unet, sample_size, sequence_length)
     return component_graph(unet, trace_call(unet, (), kwargs), kwargs["sample"], sequence_length)
 
@@ -36,6 +38,7 @@ def read_graph_of_call(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     So a ControlNet's residuals, adapters and whatever else the arguments hold are part of the graph. FLOPs are those of
     one sample of the batch. Raises UnsupportedUNet for a UNet that cannot be read.
     """
+    unet = uncompiled(unet)
     trace = trace_call(unet, args, kwargs)
     text = kwargs.get("encoder_hidden_states", args[2] if len(args) > 2 else None)
     sample = args[0] if args else kwargs["sample"]

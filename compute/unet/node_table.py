@@ -114,18 +114,14 @@ class NodeTable:
             while concat.name in self._nodes:
                 concat.name += "'"
             inputs = self._read(concat.name, concat.origins, resolution)
-            self._nodes[concat.name] = TracedNode(
-                name=concat.name, kind="concat", inputs=inputs, resolution=resolution
-            )
+            self._nodes[concat.name] = TracedNode(name=concat.name, kind="concat", inputs=inputs, resolution=resolution)
         return concat.name
 
     def _read_skip(self, name: str) -> str:
         if name not in self._read_skips:
             inputs = self._read(name, self._skips[name], None)
             source = self._nodes[name.removeprefix(SKIP_PREFIX)]
-            self._read_skips[name] = TracedNode(
-                name=name, kind="skip", inputs=inputs, resolution=source.resolution
-            )
+            self._read_skips[name] = TracedNode(name=name, kind="skip", inputs=inputs, resolution=source.resolution)
         return name
 
     def _flat(self, origins: Iterable[str]) -> Origins:

@@ -85,4 +85,3 @@ def _resnet_shortcut(resnet: Any, hidden_states: Tensor) -> Tensor:
     if resnet.conv_shortcut is not None:
         hidden_states = resnet.conv_shortcut(hidden_states)
     return hidden_states if resnet.output_scale_factor == 1 else hidden_states / resnet.output_scale_factor
-

@@ -2,7 +2,8 @@
 
 On the meta device tensors have a shape but no values. A dispatch mode puts a meta tensor in the place of each weight
 just before an operation uses it, so the pass copies no weights, takes neither memory nor arithmetic, and draws no
-random numbers. Modules are called without their hooks: what other code has attached to them must not run.
+random numbers. Each module runs the forward of its class, without hooks: what other code has attached to modules (to
+move weights, to record outputs) must not run here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from torch.utils.flop_counter import flop_registry
 
 from compute.unet.blocks import UnsupportedUNet
 from compute.unet.dataflow import Dataflow
-from compute.unet.foreign_forward import innermost_forward
 from compute.unet.method_patch import MethodPatch
 from compute.unet.trace import Trace
 
@@ -57,7 +57,7 @@ class _Tracer(TorchDispatchMode):
     """Carries operations out on the meta device, counts their FLOPs, and tells the dataflow of them."""
 
     def __init__(self, unet: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._unet = unet
         self._flow = Dataflow(unet)
         self._twins: dict[int, tuple[Tensor, Tensor]] = {}
@@ -77,7 +77,8 @@ class _Tracer(TorchDispatchMode):
         with ExitStack() as stack:
             for path, module in self._unet.named_modules():
                 if path and not isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-                    call = partial(self._call, path, module, innermost_forward(module), self._flow.handler(path))
+                    forward = partial(type(module).forward, module)
+                    call = partial(self._call, path, module, forward, self._flow.handler(path))
                     stack.callback(MethodPatch(module, "_compiled_call_impl", call).remove)
             yield
 
@@ -135,4 +136,3 @@ class _Tracer(TorchDispatchMode):
             twin = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
             entry = self._twins[id(tensor)] = (tensor, twin)
         return entry[1]
-
