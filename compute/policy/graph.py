@@ -36,8 +36,8 @@ class Component(Record):
     """A part of the network that a schedule can act on.
 
     `flops` counts the component's operations in one forward pass of one sample (a multiplication and an addition are
-    two) with those of its parts, `bypass_flops` those that remain when it is bypassed. `level` counts resolutions from 0, the full one.
-    `position` is the index in network order.
+    two) with those of its parts, `bypass_flops` those that remain when it is bypassed. `level` counts resolutions from
+    0, the full one. `position` is the index in network order.
     """
 
     name: str

@@ -62,8 +62,8 @@ class Cache:
             )
         if _version(entry.tensor) != entry.version:
             raise ExecutionError(
-                f"{name} can't reuse step {source} at step {step}: what it computed was changed in place since, by code "
-                "that its module's class does not have (a patched forward or a hook)"
+                f"{name} can't reuse step {source} at step {step}: what it computed was changed in place since, by "
+                "code that is not of the UNet's classes (a patched forward or a hook)"
             )
         return entry.tensor
 

@@ -38,8 +38,8 @@ def default_inputs(unet: Any, sample_size: int | tuple[int, int] | None, sequenc
             inputs[name] = _BUILDERS[name](call)
         elif parameter.default is inspect.Parameter.empty and parameter.kind == parameter.POSITIONAL_OR_KEYWORD:
             raise UnsupportedUNet(
-                f"the UNet ({type(unet).__name__}) cannot be read without a pipeline's call: its argument {name} is not "
-                "known; read it with read_graph_of_call"
+                f"the UNet ({type(unet).__name__}) cannot be read without a pipeline's call: its argument {name} is "
+                "not known; read it with read_graph_of_call"
             )
     return inputs
 

@@ -31,7 +31,7 @@ def dispatchers(unet: nn.Module, execution: Execution) -> Iterator[tuple[str, nn
     """
     graph, modules = execution.resolved.graph, dict(unet.named_modules())
     components = component_modules(unet)
-    _check_same_components(components, modules, graph)
+    _check_components(components, modules, graph)
     plans = [plan for plan in execution.resolved.steps if plan.unet is None]
     touched: set[str] = set().union(*(name for plan in plans for name in (plan.dead, plan.actions, plan.writes)))
     yield "", unet, partial(_run_unet, execution)
@@ -47,13 +47,14 @@ def dispatchers(unet: nn.Module, execution: Execution) -> Iterator[tuple[str, nn
             yield block.path, modules[block.path], partial(_run_block, execution, block)
 
 
-def _check_same_components(
+def _check_components(
     components: Mapping[str, ComponentModule], modules: Mapping[str, nn.Module], graph: ComponentGraph
 ) -> None:
+    """Raise ExecutionError where the UNet lacks a component. What else differs shows when the UNet is called."""
     of_graph = {component.name for component in graph.components if component.kind not in ("skip", "unet")}
     layers = {structure.name for structure in graph.structures if structure.kind in ("convolution", "layer")}
-    if different := (of_graph ^ components.keys()) | (layers - modules.keys()):
-        raise ExecutionError(f"the schedule was resolved for another UNet: only one of the two has {min(different)}")
+    if missing := (of_graph - components.keys()) | (layers - modules.keys()):
+        raise ExecutionError(f"the schedule was resolved for another UNet: this one lacks {min(missing)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
@@ -30,11 +30,12 @@ META = torch.device("meta")
 def trace_call(unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
     """Trace the forward pass of a UNet's class with the arguments of a call, whose tensors may be on any device.
 
+    Dispatch modes of other code, such as a counter of operations, don't see the pass.
     The UNet is as before afterwards, also where the pass fails. Raises UnsupportedUNet, with the path and the class of
     the module that can't be read.
     """
     tracer = _Tracer(unet)
-    with tracer.modules_patched(), torch.inference_mode(False), torch.no_grad(), tracer:
+    with tracer.modules_patched(), _disable_current_modes(), torch.inference_mode(False), torch.no_grad(), tracer:
         try:
             return tracer.run(args, without_lora_scale(kwargs))
         except UnsupportedUNet:

@@ -81,9 +81,9 @@ def component_label(name: str) -> ComponentLabel:
 def _group_and_short(name: str) -> tuple[Group, str]:
     if name == "conv_in":
         return "Encoder", "Input convolution"
-    if part := _TRANSFORMER_PART.fullmatch(name):
-        group, short = _group_and_short(part[1])
-        return group, f"{short} · {_TRANSFORMER_PARTS[part[3]]} {part[2]}"
+    if inside := _TRANSFORMER_PART.fullmatch(name):
+        group, short = _group_and_short(inside[1])
+        return group, f"{short} · {_TRANSFORMER_PARTS[inside[3]]} {inside[2]}"
     match = _BLOCK.fullmatch(name)
     if match is None:
         return ("Decoder" if name.startswith("up_") else "Middle" if name.startswith("mid_") else "Encoder"), name

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compute.policy.graph import ComponentGraph
 from compute.unet import read_graph
-from tests.unet.oracle import components, skips
+from tests.unet.oracle import components
 from tests.unet.tiny import inputs, make_unet, predict
 
 
@@ -27,6 +27,16 @@ def output_shapes(unet: Any) -> dict[str, tuple[int, ...]]:
     for hook in hooks:
         hook.remove()
     return shapes
+
+
+def skips(unet: Any) -> list[str]:
+    """Return the skip connections in the order in which the encoder computes them."""
+    names = ["conv_in"]
+    for index, block in enumerate(unet.down_blocks):
+        kind = "attentions" if hasattr(block, "attentions") else "resnets"
+        names += [f"down_blocks.{index}.{kind}.{layer}" for layer in range(len(block.resnets))]
+        names += [f"down_blocks.{index}.downsamplers.0"] if block.downsamplers else []
+    return ["skip:" + name for name in names]
 
 
 def test_every_module_and_skip_is_a_component(unet: Any, graph: ComponentGraph) -> None:
