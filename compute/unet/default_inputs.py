@@ -17,8 +17,6 @@ DEFAULT_SIZE = 64
 FRAMES = 4
 BATCH = 1
 _META = torch.device("meta")
-_FEWEST_DUAL_TOKENS = 334
-"""Two transformers side by side (`dual_cross_attention`) share the text: 77 tokens and 257."""
 
 
 def default_inputs(unet: Any, sample_size: int | tuple[int, int] | None, sequence_length: int) -> dict[str, Any]:
@@ -28,10 +26,9 @@ def default_inputs(unet: Any, sample_size: int | tuple[int, int] | None, sequenc
     """
     if not callable(getattr(unet, "forward", None)) or not hasattr(unet, "config"):
         raise UnsupportedUNet(f"a {type(unet).__name__} is no diffusers UNet; a UNet2DConditionModel is, for example")
-    config = {**unet.config}
-    size = sample_size or config.get("sample_size") or DEFAULT_SIZE
+    size = sample_size or getattr(unet.config, "sample_size", None) or DEFAULT_SIZE
     height, width = (size, size) if isinstance(size, int) else (int(side) for side in size)
-    call = _Call(unet=unet, config=config, height=height, width=width, tokens=sequence_length, dtype=unet.dtype)
+    call = _Call(unet=unet, height=height, width=width, tokens=sequence_length, dtype=unet.dtype)
     inputs: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(type(unet).forward).parameters.items())[1:]:
         if name in _BUILDERS:
@@ -49,7 +46,6 @@ class _Call:
     """A UNet and the sizes of the call."""
 
     unet: Any
-    config: dict[str, Any]
     height: int
     width: int
     tokens: int
@@ -59,13 +55,17 @@ class _Call:
         return torch.empty(BATCH, *shape, dtype=self.dtype, device=_META)
 
     def get(self, name: str) -> Any:
-        return self.config.get(name)
+        """Return a value of the configuration, as an attribute: an IP-Adapter that was loaded changes only that."""
+        return getattr(self.unet.config, name, None)
+
+    def number(self, name: str) -> int:
+        return int(getattr(self.unet.config, name))
 
     def width_of_text(self, index: int = 0) -> int | None:
         """Return the width of the text, or of the second one (`index` 1) where blocks attend to two."""
         width = self.get("encoder_hid_dim") or self.get("cross_attention_dim")
         if isinstance(width, (list, tuple)):  # one for each block, used in those with attention
-            blocks = zip(self.config["down_block_types"], width, strict=False)
+            blocks = zip(self.unet.config.down_block_types, width, strict=False)
             width = next((of_block for block, of_block in blocks if "Attn" in block), None)
         if isinstance(width, (list, tuple)):  # one for each text; None is self-attention
             texts = [of_text for of_text in width if of_text is not None]
@@ -74,7 +74,7 @@ class _Call:
 
 
 def _sample(call: _Call) -> Tensor:
-    channels = int(call.config["in_channels"])
+    channels = call.number("in_channels")
     picture = (call.height, call.width)
     if call.get("addition_embed_type") == "image_hint":  # its encoder's channels are appended to the sample
         channels -= call.unet.add_embedding.input_hint_block[-1].out_channels
@@ -98,7 +98,7 @@ def _text(call: _Call) -> Tensor | None:
         return call.empty(1, width)
     if type(call.unet).__name__ == "UNetMotionModel":  # a text for each frame
         return call.empty(call.tokens, width).repeat_interleave(FRAMES, 0)
-    return call.empty(max(call.tokens, _FEWEST_DUAL_TOKENS) if call.get("dual_cross_attention") else call.tokens, width)
+    return call.empty(call.tokens, width)
 
 
 def _text_mask(call: _Call) -> Tensor | None:
@@ -119,7 +119,7 @@ def _class_labels(call: _Call) -> Tensor | None:
         return call.empty()
     if kind == "identity":
         return call.empty(call.unet.time_embedding.linear_2.out_features)
-    return call.empty(int(call.config["projection_class_embeddings_input_dim"]))
+    return call.empty(call.number("projection_class_embeddings_input_dim"))
 
 
 def _guidance_embedding(call: _Call) -> Tensor | None:
@@ -134,14 +134,14 @@ def _added_conditions(call: _Call) -> dict[str, Any] | None:
         times, text = _ids_and_rest(call)
         conditions |= {"text_embeds": call.empty(text), "time_ids": call.empty(times)}
     elif kind == "text_image":
-        conditions["text_embeds"] = call.empty(call.config["cross_attention_dim"])
+        conditions["text_embeds"] = call.empty(call.number("cross_attention_dim"))
     elif kind == "image_hint":
         conditions["hint"] = call.empty(3, 8 * call.height, 8 * call.width)
     projection = call.get("encoder_hid_dim_type")
     if projection == "ip_image_proj":
         conditions["image_embeds"] = [_image_prompt(call, layer) for layer in _image_projections(call.unet)]
     elif kind == "text_image" or projection == "text_image_proj":
-        conditions["image_embeds"] = call.empty(call.config["cross_attention_dim"])
+        conditions["image_embeds"] = call.empty(call.number("cross_attention_dim"))
     elif kind in ("image", "image_hint") or projection == "image_proj":
         conditions["image_embeds"] = call.empty(text_width or 1)
     return conditions or None
@@ -149,7 +149,7 @@ def _added_conditions(call: _Call) -> dict[str, Any] | None:
 
 def _ids_and_rest(call: _Call) -> tuple[int, int]:
     """Return the number of time ids and the width of the pooled text: together they fill the projection's input."""
-    width, each = int(call.config["projection_class_embeddings_input_dim"]), int(call.config["addition_time_embed_dim"])
+    width, each = call.number("projection_class_embeddings_input_dim"), call.number("addition_time_embed_dim")
     times = min(6, (width - 1) // each)
     return times, width - times * each
 
@@ -171,11 +171,11 @@ def _image_prompt(call: _Call, projection: Any) -> Tensor:
 
 
 def _time_ids(call: _Call) -> Tensor:
-    return call.empty(call.config["projection_class_embeddings_input_dim"] // call.config["addition_time_embed_dim"])
+    return call.empty(call.number("projection_class_embeddings_input_dim") // call.number("addition_time_embed_dim"))
 
 
 def _picture_latents(call: _Call) -> Tensor:
-    return call.empty(int(call.config["in_channels"]), FRAMES, call.height, call.width)
+    return call.empty(call.number("in_channels"), FRAMES, call.height, call.width)
 
 
 _BUILDERS: dict[str, Callable[[_Call], Any]] = {

@@ -14,7 +14,6 @@ from compute.unet.blocks import TRANSFORMER_BLOCKS, ComponentModule, is_instance
 
 _RESNETS = ("ResnetBlock2D", "ResnetBlockCondNorm2D")
 _TRANSFORMERS = (
-    "DualTransformer2DModel",
     "TransformerTemporalModel",
     "TransformerSpatioTemporalModel",
     "AnimateDiffTransformer3D",

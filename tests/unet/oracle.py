@@ -26,9 +26,9 @@ HistoryEntry = tuple[int, Callable[[], Tensor], Callable[[], Tensor]]
 """A step, and functions that return a component's value and its residual at the step."""
 Part = Literal[1, 2]
 """The index of the value, or of the residual, in a HistoryEntry."""
-LISTS = "resnets|attentions|downsamplers|upsamplers|temp_convs|temp_attentions|motion_modules"
+LISTS = "resnets|resnets_in|resnets_out|attentions|downsamplers|upsamplers|temp_convs|temp_attentions|motion_modules"
 COMPONENT = re.compile(rf".*\.({LISTS})\.\d+|.*\.(resnet_down|resnet_up|upsampler)|transformer_in")
-PART = re.compile(r"(.*?)\.(transformers\.\d\.)?(temporal_)?transformer_blocks\.\d+\.(attn1|attn2|ff)")
+PART = re.compile(r"(.*?)\.(temporal_)?transformer_blocks\.\d+\.(attn1|attn2|ff)")
 LAYER = re.compile(r"conv_in|.*\.skip_(conv|norm)")
 
 
@@ -85,7 +85,8 @@ class ValueRecorder:
 
 def components(unet: Any) -> list[str]:
     """Return the paths of all modules that are components or parts of one, by the names of their parents."""
-    paths = [path for path, _ in unet.named_modules() if not path.startswith(("add_", "encoder_hid"))]
+    modules = {path: module for path, module in unet.named_modules() if not path.startswith(("add_", "encoder_hid"))}
+    paths = [path for path, module in modules.items() if not isinstance(module, nn.Identity)]
     whole = [path for path in paths if COMPONENT.fullmatch(path)]
     return [path for path in paths if path in whole or (PART.fullmatch(path) and parent(path) in whole)]
 
@@ -100,8 +101,6 @@ def last_layers(module: Any) -> list[Any]:
     """Return the layers at the end of a component's residual branches."""
     if hasattr(module, "spatial_res_block"):
         return [module.spatial_res_block.conv2, module.temporal_res_block.conv2]
-    if hasattr(module, "transformers"):
-        return [transformer.proj_out for transformer in module.transformers]
     if hasattr(module, "attn2"):
         return [attention.to_out[0] for attention in (getattr(module, "attn1", None), module.attn2) if attention]
     for name in ("conv2", "proj_out"):
