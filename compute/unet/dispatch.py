@@ -33,7 +33,8 @@ def dispatchers(unet: nn.Module, execution: Execution) -> Iterator[tuple[str, nn
     components = component_modules(unet)
     _check_components(components, modules, graph)
     plans = [plan for plan in execution.resolved.steps if plan.unet is None]
-    touched: set[str] = set().union(*(name for plan in plans for name in (plan.dead, plan.actions, plan.writes)))
+    dead: set[str] = set().union(*(plan.dead for plan in plans)) - graph.parents.keys()  # a dead part is not called
+    touched = dead.union(*(names for plan in plans for names in (plan.actions, plan.writes)))
     yield "", unet, partial(_run_unet, execution)
     for name in graph.nodes:
         if name in touched and name in components:

@@ -129,8 +129,11 @@ class _Tracer(TorchDispatchMode):
         return value
 
     def _on_meta(self, tensor: Tensor) -> Tensor:
-        """Return a tensor itself where it is on the meta device; else one on the meta device in its place."""
-        if tensor.is_meta:
+        """Return a tensor itself where it is on the meta device; else one on the meta device in its place.
+
+        So too for a tensor of inference mode, whose operations torch does not take apart into those that are counted.
+        """
+        if tensor.is_meta and not tensor.is_inference():
             return tensor
         entry = self._twins.get(id(tensor))
         if entry is None:

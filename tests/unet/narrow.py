@@ -37,12 +37,24 @@ _CLASSES: dict[str, Any] = {
 
 def narrow_unet(name: str, **changes: Any) -> Any:
     """Return the UNet of a configuration, made narrow, with random weights and in evaluation mode."""
-    config = json.loads((CONFIGS / f"{name}.json").read_text())
-    unet_class = _CLASSES.get(config["_class_name"]) or getattr(diffusers, config["_class_name"])
-    fields = {key: value for key, value in config.items() if not key.startswith("_")}
+    class_name, fields = _config(name)
+    unet_class = _CLASSES.get(class_name) or getattr(diffusers, class_name)
     unet = unet_class.from_config(_narrowed(fields) | changes).eval()
     randomise(unet)
     return unet
+
+
+def layout(name: str) -> str:
+    """Return what tells the layouts of narrow UNets apart: their configuration but for numbers of outer channels."""
+    class_name, fields = _config(name)
+    other = {"sample_size", "in_channels", "out_channels", "upcast_attention"}
+    used = {key: value for key, value in _narrowed(fields).items() if key not in other and value not in (None, False)}
+    return json.dumps([class_name, used], sort_keys=True)
+
+
+def _config(name: str) -> tuple[str, dict[str, Any]]:
+    config = json.loads((CONFIGS / f"{name}.json").read_text())
+    return config["_class_name"], {key: value for key, value in config.items() if not key.startswith("_")}
 
 
 def randomise(module: torch.nn.Module) -> None:
