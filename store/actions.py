@@ -9,11 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["resnet", "attention", "downsampler", "upsampler", "skip", "unet"]
+Kind = Literal[
+    "resnet",
+    "attention",
+    "self_attention",
+    "cross_attention",
+    "feed_forward",
+    "downsampler",
+    "upsampler",
+    "skip",
+    "unet",
+]
+PartKind = Literal["self_attention", "cross_attention", "feed_forward"]
 ActionName = Literal["compute", "bypass", "zero", "reuse", "reuse_delta"]
 CachedPart = Literal["value", "delta"]
 Requirement = Literal["none", "residual", "skip"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
+"""The kinds of the parts of a transformer, which lie inside an `attention` component."""
 ACTION_NAMES: tuple[ActionName, ...] = get_args(ActionName)
 
 

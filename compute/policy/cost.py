@@ -17,8 +17,8 @@ class CostModel:
     """Seconds for a batch of `batch` pictures, measured on one machine.
 
     `run` is spent once (text, noise), `step` at every step, dropped ones included (the sampler), and `network` at every
-    step that calls the UNet (embeddings, guidance). `computed` holds the seconds of each node of the component graph,
-    `bypassed` those of each component's shortcut.
+    step that calls the UNet (embeddings, guidance). `computed` holds the seconds of each node of the component graph
+    without its parts, `bypassed` those of each component's shortcut.
     """
 
     batch: int

@@ -3,6 +3,9 @@
 There are two sorts of nodes: components, which a schedule can act on (`store.actions.Kind`), and the structures between
 them (the input convolution, concatenations, the output). A skip connection is a node of its own, between its source
 module and the decoder's concatenation. `unet` is a component without edges that stands for the whole network.
+
+A component may have parts, which are components too: the attentions and feed-forwards inside a transformer. A part's
+name begins with its component's, and it has no edges: it runs whenever the component around it is computed.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from store.actions import KINDS, ActionName, Kind
+from store.actions import KINDS, PART_KINDS, ActionName, Kind
 from store.errors import SkipscopeError
 from store.records import Record, canonical_json
 
 UNET = "unet"
 SKIP_PREFIX = "skip:"
-StructureKind = Literal["embedding", "convolution", "concat", "output"]
+StructureKind = Literal["embedding", "input", "convolution", "layer", "concat", "output"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -33,8 +36,8 @@ class Component(Record):
     """A part of the network that a schedule can act on.
 
     `flops` counts the component's operations in one forward pass of one sample (a multiplication and an addition are
-    two), `bypass_flops` those that remain when it is bypassed. `level` counts resolutions from 0, the full one.
-    `position` is the index in network order.
+    two) with those of its parts, `bypass_flops` those that remain when it is bypassed. `level` counts resolutions from
+    0, the full one. `position` is the index in network order.
     """
 
     name: str
@@ -48,7 +51,11 @@ class Component(Record):
 
 
 class Structure(Record):
-    """A node between components. An `embedding` runs at every step that runs the network."""
+    """A node between components.
+
+    An `embedding` runs at every step that runs the network. An `input` is a further argument of the network that is
+    added between components: the residuals of a ControlNet or an adapter. A `layer` has parameters but no actions.
+    """
 
     name: str
     kind: StructureKind
@@ -78,6 +85,10 @@ class ComponentGraph(Record):
     @model_validator(mode="after")
     def _edges_point_forwards(self) -> ComponentGraph:
         positions = {node.name: node.position for node in self._all_nodes()}
+        around = [component.name for component in self.components if component.kind not in PART_KINDS]
+        for component in self.components:
+            if component.kind in PART_KINDS and not any(component.name.startswith(name + ".") for name in around):
+                raise ValueError(f"{component.name} is a part ({component.kind}), but no component is around it")
         if len(positions) != len(self._all_nodes()):
             raise ValueError("two nodes of the graph have the same name")
         for source, target in self.edges:
@@ -104,6 +115,24 @@ class ComponentGraph(Record):
         return {name: tuple(sources) for name, sources in inputs.items()}
 
     @cached_property
+    def parents(self) -> Mapping[str, str]:
+        """The component around each part, in network order."""
+        around = [component.name for component in self.components if component.kind not in PART_KINDS]
+        return {
+            name: max((parent for parent in around if name.startswith(parent + ".")), key=len)
+            for name in self.names
+            if self.component(name).kind in PART_KINDS
+        }
+
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """The parts of each component that has some, in network order."""
+        parts: dict[str, list[str]] = {}
+        for name, parent in self.parents.items():
+            parts.setdefault(parent, []).append(name)
+        return {parent: tuple(names) for parent, names in parts.items()}
+
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The output nodes of the network."""
         return tuple(structure.name for structure in self.structures if structure.kind == "output")
@@ -127,7 +156,8 @@ class ComponentGraph(Record):
     def match(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the components that match any of the patterns, in network order.
 
-        A pattern is a name, a shell-style glob over names (`up_blocks.*.attentions.*`) or a kind (`kind:resnet`).
+        A pattern is a name, a shell-style glob over names (`up_blocks.*.attentions.*`) or a kind (`kind:resnet`). A
+        glob that matches a component does not match its parts: `*.attn2` and `kind:cross_attention` do, `*` does not.
         Raises UnknownComponent, with similar names, for a pattern that matches nothing.
         """
         matched: set[str] = set()
@@ -142,7 +172,8 @@ class ComponentGraph(Record):
         if pattern.startswith("kind:"):
             kind = pattern.removeprefix("kind:")
             return tuple(component.name for component in self.components if component.kind == kind)
-        return tuple(name for name in self.names if fnmatchcase(name, pattern))
+        names = [name for name in self.names if fnmatchcase(name, pattern)]
+        return tuple(name for name in names if name == pattern or self.parents.get(name) not in names)
 
     def _near(self, pattern: str) -> str:
         """Return the end of an error message: names similar to a pattern."""
@@ -160,13 +191,16 @@ class ComponentGraph(Record):
     def flops(self, running: Iterable[str], bypassed: Iterable[str] = ()) -> int:
         """Return the FLOPs of one forward pass of one sample that computes the nodes `running` and bypasses others.
 
-        Embeddings are always counted; `unet` is not, because its nodes are.
+        Embeddings are always counted; `unet` is not, because its nodes are. A component is counted without its parts.
         """
         names = set(running) - {UNET}
         names |= {structure.name for structure in self.structures if structure.kind == "embedding"}
-        return sum(self.nodes[name].flops for name in names) + sum(
-            self.component(name).bypass_flops for name in bypassed
-        )
+        own = sum(self.nodes[name].flops - self._flops_of_parts.get(name, 0) for name in names)
+        return own + sum(self.component(name).bypass_flops for name in bypassed)
+
+    @cached_property
+    def _flops_of_parts(self) -> Mapping[str, int]:
+        return {name: sum(self.nodes[part].flops for part in parts) for name, parts in self.parts.items()}
 
     def to_json(self) -> str:
         """Return the canonical JSON text of the graph."""

@@ -8,6 +8,9 @@ A live `reuse` or `reuse_delta` reads the last earlier step at which the compone
 the last two). So the live nodes of a step depend on the actions of that step alone: reading never makes an earlier step
 run more nodes. A component that is dead, or has an action other than `compute`, is never a source. A schedule that
 leaves a reuse without a source is refused. A dead component reads and writes nothing, whatever its action.
+
+A part of a transformer is live where the transformer is live and computed. An action of the whole transformer makes its
+parts dead, so where both have an action that of the whole one holds.
 """
 
 from __future__ import annotations
@@ -162,6 +165,7 @@ def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
             live.add(name)
         elif name in live and (name not in row or row[name].properties.needs_input):
             live.update(graph.inputs[name])
+    live.update(part for part, parent in graph.parents.items() if parent in live and parent not in row)
     return frozenset(live)
 
 

@@ -12,20 +12,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from compute.models.model import Model
 from compute.pipeline.follow import Step
 from compute.policy.cost import CostModel
-from compute.policy.graph import UNET
+from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
-from compute.unet.blocks import Layer, Layout, read_blocks
-from compute.unet.graph_reader import concat_name
-from compute.unet.shortcut import shortcut
+from compute.unet.arguments import main_input
+from compute.unet.blocks import ComponentModule, component_modules
+from compute.unet.shortcut import has_shortcut, shortcut
 from store.records import Action, Condition
 from store.sampler import SamplerSettings
 
+_NO_MODULES = ("unet", "skip", "concat", "embedding", "input")
 Times = dict[str, list[float]]
 """Seconds of each call, by the path of the module."""
 
@@ -44,20 +45,19 @@ def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance
     own share is their difference minus the seconds of the components. The seconds of a run that no step counts are
     those before the first call of the UNet, such as encoding the prompt, and after the last step, such as decoding.
     """
-    layouts = tuple(read_blocks(model.unet))
     full = Schedule.empty(sampler.steps)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
     timed = _TimedRuns(model=model, sampler=sampler, batch=batch, guidance=guidance, repeats=repeats)
     module_times: Times = {}
-    with _modules_timed(_timed_modules(model.unet, layouts), module_times, model.device):
+    with _modules_timed(_timed_modules(model.unet, model.graph), module_times, model.device):
         full_steps = timed.steps(full)
     shortcut_times: Times = {}
-    with _shortcuts_timed(layouts, shortcut_times, model.device):
+    with _shortcuts_timed(model.unet, shortcut_times, model.device):
         timed.steps(full)
     dropped_seconds = timed.steps(dropped)
     step = _median(dropped_seconds) if sampler.steps > 1 else 0.0
-    computed = _by_node({path: _median(seconds) for path, seconds in module_times.items()}, layouts)
+    computed = _by_node({path: _median(seconds) for path, seconds in module_times.items()}, model.graph)
     return CostModel(
         batch=batch,
         run=timed.outside_steps(dropped),
@@ -123,13 +123,23 @@ def _note(times: list[float], device: torch.device, *_: Any) -> None:
     times.append(now(device))
 
 
-def _timed_modules(unet: Any, layouts: Sequence[Layout]) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules to time with their paths: the outer convolutions, the blocks and their layers."""
-    yield "conv_in", unet.conv_in
-    yield "conv_out", unet.conv_out
-    for layout in layouts:
-        yield layout.path, layout.module
-        yield from ((layer.path, layer.module) for layer in layout.layers)
+def _timed_modules(unet: Any, graph: ComponentGraph) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules to time with their paths: those of the graph's nodes, and the blocks that these lie in."""
+    modules = dict(unet.named_modules())
+    nodes = _module_nodes(graph)
+    for path in dict.fromkeys([*nodes, *(_block_of(name) for name in nodes if "." in name)]):
+        yield path, modules[path]
+
+
+def _module_nodes(graph: ComponentGraph) -> list[str]:
+    """Return the nodes that are modules."""
+    return [name for name, node in graph.nodes.items() if node.kind not in _NO_MODULES]
+
+
+def _block_of(path: str) -> str:
+    """Return the path of the block that a module lies in: `down_blocks.0`, `mid_block`."""
+    first, second, *_ = path.split(".")
+    return f"{first}.{second}" if second.isdigit() else first
 
 
 @contextmanager
@@ -160,19 +170,22 @@ def _modules_timed(modules: Iterable[tuple[str, nn.Module]], times: Times, devic
 
 
 @contextmanager
-def _shortcuts_timed(layouts: Sequence[Layout], times: Times, device: torch.device) -> Iterator[None]:
-    """Run the shortcut of each residual component before the component itself, and add its seconds to `times`."""
+def _shortcuts_timed(unet: nn.Module, times: Times, device: torch.device) -> Iterator[None]:
+    """Run the shortcut of each residual component before the component itself, and add its seconds to `times`.
 
-    def hook_of(layer: Layer) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    That of a part of a transformer is zero, and takes no time.
+    """
+
+    def hook_of(component: ComponentModule) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             start = now(device)
-            shortcut(layer, inputs[0])
-            times.setdefault(layer.path, []).append(now(device) - start)
+            shortcut(component, main_input(args, kwargs), ())
+            times.setdefault(component.path, []).append(now(device) - start)
 
         return hook
 
-    layers = [layer for layout in layouts for layer in layout.layers if layer.has_shortcut]
-    hooks = [layer.module.register_forward_pre_hook(hook_of(layer)) for layer in layers]
+    residual = [c for c in component_modules(unet).values() if not c.is_part and has_shortcut(c)]
+    hooks = [c.module.register_forward_pre_hook(hook_of(c), with_kwargs=True) for c in residual]
     try:
         yield
     finally:
@@ -180,17 +193,21 @@ def _shortcuts_timed(layouts: Sequence[Layout], times: Times, device: torch.devi
             hook.remove()
 
 
-def _by_node(seconds: dict[str, float], layouts: Sequence[Layout]) -> dict[str, float]:
-    """Return seconds by node of the component graph.
+def _by_node(seconds: dict[str, float], graph: ComponentGraph) -> dict[str, float]:
+    """Return seconds by node of the component graph, those of a component without its parts.
 
-    The seconds of a block beyond those of its layers are shared by its concatenations; without any they are left out.
+    The seconds of a block beyond those of its components are shared by its concatenations; without any they are left
+    out.
     """
-    nodes = {name: seconds[name] for name in ("conv_in", "conv_out")}
-    for layout in layouts:
-        layers = {layer.path: seconds[layer.path] for layer in layout.layers}
-        concats = [concat_name(layer.path) for layer in layout.layers if layer.takes_skip]
-        rest = max(0.0, seconds[layout.path] - sum(layers.values()))
-        nodes |= layers | {name: rest / len(concats) for name in concats}
+    nodes = {name: seconds.get(name, 0.0) for name in _module_nodes(graph)}
+    whole = [name for name in nodes if name not in graph.parents]
+    concats = [name for name, node in graph.nodes.items() if node.kind == "concat" and "." in name]
+    for block in {_block_of(name.removeprefix("concat:")) for name in concats}:
+        inside = [name for name in concats if _block_of(name.removeprefix("concat:")) == block]
+        rest = seconds.get(block, 0.0) - sum(nodes[name] for name in whole if name.startswith(block + "."))
+        nodes |= dict.fromkeys(inside, max(0.0, rest) / len(inside))
+    for name, parts in graph.parts.items():
+        nodes[name] = max(0.0, nodes[name] - sum(nodes[part] for part in parts))
     return nodes
 
 

@@ -3,7 +3,7 @@
 from compute.unet.blocks import UnsupportedUNet
 from compute.unet.cache import ExecutionError
 from compute.unet.execution import Execution
-from compute.unet.graph_reader import read_graph
+from compute.unet.graph_reader import read_graph, read_graph_of_call
 from compute.unet.hooks import executing
 from compute.unet.weights_digest import WeightsError, parameter_digest, parameter_digests
 
@@ -16,4 +16,5 @@ __all__ = [
     "parameter_digest",
     "parameter_digests",
     "read_graph",
+    "read_graph_of_call",
 ]

@@ -1,137 +1,139 @@
-"""The layouts of the supported diffusers block types.
+"""Which modules of a UNet are components, and of which kind.
 
-A block reader turns a block into a `Layout`: its layers in the order in which its forward calls them, which of them
-take a skip connection (concatenated with their input) and which of them give one (their output). The component graph
-and the dispatchers are both built from layouts, so another block type is one more entry in `BLOCK_READERS`.
+A module is recognised by the diffusers class that it is an instance of, wherever it stands; where a class is unknown,
+by the list of its block that holds it. Nothing is assumed about the order in which modules run: `compute.unet.tracer`
+finds that out. Another class is one more entry here, and one in `compute.unet.shortcut` if its residual is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
-from store.actions import Kind
+from store.actions import PART_KINDS, Kind
 from store.errors import SkipscopeError
-
-Role = Literal["down", "mid", "up"]
 
 
 class UnsupportedUNet(SkipscopeError):
-    """A UNet with a part that is not supported; the message names it and what is supported."""
+    """A UNet that cannot be read; the message names the module's path and class, and what was wrong."""
+
+
+_KINDS: Mapping[str, Kind] = {
+    "ResnetBlock2D": "resnet",
+    "ResnetBlockCondNorm2D": "resnet",
+    "SpatioTemporalResBlock": "resnet",
+    "TemporalConvLayer": "resnet",
+    "Kandinsky3ResNetBlock": "resnet",
+    "Attention": "attention",
+    "KAttentionBlock": "attention",
+    "Transformer2DModel": "attention",
+    "DualTransformer2DModel": "attention",
+    "TransformerTemporalModel": "attention",
+    "TransformerSpatioTemporalModel": "attention",
+    "AnimateDiffTransformer3D": "attention",
+    "Kandinsky3AttentionBlock": "attention",
+    "Downsample2D": "downsampler",
+    "FirDownsample2D": "downsampler",
+    "KDownsample2D": "downsampler",
+    "Upsample2D": "upsampler",
+    "FirUpsample2D": "upsampler",
+    "KUpsample2D": "upsampler",
+}
+_KINDS_OF_LISTS: Mapping[str, Kind] = {
+    "resnets": "resnet",
+    "temp_convs": "resnet",
+    "attentions": "attention",
+    "temp_attentions": "attention",
+    "motion_modules": "attention",
+    "downsamplers": "downsampler",
+    "upsamplers": "upsampler",
+}
+TRANSFORMER_BLOCKS = ("BasicTransformerBlock", "TemporalBasicTransformerBlock")
+_PART_NAMES: Mapping[str, Kind] = {"attn1": "self_attention", "attn2": "cross_attention", "ff": "feed_forward"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A component of a block: its module, the module's path in the UNet, and its skip connections."""
+class ComponentModule:
+    """A module that is a component: its path in the UNet, and its kind.
+
+    `block` is the transformer block whose part the module is; None for a component that is no part.
+    """
 
     path: str
     kind: Kind
     module: nn.Module
-    takes_skip: bool = False
-    gives_skip: bool = False
+    block: nn.Module | None = None
 
     @property
-    def has_shortcut(self) -> bool:
-        """Whether the module adds a residual branch to a shortcut around it, so that the branch can be dropped."""
-        return self.kind == "attention" or is_resnet(self.module)
+    def is_part(self) -> bool:
+        """Whether the module lies inside another component."""
+        return self.kind in PART_KINDS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A block: its path in the UNet, its role and resolution level, and its layers in the order in which they run."""
-
-    path: str
-    role: Role
-    level: int
-    module: nn.Module
-    layers: tuple[Layer, ...]
+def uncompiled(unet: nn.Module) -> nn.Module:
+    """Return the UNet beneath `torch.compile(unet)`, or the UNet itself."""
+    network: Any = getattr(unet, "_orig_mod", unet)
+    return network
 
 
-def is_resnet(module: nn.Module) -> bool:
-    """Return whether a module is a diffusers `ResnetBlock2D`."""
-    return type(module).__name__ == "ResnetBlock2D"
+def is_instance(module: nn.Module, *names: str) -> bool:
+    """Return whether a module's class or one of its bases has one of the names.
+
+    Names, because the classes that matter are spread over diffusers' modules and some move between its versions.
+    """
+    return any(base.__name__ in names for base in type(module).__mro__)
 
 
-def _checked_layer(path: str, kind: Kind, module: nn.Module, **skips: bool) -> Layer:
-    """Return a layer. Raises UnsupportedUNet for a module that is not supported as this kind."""
-    if kind == "resnet" and not is_resnet(module):
-        raise UnsupportedUNet(f"{path} is a {type(module).__name__}; ResnetBlock2D is supported")
-    if kind == "attention":
-        processor = type(getattr(module, "processor", None)).__name__
-        if "AddedKV" not in processor:
-            raise UnsupportedUNet(
-                f"{path} uses {processor}; attention processors with added keys and values (AddedKV) are supported"
-            )
-    return Layer(path=path, kind=kind, module=module, **skips)
+def component_modules(unet: nn.Module) -> dict[str, ComponentModule]:
+    """Return the component modules of a UNet by path, parts included, in the order of `named_modules`.
+
+    A child of the UNet without a resnet, such as an image projection, has no components, whatever else it is made of.
+    """
+    found: dict[str, ComponentModule] = {}
+    for name, child in unet.named_children():
+        in_child: dict[str, ComponentModule] = {}
+        _find(nn.ModuleDict({name: child}), "", in_child)
+        if name in in_child or any(component.kind == "resnet" for component in in_child.values()):
+            found |= in_child
+    return found
 
 
-def _checked_resamplers(
-    path: str, kind: Kind, modules: Iterable[nn.Module] | None, gives_skip: bool = False
-) -> list[Layer]:
-    return [
-        _checked_layer(f"{path}.{kind}s.{index}", kind, module, gives_skip=gives_skip)
-        for index, module in enumerate(modules or ())
-    ]
+def _find(module: nn.Module, path: str, found: dict[str, ComponentModule]) -> None:
+    for name, child in module.named_children():
+        child_path = f"{path}.{name}" if path else name
+        kind = _kind_of(child, in_list=path.rsplit(".", 1)[-1])
+        if kind is None:
+            _find(child, child_path, found)
+            continue
+        found[child_path] = ComponentModule(path=child_path, kind=kind, module=child)
+        found.update((part.path, part) for part in _parts(child_path, child))
 
 
-def _read_down_block(path: str, block: Any) -> tuple[Layer, ...]:
-    """Resnets, each with an attention where the block has them, and a downsampler; each of the groups gives a skip."""
-    attentions = getattr(block, "attentions", None)
-    layers: list[Layer] = []
-    for index, resnet in enumerate(block.resnets):
-        layers.append(_checked_layer(f"{path}.resnets.{index}", "resnet", resnet, gives_skip=attentions is None))
-        if attentions is not None:
-            layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attentions[index], gives_skip=True))
-    return (*layers, *_checked_resamplers(path, "downsampler", block.downsamplers, gives_skip=True))
+def _kind_of(module: nn.Module, in_list: str) -> Kind | None:
+    """Return the kind of a module; None for one that is no component. `in_list` is the name of the list it lies in."""
+    if is_instance(module, "Identity"):
+        return None
+    if getattr(module, "down", None) is True:  # a ResNet block that resamples
+        return "downsampler"
+    if getattr(module, "up", None) is True:
+        return "upsampler"
+    for base in type(module).__mro__:
+        if base.__name__ in _KINDS:
+            return _KINDS[base.__name__]
+    return _KINDS_OF_LISTS.get(in_list)
 
 
-def _read_mid_block(path: str, block: Any) -> tuple[Layer, ...]:
-    """A resnet, then pairs of attention and resnet."""
-    layers = [_checked_layer(f"{path}.resnets.0", "resnet", block.resnets[0])]
-    for index, attention in enumerate(block.attentions):
-        layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attention))
-        layers.append(_checked_layer(f"{path}.resnets.{index + 1}", "resnet", block.resnets[index + 1]))
-    return tuple(layers)
+def _parts(path: str, component: nn.Module) -> Iterator[ComponentModule]:
+    """Yield the attentions and feed-forwards of the transformer blocks inside a component.
 
-
-def _read_up_block(path: str, block: Any) -> tuple[Layer, ...]:
-    """Resnets, which take a skip, each with an attention where the block has them, and an upsampler."""
-    attentions = getattr(block, "attentions", None)
-    layers: list[Layer] = []
-    for index, resnet in enumerate(block.resnets):
-        layers.append(_checked_layer(f"{path}.resnets.{index}", "resnet", resnet, takes_skip=True))
-        if attentions is not None:
-            layers.append(_checked_layer(f"{path}.attentions.{index}", "attention", attentions[index]))
-    return (*layers, *_checked_resamplers(path, "upsampler", block.upsamplers))
-
-
-BlockReader = Callable[[str, Any], tuple[Layer, ...]]
-BLOCK_READERS: dict[str, BlockReader] = {
-    "ResnetDownsampleBlock2D": _read_down_block,
-    "SimpleCrossAttnDownBlock2D": _read_down_block,
-    "UNetMidBlock2DSimpleCrossAttn": _read_mid_block,
-    "ResnetUpsampleBlock2D": _read_up_block,
-    "SimpleCrossAttnUpBlock2D": _read_up_block,
-}
-
-
-def read_block(path: str, role: Role, level: int, module: nn.Module) -> Layout:
-    """Return the layout of a block. Raises UnsupportedUNet for a block type or a layer that is not supported."""
-    block_type = type(module).__name__
-    if block_type not in BLOCK_READERS:
-        raise UnsupportedUNet(f"{path} is a {block_type}; supported block types: {', '.join(BLOCK_READERS)}")
-    return Layout(path=path, role=role, level=level, module=module, layers=BLOCK_READERS[block_type](path, module))
-
-
-def read_blocks(unet: Any) -> Iterator[Layout]:
-    """Yield the layouts of a `UNet2DConditionModel`'s blocks in the order in which they run. See `read_block`."""
-    last = len(unet.down_blocks) - 1
-    for index, block in enumerate(unet.down_blocks):
-        yield read_block(f"down_blocks.{index}", "down", index, block)
-    if unet.mid_block is not None:
-        yield read_block("mid_block", "mid", last, unet.mid_block)
-    for index, block in enumerate(unet.up_blocks):
-        yield read_block(f"up_blocks.{index}", "up", last - index, block)
+    By its name `attn2` is cross-attention; the tracer corrects the kind by what the module is called with.
+    """
+    for block_path, block in component.named_modules(prefix=path):
+        if is_instance(block, *TRANSFORMER_BLOCKS):
+            for name, kind in _PART_NAMES.items():
+                part: Any = getattr(block, name, None)
+                if isinstance(part, nn.Module):
+                    yield ComponentModule(path=f"{block_path}.{name}", kind=kind, module=part, block=block)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from compute.policy.liveness import ResolvedSchedule, StepPlan
+from compute.unet.arguments import main_input
+from compute.unet.blocks import ComponentModule
 from compute.unet.cache import Cache, ExecutionError
-from compute.unet.trace import Shape, output_shapes
+from compute.unet.call_traces import trace_of_call
+from compute.unet.graph_reader import component_graph
+from compute.unet.trace import OutputForm, Shape, Trace
 from store.actions import CachedPart
 from store.records import Action
 
@@ -26,8 +32,10 @@ class Execution:
         self._cache = Cache(resolved.last_reads())
         self._step: int | None = None
         self._call = -1
-        self._sample_shape: Shape = ()
-        self._shape_of_call: dict[int, Shape] = {}
+        self._shapes: dict[tuple[int, int], Shape] = {}
+        self._trace: Trace | None = None
+        self._checked: list[Trace] = []
+        self._invocations: dict[str, int] = {}
 
     def begin_step(self, step: int) -> None:
         """Set the step that the following calls of the UNet belong to.
@@ -47,7 +55,8 @@ class Execution:
     def reset(self) -> None:
         """Prepare for a new run: clear the cache and the current step."""
         self._step, self._call = None, -1
-        self._shape_of_call = {}
+        self._shapes = {}
+        self._trace = None
         self._cache.clear()
 
     def unet_action(self, step: int) -> Action | None:
@@ -76,11 +85,17 @@ class Execution:
             )
         return self.resolved.steps[self._step]
 
-    def begin_call(self, sample: Float[Tensor, "B C H W"]) -> None:
+    @property
+    def trace(self) -> Trace:
+        """What runs in the current call, by its arguments."""
+        assert self._trace is not None, "a call begins with begin_call"
+        return self._trace
+
+    def begin_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin the next call of the UNet within the current step.
 
-        Raises ExecutionError at a step that reuses the whole UNet, and where the sample has another shape than in this
-        run's earlier steps.
+        Raises ExecutionError at a step that reuses the whole UNet, where the sample has another shape than at a step
+        that is reused, and where the UNet's components are others with these arguments than in the schedule's graph.
         """
         plan = self.plan
         if plan.unet is not None:
@@ -88,28 +103,63 @@ class Execution:
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
                 "ask unet_action(i) first and do not call it"
             )
-        shape = tuple(sample.shape)
-        first_shape = self._shape_of_call.setdefault(self._call + 1, shape)
-        if plan.sources and first_shape != shape:
-            raise ExecutionError(
-                f"samples have shape {shape} at step {plan.step} and had {first_shape} before: "
-                "call reset() before a new run"
-            )
-        self._call, self._sample_shape = self._call + 1, shape
+        sample, call = main_input(args, kwargs), self._call + 1
+        shape = self._shapes[plan.step, call] = tuple(sample.shape)
+        for source in sorted({source for sources in plan.sources.values() for source in sources}):
+            earlier = self._shapes.get((source, call), shape)
+            if earlier != shape:
+                raise ExecutionError(
+                    f"samples have shape {shape} at step {plan.step} and had {earlier} at step {source}, which it "
+                    "reuses: call reset() before a new run, and keep the batch as it is within one"
+                )
+        if plan.actions or plan.dead or plan.writes:
+            self._trace = trace_of_call(self._unet, args, kwargs)
+            self._check_trace(self._trace, sample)
+        self._call, self._invocations = call, {}
 
-    def dead_output(self, path: str, like: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return the output of a dead module: NaN in the module's output shape, with the dtype and device of `like`.
+    def _check_trace(self, trace: Trace, sample: Tensor) -> None:
+        """Raise ExecutionError where the schedule's graph isn't that of the call, the call's further inputs apart."""
+        if any(trace is checked for checked in self._checked):
+            return
+        graph, of_call = self.resolved.graph, component_graph(self._unet, trace, sample, 1)
+        edges = [{e for e in g.edges if g.nodes[e[0]].kind != "input"} for g in (graph, of_call)]
+        if edges[0] != edges[1]:
+            source, target = min(edges[0] ^ edges[1])
+            raise ExecutionError(
+                f"with these arguments the UNet differs from the schedule's graph: only one of the two leads from "
+                f"{source} to {target}; read the graph with read_graph_of_call"
+            )
+        self._checked.append(trace)
+
+    def next_invocation(self, component: ComponentModule) -> int:
+        """Return how often a component has run in the current call; only parts run more than once."""
+        if not component.is_part:
+            return 0
+        invocation = self._invocations.get(component.path, 0)
+        self._invocations[component.path] = invocation + 1
+        return invocation
+
+    def form(self, name: str, invocation: int = 0) -> OutputForm:
+        """Return the form in which a component returns its output."""
+        return self.trace.forms[name][invocation]
+
+    def dead_output(self, name: str, device: torch.device, invocation: int = 0) -> Any:
+        """Return the output of a dead module: NaN in the form of its output.
 
         The tensor is one expanded number, so it takes no memory; should it be read by mistake the NaN shows it.
         """
-        shape = output_shapes(self._unet, self._sample_shape)[path]
-        return torch.full((), torch.nan, dtype=like.dtype, device=like.device).expand(shape)
+        form = self.form(name, invocation)
+        return form.wrap(self.unshared(name, form.tensor.nan(device)))
 
-    def read_cache(self, name: str, part: CachedPart = "value") -> Float[Tensor, "..."]:
+    def unshared(self, name: str, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return a value itself, or a copy where the network writes into the output of the node `name`."""
+        return value.clone() if name in self.trace.written else value
+
+    def read_cache(self, name: str, part: CachedPart = "value", invocation: int = 0) -> Float[Tensor, "..."]:
         """Return what a component reuses at the current step. Raises ExecutionError where it was not computed."""
         plan = self.plan
-        return self._cache.read(name, part, plan.sources[name], plan.step, self._call)
+        return self._cache.read(name, part, plan.sources[name], plan.step, (self._call, invocation))
 
-    def write_cache(self, name: str, part: CachedPart, value: Float[Tensor, "..."]) -> None:
+    def write_cache(self, name: str, part: CachedPart, value: Float[Tensor, "..."], invocation: int = 0) -> None:
         """Keep what a component computed at the current step."""
-        self._cache.write(name, part, self.plan.step, self._call, value)
+        self._cache.write(name, part, self.plan.step, (self._call, invocation), self.unshared(name, value))

@@ -1,155 +1,133 @@
-"""Reads the component graph of a `UNet2DConditionModel`."""
+"""Reads the component graph of a diffusers UNet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from compute.policy.graph import SKIP_PREFIX, UNET, Component, ComponentGraph, Edge, Structure, StructureKind
-from compute.unet.blocks import Layer, Layout, UnsupportedUNet, read_blocks
-from compute.unet.trace import Trace, trace
-from store.actions import Kind, admitted_actions
+from compute.policy.graph import UNET, Component, ComponentGraph, Edge, Structure
+from compute.unet.blocks import uncompiled
+from compute.unet.default_inputs import default_inputs
+from compute.unet.trace import Trace, TracedNode
+from compute.unet.tracer import trace_call
+from store.actions import KINDS, PART_KINDS, admitted_actions
 
-EMBEDDING_MODULES = (
-    "time_proj",
-    "time_embedding",
-    "class_embedding",
-    "add_time_proj",
-    "add_embedding",
-    "encoder_hid_proj",
-)
-OUTPUT_MODULES = ("conv_norm_out", "conv_act", "conv_out")
+EMBEDDING = "time_embedding"
+"""The node of all that doesn't depend on the sample: of the step, the text and other conditions."""
 
 
-def read_graph(unet: Any, sample_size: int | None = None, sequence_length: int = 16) -> ComponentGraph:
+def read_graph(
+    unet: Any, sample_size: int | tuple[int, int] | None = None, sequence_length: int = 16
+) -> ComponentGraph:
     """Return the component graph of a UNet, with the FLOPs of a forward pass of one sample.
 
-    `sample_size` is the height and width of the sample, by default that of the UNet's configuration; `sequence_length`
-    is the number of text tokens. Raises UnsupportedUNet for a UNet with a part that is not supported.
+    The UNet is called once on the meta device, with arguments that its configuration asks for: `sample_size` is the
+    height and width of the sample, by default that of the configuration, `sequence_length` the number of text tokens.
+    Raises UnsupportedUNet for a UNet that cannot be read.
     """
-    size = sample_size or unet.config.sample_size
-    if not isinstance(size, int):
-        raise UnsupportedUNet(f"the UNet's sample_size is {size}; pass sample_size, the pictures' height and width")
-    layouts = tuple(read_blocks(unet))
-    shape = (int(unet.config.in_channels), size, size)
-    builder = _GraphBuilder(unet=unet, trace=trace(unet, (1, *shape), sequence_length))
-    return builder.build(layouts, shape, sequence_length)
+    unet = uncompiled(unet)
+    kwargs = default_inputs(unet, sample_size, sequence_length)
+    return component_graph(unet, trace_call(unet, (), kwargs), kwargs["sample"], sequence_length)
 
 
-def skip_name(source: str) -> str:
-    """Return the name of the skip connection that starts at the output of the module `source`."""
-    return SKIP_PREFIX + source
+def read_graph_of_call(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ComponentGraph:
+    """Return the component graph of a UNet as it runs in a call with these arguments, whose values are not used.
+
+    So a ControlNet's residuals, adapters and whatever else the arguments hold are part of the graph. FLOPs are those of
+    one sample of the batch. Raises UnsupportedUNet for a UNet that cannot be read.
+    """
+    unet = uncompiled(unet)
+    trace = trace_call(unet, args, kwargs)
+    text = kwargs.get("encoder_hidden_states", args[2] if len(args) > 2 else None)
+    sample = args[0] if args else kwargs["sample"]
+    return component_graph(unet, trace, sample, text.shape[1] if isinstance(text, Tensor) and text.ndim > 1 else 1)
 
 
-def concat_name(resnet: str) -> str:
-    """Return the name of the concatenation before a resnet of the decoder."""
-    return "concat:" + resnet
+def component_graph(unet: nn.Module, trace: Trace, sample: Tensor, sequence_length: int) -> ComponentGraph:
+    """Return the component graph that a trace shows."""
+    nodes, last = _with_one_output(trace)
+    parameters = _parameters(unet, nodes, last)
+    levels = _levels(nodes, trace.resolution)
+    rest = trace.flops - sum(node.flops for node in nodes if node.kind not in PART_KINDS)
+    embedding = TracedNode(name=EMBEDDING, kind="embedding", inputs=(), flops=rest)
+    ordered = [TracedNode(name=UNET, kind="unet", inputs=(), flops=trace.flops), embedding, *nodes]
+    components: list[Component] = []
+    structures: list[Structure] = []
+    for position, node in enumerate(ordered):
+        common = {
+            "name": node.name,
+            "kind": node.kind,
+            "parameters": parameters[node.name],
+            "flops": node.flops // trace.batch,
+            "level": levels.get(node.name, 0),
+            "position": position,
+        }
+        if node.kind in KINDS:
+            actions = admitted_actions(node.kind, has_residual=node.has_shortcut)
+            components.append(Component(**common, bypass_flops=node.bypass_flops // trace.batch, actions=actions))
+        else:
+            structures.append(Structure(**common))
+    return ComponentGraph(
+        components=tuple(components),
+        structures=tuple(structures),
+        edges=tuple(_edges(nodes)),
+        input_shape=(_channels(sample, unet), int(sample.shape[-2]), int(sample.shape[-1])),
+        sequence_length=sequence_length,
+    )
 
 
-@dataclass(kw_only=True)
-class _GraphBuilder:
-    """Collects the nodes and edges of layouts in the order in which they run."""
-
-    unet: Any
-    trace: Trace
-    components: list[Component] = field(default_factory=list)
-    structures: list[Structure] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
-    open_skips: list[str] = field(default_factory=list)
-    """The skip connections that have not reached their concatenation yet, the innermost last."""
-
-    def build(self, layouts: tuple[Layout, ...], shape: tuple[int, int, int], sequence_length: int) -> ComponentGraph:
-        self._add_component(UNET, "unet", level=0, module=self.unet, flops=self.trace.total_flops)
-        self._add_structure("time_embedding", "embedding", EMBEDDING_MODULES)
-        self._add_structure("conv_in", "convolution", ("conv_in",))
-        previous = "conv_in"
-        self._add_skip(previous, 0)
-        for layout in layouts:
-            for layer in layout.layers:
-                previous = self._add_layer(layer, layout.level, previous)
-        self._add_structure("conv_out", "output", OUTPUT_MODULES)
-        self.edges.append((previous, "conv_out"))
-        return ComponentGraph(
-            components=tuple(self.components),
-            structures=tuple(self.structures),
-            edges=tuple(self.edges),
-            input_shape=shape,
-            sequence_length=sequence_length,
-        )
-
-    def _add_layer(self, layer: Layer, level: int, previous: str) -> str:
-        """Add a layer whose input is the node `previous`, and return its name."""
-        if layer.takes_skip:
-            concat = concat_name(layer.path)
-            self._add_structure(concat, "concat", level=level)
-            self.edges += [(previous, concat), (self.open_skips.pop(), concat)]
-            previous = concat
-        self._add_component(
-            layer.path,
-            layer.kind,
-            level=level,
-            has_residual=layer.has_shortcut,
-            module=layer.module,
-            flops=self.trace.flops.get(layer.path, 0),
-        )
-        self.edges.append((previous, layer.path))
-        if layer.gives_skip:
-            self._add_skip(layer.path, level)
-        return layer.path
-
-    def _add_skip(self, source: str, level: int) -> None:
-        name = skip_name(source)
-        self._add_component(name, "skip", level=level)
-        self.edges.append((source, name))
-        self.open_skips.append(name)
-
-    def _add_component(
-        self,
-        name: str,
-        kind: Kind,
-        *,
-        level: int,
-        has_residual: bool = False,
-        module: nn.Module | None = None,
-        flops: int = 0,
-    ) -> None:
-        component = Component(
-            name=name,
-            kind=kind,
-            parameters=_parameter_count(module),
-            flops=flops,
-            bypass_flops=self.trace.flops.get(f"{name}.conv_shortcut", 0),
-            actions=admitted_actions(kind, has_residual=has_residual),
-            level=level,
-            position=self._next_position(),
-        )
-        self.components.append(component)
-
-    def _add_structure(self, name: str, kind: StructureKind, modules: tuple[str, ...] = (), level: int = 0) -> None:
-        present = list(_present_modules(self.unet, modules))
-        structure = Structure(
-            name=name,
-            kind=kind,
-            parameters=sum(_parameter_count(module) for _, module in present),
-            flops=sum(self.trace.flops.get(path, 0) for path, _ in present),
-            level=level,
-            position=self._next_position(),
-        )
-        self.structures.append(structure)
-
-    def _next_position(self) -> int:
-        return len(self.components) + len(self.structures)
+def _channels(sample: Tensor, unet: Any) -> int:
+    """Return the channels of a sample; of a video's, frames and channels may be in either order."""
+    return int(sample.shape[1]) if sample.ndim == 4 else int(unet.config.in_channels)
 
 
-def _present_modules(unet: Any, names: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
-    for name in names:
-        module = getattr(unet, name, None)
-        if isinstance(module, nn.Module):
-            yield name, module
+def _with_one_output(trace: Trace) -> tuple[list[TracedNode], tuple[str, ...]]:
+    """Return the nodes with all structures behind the last component in one output node, and the paths in it."""
+    nodes = list(trace.nodes)
+    tail: list[TracedNode] = []
+    while nodes and nodes[-1].kind in ("convolution", "layer"):
+        tail.insert(0, nodes.pop())
+    names = {node.name for node in tail}
+    inputs = dict.fromkeys(name for node in tail for name in node.inputs if name not in names)
+    inputs |= dict.fromkeys(name for name in trace.output_origins if name not in names)
+    output = TracedNode(
+        name=tail[-1].name if tail else "output",
+        kind="output",
+        inputs=tuple(inputs),
+        resolution=tail[-1].resolution if tail else trace.resolution,
+        flops=sum(node.flops for node in tail),
+    )
+    return [*nodes, output], tuple(node.name for node in tail)
 
 
-def _parameter_count(module: nn.Module | None) -> int:
+def _parameters(unet: nn.Module, nodes: list[TracedNode], last: tuple[str, ...]) -> dict[str, int]:
+    """Return the parameters of each node; those of no node belong to the embedding. `last` are in the output."""
+    modules = dict(unet.named_modules())
+    counts = {node.name: _count(modules.get(node.name)) for node in nodes}
+    counts[nodes[-1].name] = sum(_count(modules[path]) for path in last)
+    total = _count(unet)
+    counted = sum(counts[node.name] for node in nodes if node.kind not in PART_KINDS)
+    return counts | {UNET: total, EMBEDDING: total - counted}
+
+
+def _count(module: nn.Module | None) -> int:
     return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+
+
+def _levels(nodes: list[TracedNode], full: int) -> Mapping[str, int]:
+    """Return how many larger resolutions there are than the one that each node works at."""
+    resolutions = sorted({full, *(node.resolution for node in nodes if node.resolution is not None)}, reverse=True)
+    levels: dict[str, int] = {}
+    level = 0
+    for node in nodes:
+        if node.resolution is not None:
+            level = resolutions.index(node.resolution)
+        if node.kind != "input":
+            levels[node.name] = level
+    return levels
+
+
+def _edges(nodes: list[TracedNode]) -> list[Edge]:
+    return [(source, node.name) for node in nodes for source in node.inputs]

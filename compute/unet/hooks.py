@@ -1,22 +1,23 @@
 """Executes a resolved schedule on a UNet, through one dispatcher per module.
 
 A dispatcher is an instance attribute `forward` that shadows the method of the module's class. diffusers' own forward
-methods are not copied: a dispatcher either calls the original or computes something cheaper instead.
+methods are not copied: a dispatcher either calls the original or computes something cheaper instead. Of a module that
+torch.compile has compiled the dispatcher is in front of the compiled call.
 """
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from torch import nn
 
 from compute.policy.liveness import ResolvedSchedule
+from compute.unet.blocks import uncompiled
 from compute.unet.cache import ExecutionError
 from compute.unet.dispatch import dispatchers
+from compute.unet.dispatcher import Dispatcher
 from compute.unet.execution import Execution
 from compute.unet.method_patch import MethodPatch
 
@@ -27,33 +28,45 @@ _executing: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 def executing(unet: nn.Module, resolved: ResolvedSchedule) -> Iterator[Execution]:
     """Make a UNet execute a resolved schedule within the context, and restore all its modules exactly afterwards.
 
-    Raises ExecutionError where the UNet already executes a schedule or the schedule is another UNet's, UnsupportedUNet
-    where the UNet has a part that is not supported.
+    Raises ExecutionError where the UNet already executes a schedule, the schedule is another UNet's, or it acts inside
+    of what torch.compile has compiled.
     """
-    if unet in _executing:
+    network = uncompiled(unet)
+    if network in _executing:
         raise ExecutionError("this UNet already carries out a schedule: leave that context before entering another")
-    execution = Execution(unet, resolved)
+    execution = Execution(network, resolved)
     patches: list[MethodPatch] = []
-    _executing.add(unet)
+    _executing.add(network)
     try:
-        for module, replacement in dispatchers(unet, execution):
-            patches.append(MethodPatch(module, "forward", _dispatcher(module, replacement, execution)))
+        for path, module, replacement in dispatchers(network, execution):
+            outer = unet if module is network else module
+            if module is not network:
+                _check_not_compiled(path, unet, network)
+            name = "forward" if getattr(outer, "_compiled_call_impl", None) is None else "_compiled_call_impl"
+            dispatcher = Dispatcher(getattr(outer, name), replacement, lambda: execution.active)
+            patches.append(MethodPatch(outer, name, dispatcher))
         yield execution
     finally:
         execution.active = False
         execution.reset()
         for patch in reversed(patches):
             patch.remove()
-        _executing.discard(unet)
+        _executing.discard(network)
 
 
-def _dispatcher(module: nn.Module, replacement: Callable[..., Any], execution: Execution) -> Callable[..., Any]:
-    original = module.forward
+def _check_not_compiled(path: str, unet: nn.Module, network: nn.Module) -> None:
+    """Raise ExecutionError where a module lies inside of one that is compiled: its calls would not be seen."""
+    if unet is not network:
+        _refuse(path, "the UNet")
+    around: nn.Module = network
+    for name in path.split("."):
+        if getattr(around, "_compiled_call_impl", None) is not None:
+            _refuse(path, "the UNet" if around is network else f"a {type(around).__name__}")
+        around = getattr(around, name)
 
-    @functools.wraps(original)
-    def dispatcher(*args: Any, **kwargs: Any) -> Any:
-        if not execution.active:
-            return original(*args, **kwargs)
-        return replacement(original, *args, **kwargs)
 
-    return dispatcher
+def _refuse(path: str, where: str) -> None:
+    raise ExecutionError(
+        f"{path} can't be acted on: it lies inside {where} that torch.compile has compiled; compile smaller modules "
+        "(unet.compile_repeated_blocks()), or act on larger components"
+    )

@@ -1,91 +1,127 @@
-"""The output shape and the FLOPs of every module, from one forward pass on the meta device.
-
-On the meta device tensors have a shape but no values, so the pass takes neither memory nor arithmetic.
-"""
+"""What one traced forward pass of a UNet shows, as plain data without tensors or modules."""
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from compute.unet.blocks import UnsupportedUNet
+from compute.policy.graph import StructureKind
+from store.actions import Kind
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class TensorForm:
+    """The shape and dtype of a tensor."""
+
+    shape: Shape
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> TensorForm:
+        """Return the form of a tensor."""
+        return cls(shape=tuple(tensor.shape), dtype=tensor.dtype)
+
+    def nan(self, device: torch.device) -> Float[Tensor, "..."]:
+        """Return NaN in this form: one expanded number, which takes no memory."""
+        return torch.full((), torch.nan, dtype=self.dtype, device=device).expand(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputForm:
+    """What a component returns: one tensor, alone or in a tuple or record of values that are no tensors."""
+
+    tensor: TensorForm
+    spec: TreeSpec
+    leaves: tuple[Any, ...]
+    index: int
+    """Which leaf the tensor is."""
+
+    def wrap(self, tensor: Float[Tensor, "..."]) -> Any:
+        """Return the tensor as the component returns it."""
+        return tree_unflatten([*self.leaves[: self.index], tensor, *self.leaves[self.index + 1 :]], self.spec)
+
+
+def output_form(output: Any) -> OutputForm | None:
+    """Return the form of what a module returns; None where that isn't one tensor."""
+    leaves, spec = tree_flatten(output)
+    indices = [index for index, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    if len(indices) != 1:
+        return None
+    (index,) = indices
+    constants = tuple(None if position == index else leaf for position, leaf in enumerate(leaves))
+    return OutputForm(tensor=TensorForm.of(leaves[index]), spec=spec, leaves=constants, index=index)
+
+
+def tensor_of(output: Any) -> Float[Tensor, "..."]:
+    """Return the tensor of what a component returns."""
+    return output if isinstance(output, Tensor) else output[0]
+
+
+@dataclass(kw_only=True)
+class TracedNode:
+    """A node of the network: its inputs, and the operations of one pass of the whole batch.
+
+    `resolution` is the number of positions (height times width) of its input, None where that is no picture.
+    """
+
+    name: str
+    kind: Kind | StructureKind
+    inputs: tuple[str, ...]
+    resolution: int | None = None
+    flops: int = 0
+    bypass_flops: int = 0
+    has_shortcut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedLeaf:
+    """A value among those that a block returns: a tensor's form, or the value itself where it is none.
+
+    `node` is the component whose unchanged output it is, `origins` all the nodes that it was made of.
+    """
+
+    form: TensorForm | None
+    value: Any
+    node: str | None
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedBlock:
+    """A module with components inside: the skip connections that it takes, and what it returns.
+
+    `skips` are in the order of its `res_hidden_states_tuple`, None for those that are no skip connection.
+    """
+
+    skips: tuple[str | None, ...]
+    spec: TreeSpec
+    leaves: tuple[TracedLeaf, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The output shapes and the FLOPs of a forward pass, by module path.
+    """A forward pass: its nodes in network order, the forms of their outputs in each call, and its blocks.
 
-    A module that returns several tensors has the shape of the first one.
+    `written` holds the nodes whose output something else writes in place. `flops` counts the whole pass.
     """
 
-    shapes: dict[str, Shape]
-    flops: dict[str, int]
-    total_flops: int
+    nodes: tuple[TracedNode, ...]
+    output_origins: tuple[str, ...]
+    forms: Mapping[str, tuple[OutputForm, ...]]
+    blocks: Mapping[str, TracedBlock]
+    written: frozenset[str]
+    flops: int
+    batch: int
+    resolution: int
+    nodes_by_name: Mapping[str, TracedNode] = field(init=False)
 
-
-def trace(unet: Any, shape: Shape, sequence_length: int) -> Trace:
-    """Trace a UNet on a sample of `shape` (B, C, H, W) and a text of `sequence_length` tokens.
-
-    The pass runs on a copy of the UNet that is built from its configuration on the meta device, so neither are weights
-    copied nor hooks of other code called. Raises UnsupportedUNet for a class embedding that is not supported.
-    """
-    with torch.device("meta"):
-        meta_copy = type(unet).from_config(unet.config).eval()
-    shapes: dict[str, Shape] = {}
-    for path, module in meta_copy.named_modules():
-        module.register_forward_hook(_shape_recorder(path, shapes))
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter, torch.device("meta"):
-        meta_copy(
-            torch.empty(shape),
-            torch.zeros(()),
-            encoder_hidden_states=torch.empty(shape[0], sequence_length, _text_width(unet)),
-            class_labels=_class_labels(unet, shape[0]),
-        )
-    prefix = type(unet).__name__ + "."
-    flops = {path.removeprefix(prefix): sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
-    return Trace(shapes=shapes, flops=flops, total_flops=counter.get_total_flops())
-
-
-def _shape_recorder(path: str, shapes: dict[str, Shape]) -> Any:
-    def record(module: nn.Module, inputs: Any, output: Any) -> None:
-        first = output[0] if isinstance(output, (tuple, list)) else output
-        if isinstance(first, Tensor):
-            shapes[path] = tuple(first.shape)
-
-    return record
-
-
-def _text_width(unet: Any) -> int:
-    """Return the width of the text sequence that the UNet's cross-attention reads."""
-    width = unet.config.encoder_hid_dim or unet.config.cross_attention_dim
-    return int(width if isinstance(width, int) else width[0])
-
-
-def _class_labels(unet: Any, batch: int) -> Float[Tensor, "{batch} E"] | None:
-    kind = unet.config.class_embed_type
-    if kind not in (None, "identity") or unet.config.num_class_embeds is not None:
-        raise UnsupportedUNet(f"class_embed_type is {kind!r}; 'identity' and None are supported")
-    return torch.empty(batch, unet.time_embedding.linear_2.out_features) if kind else None
-
-
-_shapes_by_unet: weakref.WeakKeyDictionary[nn.Module, dict[Shape, dict[str, Shape]]] = weakref.WeakKeyDictionary()
-
-
-def output_shapes(unet: nn.Module, shape: Shape) -> dict[str, Shape]:
-    """Return every module's output shape for samples of a `shape` (B, C, H, W), by module path.
-
-    A UNet is traced once for each shape.
-    """
-    by_shape = _shapes_by_unet.setdefault(unet, {})
-    if shape not in by_shape:
-        by_shape[shape] = trace(unet, shape, sequence_length=1).shapes
-    return by_shape[shape]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes_by_name", {node.name: node for node in self.nodes})

@@ -23,6 +23,9 @@ _FONT = "Source Sans, sans-serif"
 SHAPES: Mapping[Kind, str] = {
     "resnet": "square",
     "attention": "circle",
+    "self_attention": "triangle-left",
+    "cross_attention": "triangle-right",
+    "feed_forward": "stroke",
     "downsampler": "triangle-down",
     "upsampler": "triangle-up",
     "skip": "diamond",
@@ -76,6 +79,9 @@ LIGHT = Palette(
     kinds={
         "resnet": "#0069A8",
         "attention": "#C27700",
+        "self_attention": "#9A5B00",
+        "cross_attention": "#B0413E",
+        "feed_forward": "#6B7A1F",
         "downsampler": "#00875F",
         "upsampler": "#2F97D3",
         "skip": "#B8588F",
@@ -98,6 +104,9 @@ DARK = Palette(
     kinds={
         "resnet": "#4FA3DC",
         "attention": "#E69F00",
+        "self_attention": "#F3C677",
+        "cross_attention": "#F08A80",
+        "feed_forward": "#B9C95A",
         "downsampler": "#2DBE90",
         "upsampler": "#9AD6F7",
         "skip": "#DE8DBA",

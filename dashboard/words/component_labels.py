@@ -18,6 +18,9 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 KIND_LABELS: Mapping[Kind, str] = {
     "resnet": "Residual block",
     "attention": "Attention block",
+    "self_attention": "Self-attention",
+    "cross_attention": "Cross-attention",
+    "feed_forward": "Feed-forward",
     "downsampler": "Downsampler",
     "upsampler": "Upsampler",
     "skip": "Skip connection",
@@ -25,6 +28,8 @@ KIND_LABELS: Mapping[Kind, str] = {
 }
 _PARTS = {"resnets": "residual", "attentions": "attention", "downsamplers": "downsampler", "upsamplers": "upsampler"}
 _NUMBERED_PARTS = ("resnets", "attentions")
+_TRANSFORMER_PARTS = {"attn1": "self-attention", "attn2": "cross-attention", "ff": "feed-forward"}
+_TRANSFORMER_PART = re.compile(r"(.+)\.(?:transformer_blocks|temporal_transformer_blocks)\.(\d+)\.(attn1|attn2|ff)$")
 _BLOCK = re.compile(r"(down_blocks|up_blocks|mid_block)(?:\.(\d+))?\.(?:\w+\.)*?(\w+)\.(\d+)$")
 
 
@@ -76,6 +81,9 @@ def component_label(name: str) -> ComponentLabel:
 def _group_and_short(name: str) -> tuple[Group, str]:
     if name == "conv_in":
         return "Encoder", "Input convolution"
+    if inside := _TRANSFORMER_PART.fullmatch(name):
+        group, short = _group_and_short(inside[1])
+        return group, f"{short} · {_TRANSFORMER_PARTS[inside[3]]} {inside[2]}"
     match = _BLOCK.fullmatch(name)
     if match is None:
         return ("Decoder" if name.startswith("up_") else "Middle" if name.startswith("mid_") else "Encoder"), name

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from compute.pipeline import applied
 from compute.pipeline.run_steps import FollowError
+from compute.policy.skip_policy import PolicyError
 from compute.unet import ExecutionError
 from tests.pipeline.pipelines import DROPPED, SCHEDULES, STEPS, MakePolicy, OtherPipeline, ddpm, run_pipeline
 from tests.unet.tiny import make_unet

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-import compute.torchvision_ops  # noqa: F401  (diffusers imports torchvision)
+import compute.torchvision_ops  # noqa: F401  (diffusers and transformers import torchvision)
+
 
 from diffusers import (  # isort: skip
     AutoencoderKL,
@@ -28,6 +28,7 @@ from diffusers import (  # isort: skip
     UNet2DConditionModel,
     UNet2DModel,
 )
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer  # isort: skip
 
 WIDTH = 16
 PICTURE = 16

@@ -1,12 +1,14 @@
 """A slow oracle for executed schedules: it runs every module at every step and replaces outputs afterwards.
 
-It uses neither graphs nor plans. Residual branches are disabled by zeroing the weights of their last layer, outputs are
-replaced by forward hooks, and skip connections by changing the decoder block's input. Whether the output depends on a
-component is decided by autograd: a value without a gradient is not needed.
+It uses neither graphs nor plans, and finds components by the names of their parents. Residual branches are disabled by
+zeroing the weights of their last layers, outputs are replaced by forward hooks, and skip connections by changing the
+decoder block's input. Whether the output depends on a component is decided by autograd: a value without a gradient is
+not needed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +20,16 @@ from torch import Tensor, nn
 
 from compute.policy.schedule import Schedule
 from store.records import Action
-from tests.unet.tiny import BATCH, SIZE, inputs
 
 Values = dict[str, Tensor]
 HistoryEntry = tuple[int, Callable[[], Tensor], Callable[[], Tensor]]
 """A step, and functions that return a component's value and its residual at the step."""
 Part = Literal[1, 2]
 """The index of the value, or of the residual, in a HistoryEntry."""
+LISTS = "resnets|resnets_in|resnets_out|attentions|downsamplers|upsamplers|temp_convs|temp_attentions|motion_modules"
+COMPONENT = re.compile(rf".*\.({LISTS})\.\d+|.*\.(resnet_down|resnet_up|upsampler)|transformer_in")
+PART = re.compile(r"(.*?)\.(temporal_)?transformer_blocks\.\d+\.(attn1|attn2|ff)")
+LAYER = re.compile(r"conv_in|.*\.skip_(conv|norm)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +47,9 @@ class ValueRecorder:
 
     replace: Mapping[str, Tensor]
     add: Mapping[str, Tensor]
-    skip_names: list[str]
     values: Values = field(default_factory=dict)
+    sources: dict[int, str] = field(default_factory=dict)
+    """The module whose output a tensor is, by the tensor's identity."""
 
     def record(self, name: str, value: Tensor) -> Tensor:
         value = (self.replace[name].expand_as(value) if name in self.replace else value + self.add.get(name, 0)) * 1
@@ -53,38 +59,63 @@ class ValueRecorder:
         return value
 
     def module_hook(self, path: str) -> Any:
-        return lambda module, args, output: self.record(path, output)
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            tensor = output[0] if isinstance(output, tuple) else output
+            recorded = self.record(path, tensor)
+            self.sources[id(recorded)] = path
+            return (recorded, *output[1:]) if isinstance(output, tuple) else recorded
+
+        return hook
+
+    def down_block_hook(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Name sums that a block makes of its last outputs after the last of them."""
+        for tensor in output[1] if isinstance(output, tuple) else ():
+            self.sources.setdefault(id(tensor), list(self.values)[-1])
 
     def up_block_hook(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
-        skip_values = list(kwargs["res_hidden_states_tuple"])
-        names = [self.skip_names.pop() for _ in skip_values][::-1]
-        recorded = (self.record(name, value) for name, value in zip(names, skip_values, strict=True))
-        kwargs["res_hidden_states_tuple"] = tuple(recorded)
-        return args, kwargs
+        skips = kwargs.get("res_hidden_states_tuple", args[1] if len(args) > 1 else None)
+        if not isinstance(skips, tuple):  # a block whose skip connections are concatenated outside of it
+            return args, kwargs
+        names = [f"skip:{self.sources[id(skip)]}" if skip is not None else "" for skip in skips]
+        changed = tuple(self.record(name, skip) if name else skip for name, skip in zip(names, skips, strict=True))
+        if "res_hidden_states_tuple" in kwargs:
+            return args, kwargs | {"res_hidden_states_tuple": changed}
+        return (args[0], changed, *args[2:]), kwargs
 
 
 def components(unet: Any) -> list[str]:
-    """Return the paths of all modules that are components, by the names of their parents."""
-    parents = (".resnets.", ".attentions.", ".downsamplers.", ".upsamplers.")
-    return [path for path, _ in unet.named_modules() if any(path[:-1].endswith(parent) for parent in parents)]
+    """Return the paths of all modules that are components or parts of one, by the names of their parents."""
+    modules = {path: module for path, module in unet.named_modules() if not path.startswith(("add_", "encoder_hid"))}
+    paths = [path for path, module in modules.items() if not isinstance(module, nn.Identity)]
+    whole = [path for path in paths if COMPONENT.fullmatch(path)]
+    return [path for path in paths if path in whole or (PART.fullmatch(path) and parent(path) in whole)]
 
 
-def skips(unet: Any) -> list[str]:
-    """Return the skip connections in the order in which the encoder computes them."""
-    names = ["conv_in"]
-    for index, block in enumerate(unet.down_blocks):
-        kind = "attentions" if hasattr(block, "attentions") else "resnets"
-        names += [f"down_blocks.{index}.{kind}.{layer}" for layer in range(len(block.resnets))]
-        names += [f"down_blocks.{index}.downsamplers.0"] if block.downsamplers else []
-    return ["skip:" + name for name in names]
+def parent(path: str) -> str:
+    """Return the component around a part of a transformer; "" for what is no part."""
+    match = PART.fullmatch(path)
+    return match[1] if match else ""
+
+
+def last_layers(module: Any) -> list[Any]:
+    """Return the layers at the end of a component's residual branches."""
+    if hasattr(module, "spatial_res_block"):
+        return [module.spatial_res_block.conv2, module.temporal_res_block.conv2]
+    if hasattr(module, "attn2"):
+        return [attention.to_out[0] for attention in (getattr(module, "attn1", None), module.attn2) if attention]
+    for name in ("conv2", "proj_out"):
+        if hasattr(module, name) and not hasattr(module, "conv4"):
+            return [getattr(module, name)]
+    if hasattr(module, "conv4"):
+        return [module.conv4[-1]]
+    return [module.net[-1] if hasattr(module, "net") else module.to_out[0]]
 
 
 @contextmanager
 def without_residuals(unet: Any, paths: Sequence[str]) -> Iterator[None]:
-    """Zero the last layer of the residual branch of some modules within the context."""
+    """Zero the last layers of the residual branches of some modules within the context."""
     modules = dict(unet.named_modules())
-    last_layers = [modules[path].to_out[0] if ".attentions." in path else modules[path].conv2 for path in paths]
-    saved = [(layer, layer.weight.data, layer.bias.data) for layer in last_layers]
+    saved = [(layer, layer.weight.data, layer.bias.data) for path in paths for layer in last_layers(modules[path])]
     for layer, weight, bias in saved:
         layer.weight.data, layer.bias.data = torch.zeros_like(weight), torch.zeros_like(bias)
     try:
@@ -96,26 +127,25 @@ def without_residuals(unet: Any, paths: Sequence[str]) -> Iterator[None]:
 
 def run_pass(
     unet: Any,
-    step: int,
+    inputs: Mapping[str, Any],
     replace: Mapping[str, Tensor] | None = None,
     add: Mapping[str, Tensor] | None = None,
     disabled: Sequence[str] = (),
-    batch: int = BATCH,
-    size: int = SIZE,
 ) -> ForwardPass:
-    """Run all modules at a step, with some values replaced or added to and some residual branches disabled."""
-    recorder = ValueRecorder(replace=replace or {}, add=add or {}, skip_names=skips(unet))
+    """Run all modules, with some values replaced or added to and some residual branches disabled."""
+    recorder = ValueRecorder(replace=replace or {}, add=add or {})
     with ExitStack() as stack:
         stack.enter_context(without_residuals(unet, disabled))
         modules = dict(unet.named_modules())
-        for path in ["conv_in", *components(unet)]:
+        for path in [*(path for path in modules if LAYER.fullmatch(path)), *components(unet)]:
             handle = modules[path].register_forward_hook(recorder.module_hook(path))
             stack.callback(handle.remove)
+        for block in unet.down_blocks:
+            stack.callback(block.register_forward_hook(recorder.down_block_hook).remove)
         for block in unet.up_blocks:
-            handle = block.register_forward_pre_hook(recorder.up_block_hook, with_kwargs=True)
-            stack.callback(handle.remove)
+            stack.callback(block.register_forward_pre_hook(recorder.up_block_hook, with_kwargs=True).remove)
         with torch.enable_grad():
-            output = unet(**inputs(step, batch, size)).sample
+            output = unet(**inputs, return_dict=False)[0]
             values = recorder.values
             gradients: Sequence[Any] = torch.autograd.grad(output.sum(), list(values.values()), allow_unused=True)
     return ForwardPass(
@@ -125,16 +155,20 @@ def run_pass(
     )
 
 
-def run_everything(unet: Any, schedule: Schedule, batch: int = BATCH, size: int = SIZE) -> list[ForwardPass | None]:
+def run_everything(
+    unet: Any, schedule: Schedule, inputs_at: Callable[[int], Mapping[str, Any]]
+) -> list[ForwardPass | None]:
     """Run every step of a schedule with all modules; the result is None where `unet` is reused.
 
-    A value is reused from the last earlier steps at which it was computed and needed.
+    A value is reused from the last earlier steps at which it was computed and needed. The parts of a component that is
+    acted on are not needed, whatever their own action.
     """
-    shapes = run_pass(unet, 0, batch=batch, size=size).values
+    shapes = run_pass(unet, inputs_at(0)).values
     history: dict[str, list[HistoryEntry]] = {}
     passes: list[ForwardPass | None] = []
     for step in range(schedule.steps):
-        row = schedule.at(step)
+        acted = schedule.at(step)
+        row = {name: action for name, action in acted.items() if parent(name) not in acted}
         if "unet" in row:
             passes.append(None)
             continue
@@ -142,8 +176,11 @@ def run_everything(unet: Any, schedule: Schedule, batch: int = BATCH, size: int 
         replace |= {name: reused(row[name], step, history, name, 1) for name in row if row[name].name == "reuse"}
         add = {name: reused(row[name], step, history, name, 2) for name in row if row[name].name == "reuse_delta"}
         disabled = [name for name in row if row[name].name in ("bypass", "reuse_delta")]
-        run_again = partial(run_pass, unet, step, replace, add, batch=batch, size=size)
+        run_again = partial(run_pass, unet, inputs_at(step), replace, add)
         this = run_again(disabled)
+        this = ForwardPass(
+            output=this.output, values=this.values, needed={name for name in this.needed if parent(name) not in row}
+        )
         for name in this.needed - set(row):
             residual = partial(_residual, name, this, run_again, disabled)
             history.setdefault(name, []).append((step, partial(this.values.__getitem__, name), residual))

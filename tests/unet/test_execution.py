@@ -110,7 +110,7 @@ def test_wrong_calls_are_refused(unet: Any, graph: ComponentGraph, deepcache: Re
 
 def test_a_schedule_for_another_unet_is_refused(unet: Any) -> None:
     other = read_graph(make_unet(layers_per_block=2))
-    refusal = pytest.raises(ExecutionError, match=r"another UNet: only one of the two has down_blocks.0.resnets.1")
+    refusal = pytest.raises(ExecutionError, match=r"another UNet: this one lacks down_blocks.0.resnets.1")
     with refusal, executing(unet, resolve(other, Schedule.empty(1))):
         pass
 

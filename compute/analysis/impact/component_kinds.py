@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from compute.policy.graph_document import read_stored_graph
-from store.actions import KINDS
+from store.actions import KINDS, Kind
 from store.records import Components
 
 SEVERAL = "several"
+_TRANSFORMER_PARTS: Mapping[str, Kind] = {
+    "attn1": "self_attention",
+    "attn2": "cross_attention",
+    "ff": "feed_forward",
+}
+_LISTS: Mapping[str, Kind] = {"temp_convs": "resnet", "temp_attentions": "attention", "motion_modules": "attention"}
 
 
 def kind_of(components: Components) -> str:
@@ -23,8 +29,10 @@ def _kind_of_one(name: str) -> str:
         return "unet"
     if name.startswith("skip:"):
         return "skip"
+    if (part := name.rsplit(".", 1)[-1]) in _TRANSFORMER_PARTS:
+        return _TRANSFORMER_PARTS[part]
     part = name.split(".")[-2] if "." in name else name
-    return next((kind for kind in KINDS if part.startswith(kind)), part)
+    return _LISTS.get(part) or next((kind for kind in KINDS if part.startswith(kind)), part)
 
 
 def level_of(components: Components, levels: Mapping[str, int]) -> int | None:

@@ -13,6 +13,9 @@ from compute.analysis.report.sentences import caution, steps_text
 _KINDS = {
     "resnet": "residual blocks",
     "attention": "attention blocks",
+    "self_attention": "self-attentions",
+    "cross_attention": "cross-attentions",
+    "feed_forward": "feed-forwards",
     "downsampler": "downsamplers",
     "upsampler": "upsamplers",
     "skip": "skip connections",

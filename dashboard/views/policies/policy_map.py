@@ -70,8 +70,12 @@ def cost_share(resolved: ResolvedSchedule) -> float:
 
 
 def network_order(resolved: ResolvedSchedule | None, plan: Sequence[Unit]) -> list[str]:
-    """Return the names of components in network order: the graph's, or those that the plan ablates alone."""
+    """Return the names of components in network order: the graph's, or those that the plan ablates alone.
+
+    Of the parts of transformers, which are many, only those that the schedule acts on.
+    """
     if resolved is not None:
-        return list(resolved.graph.names)
+        acted = {name for _, name, _ in resolved.schedule.entries()}
+        return [name for name in resolved.graph.names if name not in resolved.graph.parents or name in acted]
     ablated = [unit.intervention.components for unit in plan if isinstance(unit.intervention, Ablation)]
     return list(dict.fromkeys(components[0] for components in ablated if len(components) == 1))

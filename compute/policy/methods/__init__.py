@@ -1,0 +1,1 @@
+"""Published methods as schedules: functions of a component graph alone."""

@@ -1,0 +1,25 @@
+"""What stands in the place of a module's forward while a schedule is executed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+class Dispatcher:
+    """Calls a replacement of a function, which is given the original, while `is_active` says so."""
+
+    def __init__(
+        self, original: Callable[..., Any], replacement: Callable[..., Any], is_active: Callable[[], bool]
+    ) -> None:
+        functools.update_wrapper(self, original)
+        self._original = original
+        self._replacement = replacement
+        self._is_active = is_active
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the replacement, or the original where the context has ended."""
+        if not self._is_active():
+            return self._original(*args, **kwargs)
+        return self._replacement(self._original, *args, **kwargs)
