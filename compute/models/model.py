@@ -13,16 +13,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.models.source import ModelSource
-from compute.pipeline.call import call_arguments, pictures_of
+from compute.pipeline.call import CallError, call_arguments, pictures_of
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import Probe, probe
 from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule
-from compute.unet import executing, read_graph
+from compute.unet import executing
+from compute.unet.graph_reader import read_graph_of_call
 from store.records import Condition
 from store.sampler import SamplerSettings
+
+
+_PROBED_STEPS = 10  # enough for every scheduler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,11 @@ class Model:
 
     @cached_property
     def graph(self) -> ComponentGraph:
-        """The network's component graph."""
-        return read_graph(self.unet)
+        """The network's component graph, as it runs in the pipeline's own call."""
+        if not self._probes:
+            self.probe(SamplerSettings(name=type(self.pipe.scheduler).__name__, steps=_PROBED_STEPS), guidance=3.0)
+        arguments = next(iter(self._probes.values())).unet_arguments
+        return read_graph_of_call(self.unet, arguments.args, dict(arguments.kwargs))
 
     def scheduler(self, sampler: SamplerSettings) -> Any:
         """Return the scheduler of a sampler. Raises SamplerError for a sampler that is not allowed."""
@@ -79,7 +86,14 @@ class Model:
             condition = Condition(prompt="", seed=0, guidance=guidance)
             self.pipe.scheduler = self.scheduler(sampler)
             arguments = call_arguments(self.pipe, sampler, [condition], self.call)
-            self._probes[key] = probe(self.pipe, self.unet, lambda: pictures_of(self.pipe(**arguments)))
+            try:
+                self._probes[key] = probe(self.pipe, self.unet, lambda: pictures_of(self.pipe(**arguments)))
+            except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError) as error:
+                problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+                raise CallError(
+                    f"call: the {type(self.pipe).__name__} refuses a run with a {type(self.pipe.scheduler).__name__} "
+                    f"and the arguments {', '.join(arguments)}: {problem}"
+                ) from error
         return self._probes[key]
 
     def resolved(self, sampler: SamplerSettings, guidance: float) -> SamplerSettings:

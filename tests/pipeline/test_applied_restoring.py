@@ -126,7 +126,10 @@ def test_nesting_is_refused(unet: Any, pipe: OtherPipeline, policy: MakePolicy) 
             pass
         with pytest.raises(FollowError, match="its scheduler is followed already"), applied(policy(), other):
             pass
-        with pytest.raises(FollowError, match="its UNet is followed already"), applied(policy(), OtherPipeline(unet, ddpm())):
+        with (
+            pytest.raises(FollowError, match="its UNet is followed already"),
+            applied(policy(), OtherPipeline(unet, ddpm())),
+        ):
             pass
         with applied(policy(), OtherPipeline(make_unet(), ddpm())) as execution:
             assert execution.resolved.schedule == SCHEDULES[DROPPED]

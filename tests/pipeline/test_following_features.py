@@ -122,12 +122,12 @@ def test_arguments_of_calls(option: str) -> None:
 
 def test_prompt_embeddings_given_directly() -> None:
     embeddings = torch.randn(2, 2, 8, 16, generator=torch.Generator().manual_seed(1))
-    assert_followed_exactly(
-        stable_diffusion(), prompt_embeds=embeddings[0], negative_prompt_embeds=embeddings[1]
-    )
+    assert_followed_exactly(stable_diffusion(), prompt_embeds=embeddings[0], negative_prompt_embeds=embeddings[1])
 
 
-@pytest.mark.parametrize("numbers", [{"timesteps": [900, 601, 40]}, {"sigmas": [9.0, 3.0, 0.4]}], ids=lambda n: next(iter(n)))
+@pytest.mark.parametrize(
+    "numbers", [{"timesteps": [900, 601, 40]}, {"sigmas": [9.0, 3.0, 0.4]}], ids=lambda n: next(iter(n))
+)
 def test_custom_timesteps_and_sigmas(numbers: dict[str, Any]) -> None:
     steps = assert_followed_exactly(stable_diffusion(scheduler=scheduler(EulerDiscreteScheduler)), **numbers)
     assert len(steps) == (3 if "timesteps" in numbers else 2), "the last sigma is where a run ends"

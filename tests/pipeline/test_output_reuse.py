@@ -167,7 +167,9 @@ def test_x0_is_repeated_and_eps_follows_from_the_current_state(config: SamplerSe
         torch.testing.assert_close(steps[index].pred_x0, steps[3].pred_x0, atol=1e-4, rtol=1e-4)
         kept = alpha_bar(config, int(steps[index].timestep))
         eps = (steps[index].x_t - math.sqrt(kept) * steps[3].pred_x0) / math.sqrt(1 - kept)
-        expected = next_state(config, steps[index], torch.cat([eps, guided(unet.script[int(steps[3].timestep)])[:, 3:]], dim=1))
+        expected = next_state(
+            config, steps[index], torch.cat([eps, guided(unet.script[int(steps[3].timestep)])[:, 3:]], dim=1)
+        )
         torch.testing.assert_close(steps[index].x_next, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 import compute.torchvision_ops  # noqa: F401  (diffusers and transformers import torchvision)
 
-
 from diffusers import (  # isort: skip
     AutoencoderKL,
     ControlNetModel,
