@@ -54,7 +54,7 @@ def _pipeline(source: ModelSource, dtype: torch.dtype) -> Any:
     left_out = {part: None for part in _WITHOUT if part in index}
     if left_out:
         left_out["requires_safety_checker"] = False  # type: ignore[assignment]
-    disable_progress_bar()
+    _disable_progress_bars(index)
     loading = {"local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False, "dtype": dtype}
     if (variant := _variant(source)) is not None:
         loading["variant"] = variant
@@ -63,6 +63,15 @@ def _pipeline(source: ModelSource, dtype: torch.dtype) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
         problem = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelNotFound(f"model: {source.folder} cannot be loaded: {problem}") from error
+
+
+def _disable_progress_bars(index: Mapping[str, Any]) -> None:
+    """Switch off the progress bars of the libraries that load the pipeline's parts."""
+    disable_progress_bar()
+    if any(isinstance(part, list) and part[:1] == ["transformers"] for part in index.values()):
+        from transformers.utils import logging  # slow to import, and not needed by every model
+
+        logging.disable_progress_bar()
 
 
 def _variant(source: ModelSource) -> str | None:

@@ -25,7 +25,6 @@ from compute.unet.graph_reader import read_graph_of_call
 from store.records import Condition
 from store.sampler import SamplerSettings
 
-
 _PROBED_STEPS = 10  # enough for every scheduler
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float32
 
+from compute.analysis.latent_colors import LatentColors, fit_latent_colors
 from dashboard.data.sweep import Sweep
 from store.shard.payload import DistanceName
 from store.sweep_store import SweepStore
@@ -21,11 +22,16 @@ StateName = Literal["pred_x0", "x_t"]
 FileStamp = tuple[int, int]
 _MAX_FINALS = 256
 _MAX_TRAJECTORIES = 64
+_MAX_SWEEPS = 8
+_FITTED_BASELINES = 4
+_COLORS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory:
     """The states that a unit kept of one condition, `states[i]` at `steps[i]`; empty if it kept none.
+
+    Latents are shown through a linear map to colours.
 
     The unit's run began at step `start`, from the baseline's state.
     """
@@ -73,7 +79,25 @@ def _trajectory(_store: SweepStore, root: str, key: str, index: int, state: Stat
     steps = sample.x_t_steps if state == "x_t" else sample.pred_x0_steps
     if states is None:
         return Trajectory(steps=(), states=np.zeros((0, 1, 1, 1), np.float32), start=start)
-    return Trajectory(steps=steps, states=states.astype(np.float32), start=start)
+    pictures = states.astype(np.float32)
+    if pictures.shape[1] != _COLORS:
+        pictures = _latent_colors(_store, root).pictures(pictures)
+    return Trajectory(steps=steps, states=pictures, start=start)
+
+
+@st.cache_resource(max_entries=_MAX_SWEEPS, show_spinner=False)
+def _latent_colors(_store: SweepStore, root: str) -> LatentColors:
+    """Return the map from latents to colours, fitted to the first baselines of a sweep."""
+    latents, pictures = [], []
+    present = _store.present()
+    for unit in _store.header.plan:
+        if unit.role == "baseline" and unit.key in present:
+            with _store.read(unit.key) as reader:
+                latents.append(reader.x_t(reader.steps))
+                pictures.append(reader.final)
+        if len(latents) == _FITTED_BASELINES:
+            break
+    return fit_latent_colors(np.concatenate(latents), np.concatenate(pictures))
 
 
 @st.cache_resource(max_entries=_MAX_TRAJECTORIES, show_spinner=False)
