@@ -117,9 +117,9 @@ class Model:
         each step. Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
         """
         seeds = [condition.seed for condition in conditions]
-        shape = self.probe(sampler, conditions[0].guidance).state_shape
+        shown = self.probe(sampler, conditions[0].guidance)
         self.pipe.scheduler = self.scheduler(sampler)
-        latents = initial_noise(seeds, shape, dtype=self.dtype, device=self.device)
+        latents = initial_noise(seeds, shown.state_shape, dtype=shown.state_dtype, device=self.device)
         arguments = call_arguments(self.pipe, sampler, conditions, self.call, latents)
         with nullcontext() if resolved is None else executing(self.unet, resolved) as execution:
             follower = RunFollower(

@@ -22,6 +22,7 @@ class Probe:
     steps: RunSteps
     state_shape: tuple[int, ...]
     """The shape of `x_t` without its batch axis."""
+    state_dtype: torch.dtype
     picture_shape: tuple[int, ...]
     """The shape of a picture: (3, height, width)."""
     output_channels: int
@@ -88,6 +89,7 @@ class _ProbeFollower:
         return Probe(
             steps=self._steps,
             state_shape=tuple(self._state.shape[1:]),
+            state_dtype=self._state.dtype,
             picture_shape=picture_shape,
             output_channels=self._channels,
             unet_arguments=self._arguments,

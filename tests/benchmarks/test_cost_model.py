@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cost_model import random_schedule, report
-from compute.models.model import load_model
+from compute.models.loading import load_model
 from compute.policy.graph import ComponentGraph
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 

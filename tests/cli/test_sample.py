@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from compute.images import image_of
-from compute.models.model import load_model
+from compute.models.loading import load_model
 from compute.policy.liveness import resolve
 from compute.policy.skip_policy import SkipPolicy
 from store.records import Condition
@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_picture(tiny_model: Path, commands: ForkSe
 
 WRONG_OPTIONS: list[tuple[tuple[object, ...], str]] = [
     (("--model", "nowhere"), "model: 'nowhere' is no pipeline: give glide-mini, or a folder"),
-    (("--sampler", "euler"), "--sampler: name: Input should be 'ddpm' or 'ddim'"),
+    (("--sampler", "euler"), "--sampler: name: ddpm or ddim is accepted, or the class of a diffusers scheduler"),
     (("--steps", 0), "--steps"),
     (("--steps", "x"), "--steps"),
     (("--steps", 1), "--sampler: "),
@@ -91,7 +91,7 @@ def test_a_sample_under_a_policy_is_the_sampling_loop_under_its_schedule(
     policy = SkipPolicy.load(path)
     model = load_model(policy.model.name)
     condition = Condition(prompt=CAPTION, seed=5, guidance=policy.guidance)
-    (expected,) = model.pictures([condition], policy.sampler, resolve(model.graph, policy.schedule))
+    (expected,) = model.run([condition], policy.sampler, resolve(model.graph, policy.schedule))
     with Image.open(picture) as image:
         under_policy = image.tobytes()
         assert np.array_equal(np.asarray(image), np.asarray(image_of(expected.numpy())))

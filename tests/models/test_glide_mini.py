@@ -16,6 +16,7 @@ from compute.metrics.judge import ASPECTS, Judge
 from compute.models.glide.pipeline import GlidePipeline
 from compute.models.glide.text_transformer import UnreadablePrompt
 from compute.models.judges import judge_for
+from compute.models.loading import load_model
 from compute.models.mini.glide_mini import build_pipeline, vocabulary
 from compute.models.mini.judge.agreement import agreement
 from compute.models.mini.judge.judge_training import accuracy
@@ -23,7 +24,6 @@ from compute.models.mini.judge.scene_fidelity import DetectedScene, Fidelity, fi
 from compute.models.mini.judge.scene_judge import JUDGE_FILE, SceneJudge
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene, captions
-from compute.models.model import load_model
 from compute.models.source import BUNDLED, GLIDE_MINI, ModelNotFound, ModelSource
 
 MEGABYTE = 10**6
@@ -95,7 +95,7 @@ def test_the_bundled_model_samples_what_its_prompts_say() -> None:
     assert judge is not None
     prompts = captions("train", 12, 5)
     conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
-    pictures = load_model(source).pictures(conditions, SamplerSettings(name="ddpm", steps=25))
+    pictures = load_model(source).run(conditions, SamplerSettings(name="ddpm", steps=25))
     assert judge.fidelity(pictures, prompts)["background"].mean() >= 0.75
     assert judge.fidelity(pictures, prompts[::-1])["all"].mean() <= 0.25
 

@@ -19,9 +19,9 @@ from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
-from compute.unet import executing
 from store.records import Action
 from store.sampler import SamplerSettings
+from tests.pipeline.written_out import written_out
 from tests.unet.tiny import DEEP
 
 from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline  # isort: skip
@@ -145,40 +145,5 @@ def run_pipeline(pipe: OtherPipeline, **arguments: Any) -> Tensor:
 def sample_by_hand(unet: Any, graph: ComponentGraph, policy: SkipPolicy, sampler: str = "ddpm") -> Tensor:
     """Return the pictures of a loop that does at each step what the policy says, written out for GLIDE's samplers."""
     scheduler = make_scheduler({}, SamplerSettings.model_validate({"name": sampler, "steps": STEPS}))
-    x_t = initial_noise(SEEDS, SHAPE)
-    kept: list[tuple[int, Tensor, Tensor, Tensor]] = []
-    with torch.no_grad(), executing(unet, resolve(graph, policy.schedule)) as execution:
-        for step, t in enumerate(scheduler.timesteps):
-            execution.begin_step(step)
-            alpha_bar = float(scheduler.alphas_cumprod[t])
-            action = execution.unet_action(step)
-            if action is None:
-                output = guided(unet, x_t, t)
-                eps, sigma = output[:, :3], output[:, 3:]
-                x0 = ((x_t - (1 - alpha_bar) ** 0.5 * eps) / alpha_bar**0.5).clamp(-1, 1)
-                kept.append((step, eps, x0, sigma))
-            else:
-                output = _reused(kept, action, step, x_t, alpha_bar)
-            output = output if sampler == "ddpm" else output[:, :3]
-            x_t = scheduler.step(output, t, x_t, generator=step_generators(SEEDS, step)).prev_sample
-    return x_t
-
-
-def guided(unet: Any, x_t: Tensor, t: Tensor) -> Tensor:
-    """Return the guided model output of `embeddings()`, at guidance 3."""
-    conditional, empty = unet(torch.cat([x_t] * 2), t, **embeddings()).sample.chunk(2)
-    eps = empty[:, :3] + 3.0 * (conditional[:, :3] - empty[:, :3])
-    return torch.cat([eps, conditional[:, 3:]], dim=1)
-
-
-def _reused(
-    kept: list[tuple[int, Tensor, Tensor, Tensor]], action: Action, step: int, x_t: Tensor, alpha_bar: float
-) -> Tensor:
-    part = 2 if action.space == "x0" else 1
-    value, (last, *_, sigma) = kept[-1][part], kept[-1]
-    if action.order:
-        before = kept[-2]
-        value = value + (value - before[part]) * (step - last) / (last - before[0])
-    if action.space == "x0":
-        value = (x_t - alpha_bar**0.5 * value.clamp(-1, 1)) / (1 - alpha_bar) ** 0.5
-    return torch.cat([value, sigma], dim=1)
+    x_t, resolved = initial_noise(SEEDS, SHAPE), resolve(graph, policy.schedule)
+    return written_out(unet, scheduler, embeddings(), x_t, seeds=SEEDS, resolved=resolved)[-1]

@@ -10,7 +10,8 @@ import torch
 import yaml
 
 from compute import progress
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.policy.schedule import Schedule
 from compute.recommend.recommender import Recommender
 from compute.recommend.validation import ValidationResult, validate

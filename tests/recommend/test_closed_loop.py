@@ -28,7 +28,7 @@ def loop_of(model: Model, count: int, batch: int) -> ClosedLoop:
 def test_another_seed_is_1_on_the_damage_scale(model: Model) -> None:
     loop = loop_of(model, 3, 2)
     others = [condition.model_copy(update={"seed": condition.seed + RESEED_OFFSET}) for condition in loop.conditions]
-    reseeded, full = model.pictures(others, DDPM), model.pictures(loop.conditions, DDPM)
+    reseeded, full = model.run(others, DDPM), model.run(loop.conditions, DDPM)
     expected = (reseeded - full).double().square().mean((1, 2, 3))
     assert np.allclose(loop.reseeds, expected.numpy(), rtol=1e-4)
     assert Condition(prompt="", seed=2**63 - 1, guidance=0).reseeded().seed == RESEED_OFFSET - 1
@@ -49,7 +49,7 @@ def test_a_run_stops_when_it_exceeds_the_budget_and_can_be_continued(
         sampled.append(len(arguments[1]))
         return pictures(*arguments, **more)
 
-    monkeypatch.setattr(Model, "pictures", counted)
+    monkeypatch.setattr(Model, "run", counted)
     loop = loop_of(model, 6, 2)
     whole = loop_of(model, 6, 2).damage(DROP)
     assert whole is not None

@@ -50,10 +50,10 @@ def test_the_damage_is_that_of_whole_runs_on_the_searchs_conditions(recommender:
     policy = recommender.recommend(Goal(max_damage=budget_for(recommender)))
     model, conditions = recommender.model, recommender.search.loop.conditions
     mse = {}
-    full = model.pictures(conditions, DDPM)
+    full = model.run(conditions, DDPM)
     for name, pictures in (
-        ("policy", model.pictures(conditions, DDPM, resolve(model.graph, policy.schedule))),
-        ("reseed", model.pictures([condition.reseeded() for condition in conditions], DDPM)),
+        ("policy", model.run(conditions, DDPM, resolve(model.graph, policy.schedule))),
+        ("reseed", model.run([condition.reseeded() for condition in conditions], DDPM)),
     ):
         mse[name] = (pictures - full).double().square().mean((1, 2, 3))
     assert policy.prediction is not None

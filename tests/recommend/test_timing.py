@@ -43,7 +43,7 @@ def test_the_time_of_full_compute_is_predicted_within_a_factor_of_five(cost: Cos
     seconds = []
     for _ in range(5):
         start = now(CPU)
-        model.pictures(conditions, DDPM)
+        model.run(conditions, DDPM)
         seconds.append(now(CPU) - start)
     predicted = cost.seconds(resolve(model.graph, Schedule.empty(STEPS)))
     assert min(seconds) / 5 < predicted < 5 * max(seconds)

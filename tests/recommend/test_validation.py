@@ -35,9 +35,9 @@ def test_a_policy_of_full_compute_has_no_damage_and_the_same_pictures(full_valid
 
 def test_damage_is_the_loss_over_that_of_another_seed(drop_validation: ValidationResult, model: Model) -> None:
     conditions = conditions_of(21)
-    full = model.pictures(conditions, DDPM)
-    own = model.pictures(conditions, DDPM, resolve(model.graph, DROP_TWO))
-    other = model.pictures([condition.reseeded() for condition in conditions], DDPM)
+    full = model.run(conditions, DDPM)
+    own = model.run(conditions, DDPM, resolve(model.graph, DROP_TWO))
+    other = model.run([condition.reseeded() for condition in conditions], DDPM)
     losses = [float((pictures - full).double().square().mean()) for pictures in (own, other)]
     assert drop_validation.policy.validation is not None
     damages = drop_validation.policy.validation.policy.damage
@@ -50,7 +50,7 @@ def test_pictures_are_those_of_whole_runs_in_the_order_of_the_conditions(
 ) -> None:
     assert drop_validation.conditions == tuple(conditions_of(21))
     for name, resolved in (("full", None), ("policy", resolve(model.graph, DROP_TWO))):
-        expected = model.pictures(drop_validation.conditions, DDPM, resolved)
+        expected = model.run(drop_validation.conditions, DDPM, resolved)
         assert torch.allclose(drop_validation.pictures[name], expected, atol=1e-4)  # type: ignore[index]
 
 

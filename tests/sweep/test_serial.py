@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from compute.models.model import Model, load_model
+from compute.models.loading import load_model
+from compute.models.model import Model
 from compute.sweep.worker import worker
 from tests.sweep.run_sweep import sweep
 from tests.sweep.small_config import CONFIG, write_config
