@@ -19,8 +19,9 @@ SKIP: tuple[ActionName, ...] = ("compute", "zero", "reuse")
 def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGraph:
     """A graph of conv_in, the named components in order, and conv_out.
 
-    `skips` lead from a component into the concatenation before another. Names that begin with `plain` admit no bypass.
-    FLOPs are powers of two, so that a sum shows its terms.
+    `skips` lead from a component into the concatenation before another. Names that begin with `plain` admit no bypass,
+    those that begin with `former` are transformers with two parts. FLOPs are powers of two, so that a sum shows its
+    terms; those of a transformer include its parts'.
     """
     sources = {target: source for source, target in skips}
     components: list[Component] = []
@@ -55,6 +56,9 @@ def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGrap
             previous = concat
         plain = name.startswith("plain")
         component(name, "downsampler" if plain else "resnet", PLAIN if plain else SHORTCUT, 4 << 2 * index)
+        if name.startswith("former"):
+            component(f"{name}.transformer_blocks.0.attn1", "self_attention", SHORTCUT, 1 << 2 * index)
+            component(f"{name}.transformer_blocks.0.ff", "feed_forward", SHORTCUT, 2 << 2 * index)
         edges.append((previous, name))
         previous = name
     structures.append(Structure(name="conv_out", kind="output", flops=3, position=next(positions)))
@@ -72,7 +76,7 @@ def chain(*names: str, skips: tuple[tuple[str, str], ...] = ()) -> ComponentGrap
 def graphs(draw: st.DrawFn) -> ComponentGraph:
     """A chain of two to eight components with skips from earlier to later ones."""
     count = draw(st.integers(2, 8))
-    names = [draw(st.sampled_from(["block", "plain"])) + f".{index}" for index in range(count)]
+    names = [draw(st.sampled_from(["block", "plain", "former"])) + f".{index}" for index in range(count)]
     skips = []
     for target in draw(st.lists(st.integers(1, count - 1), unique=True, max_size=4)):
         source = draw(st.integers(-1, target - 1))

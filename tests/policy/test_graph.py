@@ -63,6 +63,36 @@ def test_the_refusal_of_a_pattern_names_it_and_similar_names(pattern: str, named
     assert all(name in text for name in named), text
 
 
+FORMER = chain("block.0", "former.1")
+PARTS = ("former.1.transformer_blocks.0.attn1", "former.1.transformer_blocks.0.ff")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*", ("unet", "block.0", "former.1")),
+        ("former.*", ("former.1",)),
+        ("former.1", ("former.1",)),
+        ("*.attn1", PARTS[:1]),
+        ("former.1.*", PARTS),
+        (PARTS[1], PARTS[1:]),
+        ("kind:feed_forward", PARTS[1:]),
+        ("kind:resnet", ("block.0", "former.1")),
+    ],
+)
+def test_parts_are_matched_by_patterns_of_their_own(pattern: str, names: tuple[str, ...]) -> None:
+    assert FORMER.match([pattern]) == names
+
+
+def test_parts_lie_inside_of_a_component() -> None:
+    assert FORMER.parents == dict.fromkeys(PARTS, "former.1")
+    assert FORMER.parts == {"former.1": PARTS}
+    fields = FORMER.model_dump()
+    fields["components"] = [fields["components"][-1] | {"name": "elsewhere.attn1"}]
+    with pytest.raises(ValueError, match=r"elsewhere\.attn1 is a part .*, but no component is around it"):
+        ComponentGraph.model_validate(fields | {"edges": []})
+
+
 def test_component_refuses_structures() -> None:
     assert GRAPH.component("block.0").kind == "resnet"
     with pytest.raises(UnknownComponent, match="no component is called 'conv_in'"):

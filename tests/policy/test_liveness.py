@@ -25,7 +25,8 @@ def needed(graph: ComponentGraph, row: StepActions) -> set[str]:
     for name in graph.nodes:
         cut = name in row and row[name].name in ("reuse", "zero")
         ancestors[name] = {name}.union(*([] if cut else [ancestors[source] for source in graph.inputs[name]]))
-    return ancestors["conv_out"] | {"unet", "time_embedding"}
+    whole = ancestors["conv_out"] | {"unet", "time_embedding"}
+    return whole | {part for name in whole - row.keys() for part in graph.nodes if part.startswith(f"{name}.trans")}
 
 
 def supplying(graph: ComponentGraph, schedule: Schedule, name: str, step: int) -> list[int]:
@@ -209,6 +210,34 @@ def test_refusals(actions: dict[int, dict[str, Action]], message: str) -> None:
     with pytest.raises(ScheduleError, match=message) as caught:
         resolve(graph, Schedule(steps=3, actions=actions))
     assert "\n" not in str(caught.value)
+
+
+FORMER = chain("block.0", "former.1", "block.2")
+ATTENTION, FEED_FORWARD = "former.1.transformer_blocks.0.attn1", "former.1.transformer_blocks.0.ff"
+
+
+def test_a_part_costs_its_share_of_its_transformer() -> None:
+    rows = {1: {ATTENTION: REUSE}, 2: {ATTENTION: BYPASS, FEED_FORWARD: REUSE}}
+    resolved = resolve(FORMER, Schedule(steps=3, actions=rows))
+    attention, feed_forward = FORMER.component(ATTENTION).flops, FORMER.component(FEED_FORWARD).flops
+    saved = [FORMER.total_flops - resolved.flops(step) for step in range(3)]
+    bypass_flops = FORMER.component(ATTENTION).bypass_flops
+    assert saved == [0, attention, attention + feed_forward - bypass_flops]
+    assert not resolved.steps[1].dead
+
+
+def test_an_action_of_a_transformer_makes_its_parts_dead_whatever_their_action() -> None:
+    rows = {1: {"former.1": DELTA, ATTENTION: REUSE}, 2: {ATTENTION: REUSE}}
+    resolved = resolve(FORMER, Schedule(steps=3, actions=rows))
+    assert resolved.steps[1].dead == {ATTENTION, FEED_FORWARD}
+    assert resolved.steps[1].sources == {"former.1": (0,)}
+    assert resolved.steps[2].sources == {ATTENTION: (0,)}
+
+
+def test_a_part_of_a_transformer_that_was_not_computed_is_no_source() -> None:
+    rows = {0: {"former.1": BYPASS}, 1: {ATTENTION: REUSE}}
+    with pytest.raises(ScheduleError, match="attn1 can't reuse at step 1: no step before it computes"):
+        resolve(FORMER, Schedule(steps=2, actions=rows))
 
 
 def test_an_unknown_component_is_refused() -> None:
