@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from compute.config.loading import load_config
     from compute.config.schema import SweepConfig
     from compute.models.loading import load_model
+    from compute.pipeline import methods
     from compute.pipeline.applied import applied
     from compute.policy.skip_policy import SkipPolicy
     from compute.recommend.find_policy import recommend, validate
@@ -32,6 +33,7 @@ __all__ = [
     "applied",
     "load_config",
     "load_model",
+    "methods",
     "read_graph",
     "recommend",
     "sweep",
@@ -47,6 +49,7 @@ _MODULES = {
     "applied": "compute.pipeline.applied",
     "load_config": "compute.config.loading",
     "load_model": "compute.models.loading",
+    "methods": "compute.pipeline",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
     "sweep": "compute.sweep.launch",

@@ -71,7 +71,7 @@ def _disable_progress_bars(index: Mapping[str, Any]) -> None:
     if any(isinstance(part, list) and part[:1] == ["transformers"] for part in index.values()):
         from transformers.utils import logging  # slow to import, and not needed by every model
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _variant(source: ModelSource) -> str | None:

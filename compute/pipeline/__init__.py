@@ -1,6 +1,7 @@
 """Follows diffusers pipelines through their runs: schedulers, noise of seed and step, replay, and policies."""
 
 from compute import torchvision_ops as torchvision_ops  # before diffusers is imported
+from compute.pipeline import methods
 from compute.pipeline.applied import applied
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise, step_generators
@@ -14,5 +15,6 @@ __all__ = [
     "following",
     "initial_noise",
     "make_scheduler",
+    "methods",
     "step_generators",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -10,18 +9,16 @@ from typing import Any
 from torch import nn
 
 from compute.pipeline.follow import RunFollower, check_can_be_followed, following
+from compute.pipeline.graphs import graph_of
 from compute.pipeline.policy_check import PolicyCheck
-from compute.policy.graph import ComponentGraph, UnknownComponent, network_as_one
+from compute.policy.graph import UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
-from compute.unet.blocks import UnsupportedUNet
+from compute.unet.blocks import uncompiled
 from compute.unet.execution import Execution
-from compute.unet.graph_reader import read_graph
 from compute.unet.hooks import executing
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest
-
-_graphs: weakref.WeakKeyDictionary[nn.Module, ComponentGraph] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
@@ -36,7 +33,7 @@ def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     """
     unet = _unet_of(pipe)
     check_can_be_followed(pipe)
-    _check_weights(policy, unet)
+    _check_weights(policy, uncompiled(unet))
     resolved = _resolved(policy, unet)
     acts_on_modules = any(plan.unet is None and plan.actions for plan in resolved.steps)
     execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
@@ -71,25 +68,13 @@ def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
 
 
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
-    """Resolve a policy's schedule for a UNet, whose graph is read once.
+    """Resolve a policy's schedule for a UNet.
 
-    A policy that reuses the UNet as a whole needs no graph, and so also serves a compiled UNet. Raises PolicyError,
-    UnsupportedUNet.
+    A policy that reuses the UNet as a whole needs no graph. Raises PolicyError, UnsupportedUNet.
     """
     try:
         if all(name == "unet" for _, name, _ in policy.schedule.entries()):
             return resolve(network_as_one(), policy.schedule)
-        if hasattr(unet, "_orig_mod"):
-            raise PolicyError(
-                "pipe: its unet is compiled, which hides the components that the policy acts on: apply it to a "
-                "pipeline whose unet is not compiled"
-            )
-        if unet not in _graphs:
-            if not hasattr(unet, "down_blocks"):
-                raise UnsupportedUNet(
-                    f"pipe: its unet is a {type(unet).__name__}; a UNet with down_blocks is supported"
-                )
-            _graphs[unet] = read_graph(unet)
-        return resolve(_graphs[unet], policy.schedule)
+        return resolve(graph_of(unet), policy.schedule)
     except (ScheduleError, UnknownComponent) as error:
         raise PolicyError(f"rules: {error}") from None

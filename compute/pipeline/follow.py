@@ -75,7 +75,7 @@ class RunFollower:
         self._keeps_outputs = execution is not None and any(plan.unet for plan in execution.resolved.steps)
         self._scheduler: Any = None
         self._steps: RunSteps | None = None
-        self._index = 0
+        self._index = self._unet_calls = 0
         self._history = OutputHistory()
         self._step: _OpenStep | None = None
 
@@ -85,7 +85,8 @@ class RunFollower:
         self._scheduler = scheduler
 
     def _end_run(self) -> None:
-        self._scheduler, self._steps, self._index, self._step = None, None, 0, None
+        self._scheduler, self._steps, self._step = None, None, None
+        self._index = self._unet_calls = 0
         self._history = OutputHistory()
         if self._execution is not None:
             self._execution.reset()
@@ -130,6 +131,7 @@ class RunFollower:
         """
         timestep = arguments.timestep
         steps = self._start(timestep)
+        self._unet_calls += 1
         is_cheap = not isinstance(timestep, Tensor) or timestep.device.type == "cpu"  # else reading it would wait
         if is_cheap and not is_same_timestep(timestep_number(timestep), steps.timesteps[self._index]):
             raise FollowError(
@@ -142,9 +144,16 @@ class RunFollower:
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
         """Put the known output and the noise of this step into the arguments of the scheduler's `step`.
 
-        Raises FollowError for a batch of another size than there are seeds, and where the replayed run had another.
+        Raises FollowError where no call of the UNet came before, for a batch of another size than there are seeds, and
+        where the replayed run had another.
         """
         steps = self._start(arguments["timestep"])
+        if self._unet_calls == 0:
+            raise FollowError(
+                f"pipe: its scheduler steps without a call of the UNet that was seen, at step {self._index}: other "
+                "code has replaced the UNet's forward since the context was entered (model offloading does so after "
+                "each call of the pipeline): enter the context anew for each call"
+            )
         if self._on_arguments is not None:
             self._on_arguments(scheduler, arguments)
         x_t, index = arguments["sample"], self._index
@@ -182,7 +191,7 @@ class RunFollower:
         assert self._steps is not None and self._step is not None, "the scheduler has stepped"
         if self._on_step is not None:
             self._on_step(self._step.ended(self._index, self._steps.timesteps[self._index], scheduler, x_next))
-        self._index += 1
+        self._index, self._unet_calls = self._index + 1, 0
         if self._index == len(self._steps):
             self._end_run()
         else:

@@ -6,9 +6,10 @@ are refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -109,6 +110,20 @@ class SkipPolicy(Record):
         except ValidationError as error:
             lines = error_lines(error, cls, whole="policy", part="field", document="docs/policy-format.md")
             raise PolicyError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+    @staticmethod
+    def for_pipeline(
+        pipe: Any,
+        *,
+        rules: Sequence[Rule | Mapping[str, Any]],
+        steps: int,
+        guidance: float | None = None,
+        name: str = "by hand",
+    ) -> SkipPolicy:
+        """Return a policy for runs of a diffusers pipeline: see `compute.pipeline.for_pipeline`, which needs torch."""
+        reader = import_module("compute.pipeline.for_pipeline")
+        made: SkipPolicy = reader.policy_for_pipeline(pipe, rules=rules, steps=steps, guidance=guidance, name=name)
+        return made
 
     def dumps(self) -> str:
         """Return the JSON text that `save` writes; equal policies have equal texts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,10 @@ class Dispatcher:
         self._original = original
         self._replacement = replacement
         self._is_active = is_active
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return the original of the copied module: a deep copy executes nothing."""
+        return copy.deepcopy(self._original, memo)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the replacement, or the original where the context has ended."""

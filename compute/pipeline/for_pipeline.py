@@ -1,0 +1,126 @@
+"""Policies written by hand for a pipeline: sampler, guidance and digests are read from it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compute.pipeline.call import call_parameters
+from compute.pipeline.follow import check_can_be_followed
+from compute.pipeline.graphs import graph_of
+from compute.policy.rules import Rule, rules_of
+from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
+from compute.unet.blocks import uncompiled
+from compute.unet.weights_digest import DTYPES, DtypeName, dtype_name, parameter_digest, parameter_digests
+from store.records import Action
+from store.sampler import SamplerSettings
+
+
+def policy_for_pipeline(
+    pipe: Any,
+    *,
+    rules: Sequence[Rule | Mapping[str, Any]],
+    steps: int,
+    guidance: float | None = None,
+    name: str = "by hand",
+) -> SkipPolicy:
+    """Return a policy for runs of `pipe` with `num_inference_steps=steps`.
+
+    A rule is a `Rule`, or a mapping with `components` (names, globs or `kind:…`), `window` ([start, stop), of the steps
+    that a run really makes, all of them if left out) and `action` (a name, or the fields of an `Action`). The scheduler
+    and its options, the steps that it really makes and the weights' digests are read from the pipeline; `guidance` is
+    the scale that the policy is for, by default that of the pipeline's call.
+
+    Raises PolicyError for rules that cannot be executed; UnsupportedUNet for a network that cannot be read.
+    """
+    check_can_be_followed(pipe)
+    made, timesteps = _steps_of(pipe.scheduler, steps)
+    sampler = SamplerSettings(
+        name=type(pipe.scheduler).__name__, steps=made, num_inference_steps=steps, options=_options(pipe.scheduler)
+    )
+    return policy_of_schedule(pipe, _schedule(pipe, rules, made), sampler, timesteps, guidance=guidance, name=name)
+
+
+def policy_of_schedule(
+    pipe: Any,
+    schedule: Schedule,
+    sampler: SamplerSettings,
+    timesteps: tuple[float, ...],
+    *,
+    guidance: float | None,
+    name: str,
+) -> SkipPolicy:
+    """Return the policy of a schedule, for the pipeline's weights."""
+    network = uncompiled(pipe.unet)
+    own = dtype_name(network)
+    digests: dict[DtypeName, str] = {own: parameter_digest(network, DTYPES[own])}
+    if own == "float32":
+        digests = parameter_digests(network)
+    return SkipPolicy(
+        name=name,
+        model=PolicyModel(name=type(pipe).__name__, weights=digests[own], unet=digests),
+        sampler=sampler,
+        timesteps=timesteps,
+        guidance=_guidance(pipe) if guidance is None else guidance,
+        rules=rules_of(schedule),
+    )
+
+
+def _steps_of(scheduler: Any, steps: int) -> tuple[int, tuple[float, ...]]:
+    """Return the number of steps that a run makes where `steps` are asked for, and their timesteps."""
+    own = copy.deepcopy(scheduler)
+    try:
+        own.set_timesteps(steps)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise PolicyError(f"steps: a {type(scheduler).__name__} refuses {steps}: {error}") from None
+    timesteps = tuple(float(t) for t in own.timesteps.tolist())
+    return len(timesteps), timesteps
+
+
+def _options(scheduler: Any) -> dict[str, Any]:
+    """Return the options of a scheduler that are not its class' defaults, and that a policy file can hold."""
+    options = {}
+    for option, parameter in inspect.signature(type(scheduler)).parameters.items():
+        value = scheduler.config.get(option, parameter.default)
+        value = tuple(value) if isinstance(value, list) else value
+        if value != parameter.default and isinstance(value, bool | int | float | str | tuple):
+            options[option] = value
+    return options
+
+
+def _guidance(pipe: Any) -> float:
+    """Return the default guidance scale of a pipeline's call, 1 for a pipeline without guidance."""
+    parameter = call_parameters(pipe).get("guidance_scale")
+    return 1.0 if parameter is None or not isinstance(parameter.default, int | float) else float(parameter.default)
+
+
+def _schedule(pipe: Any, rules: Sequence[Rule | Mapping[str, Any]], steps: int) -> Schedule:
+    """Return the schedule of rules whose components may be patterns. Raises PolicyError for a rule without sense."""
+    rows: dict[int, dict[str, Action]] = {}
+    for number, rule in enumerate(rules):
+        fields = rule.model_dump() if isinstance(rule, Rule) else dict(rule)
+        unknown = fields.keys() - {"components", "window", "action"}
+        if unknown or not {"components", "action"} <= fields.keys():
+            raise PolicyError(f"rules.{number}: components, window and action are accepted; given: {', '.join(fields)}")
+        start, stop = _window(fields.get("window"), steps, number)
+        patterns = [fields["components"]] if isinstance(fields["components"], str) else list(fields["components"])
+        names = ("unet",) if patterns == ["unet"] else graph_of(pipe.unet).match(patterns)
+        action = fields["action"]
+        made = Action.model_validate({"name": action} if isinstance(action, str) else action)
+        for step in range(start, stop):
+            for component in names:
+                if rows.setdefault(step, {}).setdefault(component, made) != made:
+                    raise PolicyError(f"rules.{number}: {component} has another action at step {step} already")
+    return Schedule(steps=steps, actions=rows)
+
+
+def _window(window: Any, steps: int, number: int) -> tuple[int, int]:
+    if window is None:
+        return 0, steps
+    start, stop = (window["start"], window["stop"]) if isinstance(window, Mapping) else window
+    if not 0 <= start < stop <= steps:
+        raise PolicyError(f"rules.{number}: window [{start}, {stop}) lies outside the run: it makes {steps} steps")
+    return int(start), int(stop)
