@@ -25,7 +25,7 @@ _EDGE_WEIGHT = 1.0
 class AutoencoderRecipe:
     """The settings that determine the autoencoder's weights."""
 
-    pace: Pace = field(default_factory=lambda: Pace(iterations=8000, batch=16, learning_rate=1e-3))
+    pace: Pace = field(default_factory=lambda: Pace(iterations=5000, batch=16, learning_rate=1e-3))
     single_share: float = 0.2
     """The share of scenes with a single object."""
     seed: int = 0
