@@ -151,7 +151,7 @@ def test_the_average_follows_the_weights() -> None:
     modules = torch.nn.ModuleDict({"one": torch.nn.Linear(1, 1)})
     state = Optimisation(modules, replace(PACE, average=0.9))
     before = state.average["one.weight"].clone()
-    state.step(modules["one"](torch.ones(1, 1)).sum())
+    state.step(lambda rows: modules["one"](torch.ones(4, 1)[rows]).sum())
     expected = before + (1 - 2 / 11) * (modules["one"].weight - before)
     assert torch.allclose(state.average["one.weight"], expected.detach())
 

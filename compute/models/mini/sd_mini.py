@@ -11,8 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from compute.models.mini.sd_tokenizer import SEQUENCE_LENGTH, build_tokenizer, token_ids, word_count
 
 PICTURE_SIDE = 64
-LATENT_SIDE = 16
-LATENT_CHANNELS = 4
+LATENT_SHAPE = (4, 16, 16)
 HEAD_CHANNELS = 32
 TEXT_WIDTH = 128
 # Stable Diffusion has 32 groups of at least 10 channels; so many here would leave few channels to a group, and a norm
@@ -36,7 +35,7 @@ def build_autoencoder(layout: Layout) -> AutoencoderKL:
     """Return the autoencoder, untrained: pictures of 64x64x3 in [-1, 1] to latents of 16x16x4."""
     return AutoencoderKL(
         sample_size=PICTURE_SIDE,
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=LATENT_SHAPE[0],
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         block_out_channels=layout.autoencoder_channels,
@@ -73,9 +72,9 @@ def build_text_encoder() -> CLIPTextModel:
 def build_unet(layout: Layout) -> UNet2DConditionModel:
     """Return Stable Diffusion's UNet at a small size, untrained: cross-attention at 16x16, 8x8 and in the middle."""
     return UNet2DConditionModel(
-        sample_size=LATENT_SIDE,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        sample_size=LATENT_SHAPE[1],
+        in_channels=LATENT_SHAPE[0],
+        out_channels=LATENT_SHAPE[0],
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         block_out_channels=layout.unet_channels,

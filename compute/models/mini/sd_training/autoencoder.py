@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import random_scene
-from compute.models.mini.sd_mini import PICTURE_SIDE, Layout, build_autoencoder
+from compute.models.mini.sd_mini import LATENT_SHAPE, PICTURE_SIDE, Layout, build_autoencoder
 from compute.models.mini.sd_training.optimisation import Optimisation, Pace
 
 # The weight of the latents' divergence from a normal distribution, beside a loss of a few hundredths: their noise
@@ -49,22 +49,21 @@ class AutoencoderTraining:
 
     def step(self) -> float:
         """Run one iteration, and return its loss."""
-        loss = self._loss()
-        self.optimisation.step(loss)
-        return loss.item()
-
-    def _loss(self) -> Float[Tensor, ""]:
         r = self.recipe
         rng = np.random.default_rng([r.seed, 10, self.optimisation.iteration])
         scenes = [random_scene(rng, "train", single_share=r.single_share) for _ in range(r.pace.batch)]
         pictures = torch.from_numpy(render_batch(scenes, rng, PICTURE_SIDE)).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        noise = torch.from_numpy(rng.standard_normal((len(scenes), *LATENT_SHAPE), dtype=np.float32)).to(self.device)
+        return self.optimisation.step(lambda rows: self._loss(pictures[rows], noise[rows]))
+
+    def _loss(self, pictures: Float[Tensor, "B 3 H W"], noise: Float[Tensor, "B 4 h w"]) -> Float[Tensor, ""]:
+        # Without its cache, which the threads would share.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             moments = self.autoencoder.quant_conv(self.autoencoder.encoder(pictures))
         mean, log_variance = moments.float().chunk(2, dim=1)
         log_variance = log_variance.clamp(-30, 20)
-        noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(self.device)
         latents = mean + (0.5 * log_variance).exp() * noise
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             decoded = self.autoencoder.decode(latents).sample
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         return reconstruction_loss(pictures, decoded) + _DIVERGENCE_WEIGHT * divergence

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from jaxtyping import Float
+from diffusers.models.attention_processor import AttnProcessor
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,6 +51,7 @@ class DiffusionTraining:
         self.recipe, self.layout, self.pool, self.device = recipe, layout, pool, device
         self.tokenizer, self.scheduler = build_tokenizer(), build_scheduler()
         self.text, self.unet, self.heads = build_text_encoder(), build_unet(layout), CaptionHeads()
+        self.unet.set_attn_processor(AttnProcessor())  # on a CPU it trains faster than the fused kernel
         modules = nn.ModuleDict({"text": self.text, "unet": self.unet, "heads": self.heads}).to(device).train()
         self.optimisation = Optimisation(modules, recipe.pace)
 
@@ -67,34 +70,45 @@ class DiffusionTraining:
         while not text.finished:
             rng = np.random.default_rng([r.seed, 13, text.iteration])
             scenes = [random_scene(rng, "train", single_share=r.latents.single_share) for _ in range(r.text.batch)]
-            loss = self._caption_loss(self.encode([scene.caption for scene in scenes]), scenes)
-            text.step(loss)
-            yield loss.item()
+            yield text.step(partial(self._caption_loss, scenes))
         for name, value in self.optimisation.modules.state_dict().items():
             self.optimisation.average[name].copy_(value)
 
-    def _caption_loss(self, sequence: Float[Tensor, "B L D"], scenes: Sequence[Scene]) -> Float[Tensor, ""]:
-        return self.heads.loss(sequence, scene_labels(scenes, self.device))
+    def _caption_loss(self, scenes: Sequence[Scene], rows: slice) -> Float[Tensor, ""]:
+        sequence = self.encode([scene.caption for scene in scenes[rows]])
+        return self.heads.loss(sequence, scene_labels(scenes[rows], self.device))
 
     def step(self) -> float:
-        """Run one iteration of both, and return the mean squared error of the predicted velocity."""
+        """Run one iteration of both, and return its loss."""
         r, rng = self.recipe, np.random.default_rng([self.recipe.seed, 14, self.optimisation.iteration])
         latents, scenes = self.pool.batch(rng, r.pace.batch)
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
         # Timesteps are stratified over the batch, which gives the loss the same mean with less variance.
         spread = (np.arange(r.pace.batch) + rng.random(r.pace.batch)) / r.pace.batch
         t = torch.from_numpy((spread * self.scheduler.config.num_train_timesteps).astype(np.int64))
+        dropped = torch.from_numpy(rng.random(r.pace.batch) < r.text_dropped)
+        return self.optimisation.step(
+            lambda rows: self._loss(latents[rows], noise[rows], t[rows], scenes[rows], dropped[rows])
+        )
+
+    def _loss(
+        self,
+        latents: Float[Tensor, "B C H W"],
+        noise: Float[Tensor, "B C H W"],
+        t: Int[Tensor, " B"],
+        scenes: Sequence[Scene],
+        dropped: Bool[Tensor, " B"],
+    ) -> Float[Tensor, ""]:
+        """Return the mean squared error of the velocity, and a share of the captions' loss."""
         x_t = self.scheduler.add_noise(latents, noise, t).to(self.device)
         velocity = self.scheduler.get_velocity(latents, noise, t).to(self.device)
-        dropped = torch.from_numpy(rng.random(r.pace.batch) < r.text_dropped).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        # Without its cache, which the threads would share.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             sequence = self.encode([*(scene.caption for scene in scenes), ""])
-            caption_loss = self._caption_loss(sequence[:-1], scenes)
-            text = torch.where(dropped[:, None, None], sequence[-1:], sequence[:-1])
+            caption_loss = self.heads.loss(sequence[:-1], scene_labels(scenes, self.device))
+            text = torch.where(dropped.to(self.device)[:, None, None], sequence[-1:], sequence[:-1])
             predicted = self.unet(x_t, t.to(self.device), encoder_hidden_states=text).sample
-        error = F.mse_loss(predicted.float(), velocity)
-        self.optimisation.step(error + _CAPTION_LOSS_WEIGHT * caption_loss)
-        return error.item()
+        return F.mse_loss(predicted.float(), velocity) + _CAPTION_LOSS_WEIGHT * caption_loss
 
     def averaged_pipeline(self, autoencoder: AutoencoderKL) -> StableDiffusionPipeline:
         """Return a new pipeline with the averaged weights and a copy of an autoencoder, for inference, in float32."""
