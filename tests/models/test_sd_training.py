@@ -15,24 +15,13 @@ import compute.torchvision_ops  # noqa: F401  (before diffusers: its pipelines i
 from diffusers import StableDiffusionPipeline  # isort: skip
 
 from compute.models.mini.scenes.scene import AXES, BACKGROUNDS, OBJECTS, Scene
-from compute.models.mini.sd_mini import Layout
 from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining, reconstruction_loss
 from compute.models.mini.sd_training.captions import scene_labels
-from compute.models.mini.sd_training.diffusion import DiffusionRecipe, DiffusionTraining
+from compute.models.mini.sd_training.diffusion import DiffusionTraining
 from compute.models.mini.sd_training.latents import LatentPool, PoolSettings
 from compute.models.mini.sd_training.optimisation import Optimisation, Pace
-from compute.models.mini.sd_training.stages import AutoencoderTooWeak, SdRecipe, StageReport, train
-
-PACE = Pace(iterations=3, batch=2, learning_rate=1e-3, warmup=2)
-TINY = SdRecipe(
-    autoencoder=AutoencoderRecipe(pace=PACE),
-    diffusion=DiffusionRecipe(text=replace(PACE, batch=4), pace=PACE, latents=PoolSettings(chunks=2, chunk=4)),
-    layout=Layout(autoencoder_channels=(8, 8, 8), unet_channels=(32, 32, 32), unet_layers=1),
-    least_haarpsi=-1,
-    least_judged=0,
-    quality_count=4,
-    checkpoint_seconds=-1,
-)
+from compute.models.mini.sd_training.stages import AutoencoderTooWeak, StageReport, train
+from tests.models.tiny_sd_recipe import PACE, TINY
 
 
 @pytest.fixture(autouse=True)
