@@ -17,8 +17,9 @@ BUDGETS ?= 0.01,0.03
 COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
+SD_MINI ?= runs/sd-mini
 
-.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini
+.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +76,9 @@ wheel: $(RUN_READY) ## build the wheel into dist/
 
 train-mini: $(RUN_READY) ## train glide-mini from nothing into runs/glide-mini (hours on a CPU); run again, it resumes
 	$(SKIPSCOPE) train-mini -o $(MINI)
+
+train-sd-mini: $(RUN_READY) ## train sd-mini from nothing into runs/sd-mini (many hours on a CPU); run again, it resumes
+	$(SKIPSCOPE) train-sd-mini -o $(SD_MINI)
 
 $(PY):
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; Python 3.11 or newer is needed (PYTHON=... names it)" >&2; exit 1; }

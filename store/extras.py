@@ -5,6 +5,7 @@ from __future__ import annotations
 EXTRA_OF = {
     "torch": "apply",
     "diffusers": "apply",
+    "transformers": "apply",
     "safetensors": "apply",
     "ray": "sweep",
     "torchvision": "sweep",

@@ -1,4 +1,4 @@
-"""The commands that train and check the bundled models: `train-mini`, `train-judge`, `judge-agreement`."""
+"""The commands that train and check the bundled models: `train-mini`, `train-sd-mini`, `train-judge`, …."""
 
 from __future__ import annotations
 
@@ -23,6 +23,32 @@ def train_mini(
     from compute.models.mini.training.commands import train_pipeline
 
     train_pipeline(output, iterations=iterations, seed=seed)
+
+
+@commands.command("train-sd-mini")
+def train_sd_mini(
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder for checkpoints, log and pipeline.")],
+    autoencoder_iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Of the UNet, instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train sd-mini, autoencoder first; stops at SIGTERM with a checkpoint, and the same command resumes."""
+    from compute.models.mini.sd_training.commands import train_sd_mini
+
+    train_sd_mini(output, autoencoder_iterations=autoencoder_iterations, iterations=iterations, seed=seed)
+
+
+@commands.command("sd-mini-quality")
+def sd_mini_quality(
+    folder: Annotated[Path, typer.Argument(help="The pipeline, such as runs/sd-mini/pipeline.")],
+    count: Annotated[int, typer.Option(min=1, help="Fresh scenes, and prompts of each split.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1)] = 25,
+    guidance: Annotated[float, typer.Option(min=0)] = 3.0,
+) -> None:
+    """How sharp an sd-mini reconstructs scenes, and how often its pictures show the whole prompt, as JSON."""
+    from compute.models.mini.sd_training.commands import quality_of
+
+    print(json.dumps(quality_of(folder, count=count, steps=steps, guidance=guidance), indent=1))
 
 
 @commands.command("train-judge")

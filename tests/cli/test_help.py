@@ -16,7 +16,7 @@ def test_help_imports_no_torch() -> None:
         "except SystemExit as e: assert not e.code\nassert not {'torch', 'ray', 'diffusers'} & sys.modules.keys()"
     )
     process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    for command in ("sweep", "status", "measure", "summary", "sample", "fidelity", "train-mini", "train-judge"):
+    for command in ("sweep", "status", "measure", "summary", "sample", "fidelity", "train-mini", "train-sd-mini"):
         assert command in process.stdout
 
 

@@ -1,0 +1,173 @@
+"""The stages of sd-mini's training, one after the other, each resumed where an earlier run stopped.
+
+The folder then holds `autoencoder.pt` and `diffusion.pt` (checkpoints), `autoencoder/` and `latents/` (finished stages)
+and `pipeline/` (the averaged weights of the last checkpoint).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+from compute.models.mini.sd_mini import Layout
+from compute.models.mini.sd_tokenizer import write_vocabulary
+from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining
+from compute.models.mini.sd_training.diffusion import DiffusionRecipe, DiffusionTraining
+from compute.models.mini.sd_training.latents import LatentPool, encode_chunk, write_latents
+from compute.models.mini.sd_training.optimisation import Optimisation
+from compute.models.mini.sd_training.quality import reconstruction_quality
+from store.errors import SkipscopeError
+
+Stage = Literal["autoencoder", "latents", "text", "diffusion"]
+PIPELINE_FOLDER = "pipeline"
+_AUTOENCODER_FOLDER, _LATENTS_FOLDER = "autoencoder", "latents"
+
+
+class AutoencoderTooWeak(SkipscopeError):
+    """An autoencoder whose reconstructions are not good enough to train a UNet on its latents."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SdRecipe:
+    """The settings that determine the trained weights."""
+
+    autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
+    diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
+    layout: Layout = field(default_factory=Layout)
+    least_haarpsi: float = 0.95
+    """That the autoencoder's reconstructions must exceed, or no UNet is trained."""
+    least_judged: float = 0.98
+    """The share of reconstructions in which the judge must see the whole scene, or no UNet is trained."""
+    quality_count: int = 1000
+    """Reconstructions that are compared."""
+    checkpoint_seconds: float = 240
+
+    def length(self, stage: Stage) -> int:
+        """Return the number of a stage's iterations."""
+        lengths: dict[Stage, int] = {
+            "autoencoder": self.autoencoder.pace.iterations,
+            "latents": self.diffusion.latents.chunks,
+            "text": self.diffusion.text.iterations,
+            "diffusion": self.diffusion.pace.iterations,
+        }
+        return lengths[stage]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """An iteration of a stage that has just ended, counted from 1; its loss is None for latents, which have none."""
+
+    stage: Stage
+    iteration: int
+    loss: float | None
+
+
+class Checkpoints:
+    """Says when to write one: every so many seconds and at a stage's end; `stopping` is whether to stop after one."""
+
+    def __init__(self, seconds: float, stopping: Callable[[], bool]) -> None:
+        self._seconds, self.stopping, self._written_at = seconds, stopping, time.monotonic()
+
+    def due(self, optimisation: Optimisation) -> bool:
+        """Return whether to write one now."""
+        due = time.monotonic() - self._written_at > self._seconds or optimisation.finished
+        if due:
+            self._written_at = time.monotonic()
+        return due
+
+
+def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda: False) -> Iterator[StageReport]:
+    """Train what is left to train, and yield after every iteration, until `stopping` says so or all is done.
+
+    Raises AutoencoderTooWeak where the first stage ends below its bars.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    checkpoints = Checkpoints(recipe.checkpoint_seconds, stopping)
+    yield from _train_autoencoder(recipe, folder, device, checkpoints)
+    if stopping():
+        return
+    autoencoder = AutoencoderKL.from_pretrained(folder / _AUTOENCODER_FOLDER).to(device).eval().requires_grad_(False)
+    latents, settings = folder / _LATENTS_FOLDER, recipe.diffusion.latents
+    for number in write_latents(latents, autoencoder, settings):
+        yield StageReport(stage="latents", iteration=number + 1, loss=None)
+        if stopping():
+            return
+    training = DiffusionTraining(recipe.diffusion, recipe.layout, LatentPool(latents, settings), device)
+    yield from _train_diffusion(training, autoencoder, folder, checkpoints)
+
+
+def _train_autoencoder(
+    recipe: SdRecipe, folder: Path, device: torch.device, checkpoints: Checkpoints
+) -> Iterator[StageReport]:
+    if (folder / _AUTOENCODER_FOLDER).exists():
+        return
+    training = AutoencoderTraining(recipe.autoencoder, recipe.layout, device)
+    state, file = training.optimisation, folder / "autoencoder.pt"
+    state.resume(file)
+    while not state.finished:
+        loss = training.step()
+        if checkpoints.due(state):
+            state.save(file)
+        yield StageReport(stage="autoencoder", iteration=state.iteration, loss=loss)
+        if checkpoints.stopping():
+            state.save(file)
+            return
+    _finish_autoencoder(training.averaged(), recipe, folder)
+
+
+def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Path) -> None:
+    """Measure the autoencoder, scale its latents to a standard deviation of 1, and save it if it reaches its bars."""
+    quality = reconstruction_quality(autoencoder, count=recipe.quality_count)
+    (folder / "autoencoder.json").write_text(json.dumps(quality.as_json(), indent=1) + "\n", encoding="utf-8")
+    if quality.haarpsi <= recipe.least_haarpsi or quality.judged.mean < recipe.least_judged:
+        raise AutoencoderTooWeak(
+            f"autoencoder: HaarPSI {quality.haarpsi:.3f}, judged right {quality.judged.mean:.1%} after "
+            f"{recipe.autoencoder.pace.iterations} iterations; "
+            f"a UNet needs more than {recipe.least_haarpsi} and at least {recipe.least_judged:.0%}: train it longer"
+        )
+    spread = encode_chunk(autoencoder, recipe.diffusion.latents, 0).float().std().item()
+    autoencoder.register_to_config(scaling_factor=1 / spread)
+    temporary = folder / f"{_AUTOENCODER_FOLDER}.new"
+    autoencoder.save_pretrained(temporary)
+    temporary.replace(folder / _AUTOENCODER_FOLDER)
+
+
+def _train_diffusion(
+    training: DiffusionTraining, autoencoder: AutoencoderKL, folder: Path, checkpoints: Checkpoints
+) -> Iterator[StageReport]:
+    state, file = training.optimisation, folder / "diffusion.pt"
+    if not state.resume(file):
+        for iteration, loss in enumerate(training.pretrain_text(), start=1):
+            yield StageReport(stage="text", iteration=iteration, loss=loss)
+            if checkpoints.stopping():
+                return
+        state.save(file)
+    while not state.finished:
+        loss = training.step()
+        if checkpoints.due(state):
+            state.save(file)
+            save_pipeline(training.averaged_pipeline(autoencoder), folder / PIPELINE_FOLDER)
+        yield StageReport(stage="diffusion", iteration=state.iteration, loss=loss)
+        if checkpoints.stopping():
+            state.save(file)
+            return
+
+
+def save_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    """Write a pipeline to a folder, in half precision apart from the text encoder; `pipe` is changed.
+
+    transformers loads weights in the precision of their file, diffusers in float32: of a text encoder in half precision
+    the UNet would get tensors of another type than its own.
+    """
+    pipe.vae.half()
+    pipe.unet.half()
+    pipe.save_pretrained(folder)
+    write_vocabulary(folder / "tokenizer")

@@ -1,0 +1,151 @@
+"""The training of sd-mini: every stage, exact resuming, and the pipeline that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import compute.torchvision_ops  # noqa: F401  (before diffusers: its pipelines import torchvision)
+
+from diffusers import StableDiffusionPipeline  # isort: skip
+
+from compute.models.mini.scenes.scene import AXES, BACKGROUNDS, OBJECTS, Scene
+from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining, reconstruction_loss
+from compute.models.mini.sd_training.captions import scene_labels
+from compute.models.mini.sd_training.diffusion import DiffusionTraining
+from compute.models.mini.sd_training.latents import LatentPool, PoolSettings
+from compute.models.mini.sd_training.optimisation import Optimisation, Pace
+from compute.models.mini.sd_training.stages import AutoencoderTooWeak, StageReport, train
+from tests.models.tiny_sd_recipe import PACE, TINY
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[StageReport]]:
+    """The folder of a training that was not interrupted, and its reports."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("sd") / "whole"
+    return folder, list(train(TINY, folder))
+
+
+def checkpoint(path: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(path, weights_only=True)
+    return {f"{part}.{name}": value for part in ("modules", "average") for name, value in state[part].items()}
+
+
+def test_the_stages_follow_each_other(whole: tuple[Path, list[StageReport]]) -> None:
+    steps = [(report.stage, report.iteration) for report in whole[1]]
+    names = ("autoencoder", "latents", "text", "diffusion")
+    assert steps == [(name, i + 1) for name in names for i in range(TINY.length(name))]  # type: ignore[arg-type]
+    assert all((report.loss is None) == (report.stage == "latents") for report in whole[1])
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 6, 9])
+def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one(
+    whole: tuple[Path, list[StageReport]], tmp_path: Path, stop_after: int
+) -> None:
+    """Stopped in the autoencoder, after it, in the latents, in the text encoder, and in the diffusion."""
+    reports: list[StageReport] = []
+    for report in train(replace(TINY, checkpoint_seconds=1e9), tmp_path, lambda: len(reports) >= stop_after):
+        reports.append(report)
+    assert reports == whole[1][:stop_after]
+    list(train(TINY, tmp_path))
+    for name in ("autoencoder.pt", "diffusion.pt"):
+        expected, resumed = checkpoint(whole[0] / name), checkpoint(tmp_path / name)
+        assert expected.keys() == resumed.keys()
+        assert [key for key in expected if not torch.equal(expected[key], resumed[key])] == []
+
+
+def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Path, list[StageReport]]) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(whole[0] / "pipeline", local_files_only=True)
+    assert pipe.safety_checker is None
+    pictures = pipe("a cat on a blue background", num_inference_steps=2, output_type="pt").images
+    assert pictures.shape == (1, 3, 64, 64)
+    assert pictures.isfinite().all()
+    average = torch.load(whole[0] / "diffusion.pt", weights_only=True)["average"]
+    assert torch.equal(pipe.unet.conv_in.weight, average["unet.conv_in.weight"].half().float())
+
+
+def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> None:
+    pool = LatentPool(whole[0] / "latents", TINY.diffusion.latents)
+    assert pool.latents[: TINY.diffusion.latents.chunk].float().std().item() == pytest.approx(1, abs=1e-2)
+    rows, scenes = pool.batch(np.random.default_rng(0), 3)
+    assert rows.shape == (3, 4, 16, 16) and not any(scene.held_out for scene in scenes)
+
+
+def test_a_weak_autoencoder_ends_the_training(tmp_path: Path) -> None:
+    with pytest.raises(AutoencoderTooWeak, match=r"HaarPSI 0\.\d+, .* after 3 .*more than 0\.95"):
+        list(train(replace(TINY, least_haarpsi=0.95), tmp_path))
+    assert not (tmp_path / "autoencoder").exists()
+
+
+def test_a_few_iterations_improve_the_autoencoder() -> None:
+    pace = replace(PACE, iterations=1000, batch=4, learning_rate=3e-3)
+    training = AutoencoderTraining(AutoencoderRecipe(pace=pace), TINY.layout, torch.device("cpu"))
+    losses = [training.step() for _ in range(40)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_few_iterations_improve_text_encoder_and_unet(whole: tuple[Path, list[StageReport]]) -> None:
+    pace = replace(PACE, iterations=1000, batch=8, learning_rate=3e-3)
+    recipe = replace(TINY.diffusion, text=replace(pace, iterations=40), pace=pace)
+    pool = LatentPool(whole[0] / "latents", recipe.latents)
+    training = DiffusionTraining(recipe, TINY.layout, pool, torch.device("cpu"))
+    text = list(training.pretrain_text())
+    assert sum(text[-5:]) < 0.9 * sum(text[:5])
+    errors = [training.step() for _ in range(40)]
+    assert sum(errors[-5:]) < 0.9 * sum(errors[:5])
+
+
+def test_blur_costs_more_than_its_mean_error() -> None:
+    """An error that alternates between neighbours costs more than a constant one of the same size."""
+    pictures = torch.zeros(1, 3, 8, 8)
+    constant, alternating = pictures + 0.1, pictures + 0.1
+    alternating[..., ::2] *= -1
+    assert reconstruction_loss(pictures, pictures) == 0
+    assert reconstruction_loss(pictures, constant).item() == pytest.approx(0.1)
+    assert reconstruction_loss(pictures, alternating).item() == pytest.approx(0.1 + 0.2)
+
+
+def test_labels_are_what_the_caption_says() -> None:
+    below = Scene(first="cat", second="key", relation="below", background="red")
+    alone = Scene(first="cat", background="white")
+    labels = scene_labels([below, alone])
+    names = [*OBJECTS, None]
+    assert [[names[i] for i in row] for row in labels.slots.tolist()] == [["key", "cat"], ["cat", None]]
+    assert [AXES[i] for i in labels.axis.tolist()] == ["vertical", "alone"]
+    assert [list(BACKGROUNDS)[i] for i in labels.background.tolist()] == ["red", "white"]
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    pace = Pace(iterations=100, batch=1, learning_rate=2.0, warmup=10, decay_from=0.5)
+    rates = [pace.learning_rate_at(i) for i in range(101)]
+    assert rates[0] == pytest.approx(0.2) and rates[9:51] == [2.0] * 42
+    assert rates[75] == pytest.approx(1.0) and rates[100] == 0
+
+
+def test_the_average_follows_the_weights() -> None:
+    modules = torch.nn.ModuleDict({"one": torch.nn.Linear(1, 1)})
+    state = Optimisation(modules, replace(PACE, average=0.9))
+    before = state.average["one.weight"].clone()
+    state.step(lambda rows: modules["one"](torch.ones(4, 1)[rows]).sum())
+    expected = before + (1 - 2 / 11) * (modules["one"].weight - before)
+    assert torch.allclose(state.average["one.weight"], expected.detach())
+
+
+def test_no_scene_of_the_pool_is_held_out() -> None:
+    scenes = PoolSettings(chunk=200).scenes(3)
+    assert len(scenes) == 200 and not any(scene.held_out for scene in scenes)
+    assert scenes != PoolSettings(chunk=200).scenes(4)  # another chunk has other scenes
