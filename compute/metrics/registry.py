@@ -102,6 +102,13 @@ class MetricSet:
                 values[name] = tensor.double().cpu().numpy()
         return values
 
+    def check_size(self, size: tuple[int, ...]) -> None:
+        """Raise MetricError for a metric that is available and needs larger pictures than `size` (height, width)."""
+        for name, metric in self.descriptors.items():
+            side = metric.smallest
+            if name not in self.absent and min(size) < side:
+                raise MetricError(f"metrics: {name} needs at least {side}x{side} pixels, not {size[0]}x{size[1]}")
+
     def _check(self, pictures: Tensor, baseline: Tensor, prompts: Sequence[str]) -> None:
         shape = tuple(pictures.shape)
         if baseline.shape != shape or len(shape) != 4 or shape[1] != 3:
@@ -110,10 +117,7 @@ class MetricSet:
             )
         if len(prompts) != shape[0]:
             raise MetricError(f"metrics: {len(prompts)} prompts for {shape[0]} pictures; give one a picture")
-        for name, metric in self.descriptors.items():
-            side = metric.smallest
-            if name not in self.absent and min(shape[2:]) < side:
-                raise MetricError(f"metrics: {name} needs at least {side}x{side} pixels, not {shape[2]}x{shape[3]}")
+        self.check_size(shape[2:])
         for description, tensor in (("pictures", pictures), ("baselines", baseline)):
             rows = (~tensor.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
             if rows:

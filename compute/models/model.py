@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.models.source import ModelSource
-from compute.pipeline.call import CallError, call_arguments, pictures_of
+from compute.pipeline.call import CallError, call_arguments, call_parameters, pictures_of
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import Probe, probe
@@ -42,6 +42,11 @@ class Model:
     def unet(self) -> Any:
         """The network that actions are executed on."""
         return self.pipe.unet
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether the pipeline reads a text."""
+        return "prompt" in call_parameters(self.pipe)
 
     @property
     def device(self) -> torch.device:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.config.call_values import call_key, call_values
+from compute.config.errors import ConfigError
 from compute.config.schema import SweepConfig
 from compute.models.loading import load_model
 from compute.models.model import Model
@@ -37,12 +38,23 @@ def prepare(config: SweepConfig, folder: Path) -> Prepared:
     Raises SkipscopeError for everything that can be wrong with a configuration.
     """
     source = ModelSource.find(config.model)
-    metrics_for(source, config.metrics, None, "cpu")  # refuses unknown names
+    metric_set = metrics_for(source, config.metrics, None, "cpu")  # refuses unknown names
     call = call_values(config, folder)
     model = load_model(source, call=call)
+    _check_prompts(config, model)
     config = config.model_copy(update={"sampler": model.resolved(config.sampler, config.guidance)})
+    metric_set.check_size(model.probe(config.sampler, config.guidance).picture_shape[1:])
     settings = settings_of(
         config, source.digest, dict(model.scheduler(config.sampler).config), call_key(config, folder)
     )
     plan = make_plan(config, settings, model.graph, folder)
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
+
+
+def _check_prompts(config: SweepConfig, model: Model) -> None:
+    """Raise ConfigError for a model that needs prompts and has none, and for one that has some and takes none."""
+    name = type(model.pipe).__name__
+    if config.prompts is None and model.takes_prompts:
+        raise ConfigError(f"prompts: is missing; a {name} samples from texts")
+    if config.prompts is not None and not model.takes_prompts:
+        raise ConfigError(f"prompts: a {name} takes none; leave prompts out")

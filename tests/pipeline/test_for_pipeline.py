@@ -55,8 +55,9 @@ def test_an_empty_policy_is_bit_identical(kind: str) -> None:
     pipe = PIPELINES[kind]()
     plain = call(pipe)
     if kind in ("image to image", "inpainting"):  # these make fewer steps than they are asked for
-        with pytest.raises(PolicyError, match="5 steps, this run has 4"), applied(
-            SkipPolicy.for_pipeline(pipe, rules=(), steps=5), pipe
+        with (
+            pytest.raises(PolicyError, match="5 steps, this run has 4"),
+            applied(SkipPolicy.for_pipeline(pipe, rules=(), steps=5), pipe),
         ):
             call(pipe, strength=0.8)
         plain = call(pipe, strength=1.0)
@@ -82,7 +83,10 @@ def test_other_runs_are_refused() -> None:
     with applied(policy, pipe), pytest.raises(PolicyError, match="the policy is for 5 steps, this run has 6"):
         call(pipe, num_inference_steps=6)
     pipe.scheduler = scheduler(timestep_spacing="trailing")
-    with applied(policy, pipe), pytest.raises(PolicyError, match="where step 0 is at timestep 801; in this run it is at 999"):
+    with (
+        applied(policy, pipe),
+        pytest.raises(PolicyError, match="where step 0 is at timestep 801; in this run it is at 999"),
+    ):
         call(pipe)
     pipe.scheduler = scheduler(HeunDiscreteScheduler)
     with applied(policy, pipe), pytest.raises(PolicyError, match="give the pipeline a DDIMScheduler"):
@@ -94,7 +98,10 @@ def test_other_runs_are_refused() -> None:
     [
         ({"components": ["mid_blok.*"], "action": "reuse"}, "no component matches 'mid_blok"),
         ({"components": ["mid_block.*"]}, "rules.0: components, window and action are accepted"),
-        ({"components": ["unet"], "window": (0, 9), "action": "reuse"}, r"window \[0, 9\) lies outside the run: it makes 5"),
+        (
+            {"components": ["unet"], "window": (0, 9), "action": "reuse"},
+            r"window \[0, 9\) lies outside the run: it makes 5",
+        ),
     ],
 )
 def test_rules_without_sense_are_refused(rule: dict[str, Any], message: str) -> None:
