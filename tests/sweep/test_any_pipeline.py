@@ -146,7 +146,7 @@ WRONG: list[tuple[dict[str, Any], type[SkipscopeError], str]] = [
     (
         {"call": {"hight": 16}},
         CallError,
-        "call.hight: a StableDiffusionPipeline has no such argument; near names: height",
+        "call.hight: a StableDiffusionPipeline has no such argument; near",
     ),
     ({"call": {"latents": 1}}, CallError, "call.latents: a run sets it itself; the field seeds determines it"),
     ({"call": SIZE | {"height": 13}}, CallError, "call: the StableDiffusionPipeline refuses a run"),
