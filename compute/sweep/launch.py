@@ -7,13 +7,14 @@ from pathlib import Path
 
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
+from compute.models.long_prompts import long_prompts
 from compute.progress import Bar, bar
 from compute.sweep.executors.address import check_address, executor_at
 from compute.sweep.executors.executor import Executor, Failed, Outcome
 from compute.sweep.executors.resources import Resources
 from compute.sweep.open_store import open_or_create
 from compute.sweep.plan.plan import Plan
-from compute.sweep.prepare import prepare
+from compute.sweep.prepare import Prepared, prepare
 from compute.sweep.run import SweepResult, run_sweep
 from compute.sweep.worker.worker_spec import WorkerSpec
 from store.records import Unit
@@ -64,9 +65,16 @@ def sweep(
 
     counts = opened.status_counts()
     with bar("sweep", counts.planned, done=counts.done) as progress:
-        for line in _left_out(prepared.plan):
+        for line in [*_cut_prompts(prepared), *_left_out(prepared.plan)]:
             progress.print(line)
         return run_sweep(opened, start_executor, _ProgressWatcher(progress))
+
+
+def _cut_prompts(prepared: Prepared) -> list[str]:
+    """Return a line that says which prompts are too long for the text encoder, if any are."""
+    conditions = [condition for unit in prepared.plan.units if unit.baseline is None for condition in unit.conditions]
+    long = long_prompts(prepared.model.pipe.components, list(dict.fromkeys(c.prompt for c in conditions)))
+    return [] if long is None else [str(long)]
 
 
 def _left_out(plan: Plan) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
 from compute.pipeline.follow import Replay, Step
 from compute.sweep.plan.runs import Run
@@ -89,7 +90,8 @@ class TrajectorySampler:
                 steps.append(step)
 
         replay = None if outputs is None or not run.start else Replay(start=run.start, outputs=outputs)
-        pictures = self._model.run(conditions, self._sampler, run.resolved, replay=replay, on_step=record)
+        with without_repeated_warnings(self._model.pipe, [condition.prompt for condition in conditions]):
+            pictures = self._model.run(conditions, self._sampler, run.resolved, replay=replay, on_step=record)
         trajectory = Trajectory(
             start=run.start,
             x_t=_to_numpy([*(step.x_t for step in steps), steps[-1].x_next]),
