@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from compute.analysis.phases.phase_evidence import phases_of
     from compute.config.loading import load_config
     from compute.config.schema import SweepConfig
     from compute.models.loading import load_model
@@ -34,6 +35,7 @@ __all__ = [
     "load_config",
     "load_model",
     "methods",
+    "phases_of",
     "read_graph",
     "recommend",
     "sweep",
@@ -50,6 +52,7 @@ _MODULES = {
     "load_config": "compute.config.loading",
     "load_model": "compute.models.loading",
     "methods": "compute.pipeline",
+    "phases_of": "compute.analysis.phases.phase_evidence",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
     "sweep": "compute.sweep.launch",

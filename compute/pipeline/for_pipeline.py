@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compute.pipeline.call import call_parameters
+from compute.pipeline.call import call_parameters, pictures_of
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.graphs import graph_of
+from compute.pipeline.probe import probe
 from compute.policy.rules import Rule, rules_of
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
@@ -25,6 +26,7 @@ def policy_for_pipeline(
     rules: Sequence[Rule | Mapping[str, Any]],
     steps: int,
     guidance: float | None = None,
+    call: Mapping[str, Any] | None = None,
     name: str = "by hand",
 ) -> SkipPolicy:
     """Return a policy for runs of `pipe` with `num_inference_steps=steps`.
@@ -32,12 +34,18 @@ def policy_for_pipeline(
     A rule is a `Rule`, or a mapping with `components` (names, globs or `kind:…`), `window` ([start, stop), of the steps
     that a run really makes, all of them if left out) and `action` (a name, or the fields of an `Action`). The scheduler
     and its options, the steps that it really makes and the weights' digests are read from the pipeline; `guidance` is
-    the scale that the policy is for, by default that of the pipeline's call.
+    the scale that the policy is for, by default that of the pipeline's call. `call` holds the arguments of the
+    pipeline's calls where a run does not make every step of its scheduler (image to image, custom timesteps): the
+    pipeline is called once with them, without its UNet, and shows which steps it makes.
 
-    Raises PolicyError for rules that cannot be executed; UnsupportedUNet for a network that cannot be read.
+    Raises PolicyError for rules that cannot be executed, and for a call that the pipeline refuses; UnsupportedUNet for
+    a network that cannot be read; FollowError for a pipeline that cannot be followed.
     """
     check_can_be_followed(pipe)
-    made, timesteps = _steps_of(pipe.scheduler, steps)
+    timesteps = _timesteps_of(pipe.scheduler, steps) if call is None else _timesteps_of_call(pipe, steps, call)
+    made = len(timesteps)
+    if guidance is None and call is not None:
+        guidance = call.get("guidance_scale")
     sampler = SamplerSettings(
         name=type(pipe.scheduler).__name__, steps=made, num_inference_steps=steps, options=_options(pipe.scheduler)
     )
@@ -69,15 +77,28 @@ def policy_of_schedule(
     )
 
 
-def _steps_of(scheduler: Any, steps: int) -> tuple[int, tuple[float, ...]]:
-    """Return the number of steps that a run makes where `steps` are asked for, and their timesteps."""
+def _timesteps_of(scheduler: Any, steps: int) -> tuple[float, ...]:
+    """Return the timesteps of the steps that a scheduler makes where `steps` are asked for."""
     own = copy.deepcopy(scheduler)
     try:
         own.set_timesteps(steps)
     except (ValueError, TypeError, RuntimeError) as error:
         raise PolicyError(f"steps: a {type(scheduler).__name__} refuses {steps}: {error}") from None
-    timesteps = tuple(float(t) for t in own.timesteps.tolist())
-    return len(timesteps), timesteps
+    return tuple(float(t) for t in own.timesteps.tolist())
+
+
+def _timesteps_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the timesteps of the steps that a call of the pipeline makes. Raises PolicyError."""
+    if unknown := call.keys() - call_parameters(pipe).keys():  # diffusers drops some of these without a word
+        raise PolicyError(f"call.{min(unknown)}: a {type(pipe).__name__} has no such argument")
+    given = {key: value for key, value in call.items() if key != "generator"}  # whose state would change
+    if not given.keys() & {"timesteps", "sigmas"}:
+        given["num_inference_steps"] = steps
+    try:
+        return probe(pipe, pipe.unet, lambda: pictures_of(pipe(**given | {"output_type": "np"}))).steps.timesteps
+    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError) as error:
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise PolicyError(f"call: the {type(pipe).__name__} refuses {', '.join(given)}: {problem}") from error
 
 
 def _options(scheduler: Any) -> dict[str, Any]:

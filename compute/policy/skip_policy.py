@@ -118,11 +118,14 @@ class SkipPolicy(Record):
         rules: Sequence[Rule | Mapping[str, Any]],
         steps: int,
         guidance: float | None = None,
+        call: Mapping[str, Any] | None = None,
         name: str = "by hand",
     ) -> SkipPolicy:
         """Return a policy for runs of a diffusers pipeline: see `compute.pipeline.for_pipeline`, which needs torch."""
         reader = import_module("compute.pipeline.for_pipeline")
-        made: SkipPolicy = reader.policy_for_pipeline(pipe, rules=rules, steps=steps, guidance=guidance, name=name)
+        made: SkipPolicy = reader.policy_for_pipeline(
+            pipe, rules=rules, steps=steps, guidance=guidance, call=call, name=name
+        )
         return made
 
     def dumps(self) -> str:

@@ -14,7 +14,7 @@ from compute.pipeline.run_steps import FollowError
 from compute.policy.graph import UnknownComponent
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.unet import ExecutionError
-from tests.pipeline.tiny_pipelines import PIPELINES, call, scheduler, stable_diffusion
+from tests.pipeline.tiny_pipelines import PIPELINES, call, picture, scheduler, stable_diffusion
 
 from diffusers import (  # isort: skip
     DPMSolverMultistepScheduler,
@@ -68,9 +68,37 @@ def test_an_empty_policy_is_bit_identical(kind: str) -> None:
         assert torch.equal(call(pipe), plain)
 
 
+@pytest.mark.parametrize("kind", ["image to image", "inpainting"])
+def test_a_policy_for_a_call_that_makes_fewer_steps(kind: str) -> None:
+    pipe = PIPELINES[kind]()
+    arguments: dict[str, Any] = {"prompt": "a cat", "image": picture(), "strength": 0.8, "guidance_scale": 3.0}
+    if kind == "inpainting":
+        arguments |= {"mask_image": picture(1), "height": 16, "width": 16}
+    plain = call(pipe, strength=0.8, guidance_scale=3.0)
+    generator = torch.Generator()
+    before = generator.get_state()
+    policy = SkipPolicy.for_pipeline(pipe, rules=RULES, steps=5, call=arguments | {"generator": generator})
+    assert (policy.sampler.steps, policy.sampler.num_inference_steps, policy.guidance) == (4, 5, 3.0)
+    assert torch.equal(generator.get_state(), before)
+    with applied(policy, pipe):
+        assert not torch.equal(call(pipe, strength=0.8, guidance_scale=3.0), plain)
+    with applied(SkipPolicy.for_pipeline(pipe, rules=(), steps=5, call=arguments), pipe):
+        assert torch.equal(call(pipe, strength=0.8, guidance_scale=3.0), plain)
+        with pytest.raises(PolicyError, match="4 steps, this run has 3"):
+            call(pipe, strength=0.6)
+
+
+def test_calls_that_the_pipeline_refuses() -> None:
+    with pytest.raises(PolicyError, match=r"call.hight: a StableDiffusionPipeline has no such argument"):
+        SkipPolicy.for_pipeline(stable_diffusion(), rules=(), steps=5, call={"prompt": "a cat", "hight": 16})
+    with pytest.raises(PolicyError, match=r"call: the StableDiffusionPipeline refuses height, num_inference_steps: Prov"):
+        SkipPolicy.for_pipeline(stable_diffusion(), rules=(), steps=5, call={"height": 16})
+
+
 def test_deepcache_is_a_policy() -> None:
     pipe = stable_diffusion()
     policy = skipscope.methods.deepcache(pipe, steps=5, interval=3)
+    assert SkipPolicy.loads(policy.dumps()) == policy
     with applied(policy, pipe) as execution:
         pictures = call(pipe)
         assert execution.resolved.total_flops < 0.8 * 5 * execution.resolved.graph.total_flops

@@ -61,7 +61,11 @@ def config(tmp_path: Path, model: Path, **changes: Any) -> Path:
 
 
 KINDS: dict[str, dict[str, Any]] = {
-    "text to image": {"call": SIZE, "prompt_switch": {"every": 2}},
+    "text to image": {
+        "call": SIZE,
+        "prompt_switch": {"every": 2},
+        "sampler": {"name": "DPMSolverMultistepScheduler", "num_inference_steps": 4},
+    },
     "image to image": {"call": {"image": {"file": "start.png"}, "strength": 0.5}},
     "XL": {"call": SIZE | {"negative_prompt": "a dog"}},
     "unconditional": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,14 @@ def settings_of(
         "stage": config.stage,
         "call": dict(call),
         "sampler": config.sampler.model_dump(mode="json"),
-        "scheduler": {key: scheduler[key] for key in sorted(scheduler) if not key.startswith("_")},
+        "scheduler": {key: _plain(scheduler[key]) for key in sorted(scheduler) if not key.startswith("_")},
         "dtype": config.dtype,
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return an option of a scheduler as JSON holds it: DPM-Solver's `lambda_min_clipped` is minus infinity."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
