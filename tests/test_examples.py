@@ -22,7 +22,7 @@ ARGUMENTS = {
     "controlnet": "ControlNet ControlNet/controlnet picture.png --steps 4 --size 16",
     "stable_diffusion_xl": "XL --steps 4 --size 16",
     "unconditional_ddpm": "unconditional --steps 8",
-    "sweep_your_model": "text-to-image store --steps 8 --size 16 --min-speedup 1.05",
+    "sweep_your_model": "text-to-image store --steps 5 --size 16 --threads 1 --min-speedup 1.05 --prompts cat dog",
 }
 RUNNER = """
 import json, runpy, sys, traceback

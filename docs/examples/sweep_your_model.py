@@ -13,6 +13,7 @@ parser.add_argument("store", help="folder of the sweep; an interrupted one is re
 parser.add_argument("--prompts", nargs="+", default=["a cat on a blue sofa", "two red kites over the sea"])
 parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--size", type=int, default=512)
+parser.add_argument("--threads", type=int, help="CPU threads; all cores unless given")
 parser.add_argument("--min-speedup", type=float, default=1.3)
 parser.add_argument("--policy", default="policy.json", help="the file to write")
 args = parser.parse_args()
@@ -27,6 +28,7 @@ config = SweepConfig(
     screen=[{"name": "reuse", "order": 1, "space": "x0", "components": ["unet"], "lengths": [1, 2]}],
     prompt_switch={"every": 2},
     metrics=["mse"],
+    threads_per_worker=args.threads,
 )
 result = sweep(config, args.store, address="serial")
 print(f"{result.executed} units executed, {result.resumed} were there, {result.failed} failed")

@@ -1,0 +1,49 @@
+"""Stable Diffusion 1.5's and SDXL's UNets at their real sizes, with random weights; `-s` shows the figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.test_architecture import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def figures(*arguments: str) -> dict[str, Any]:
+    """Measure in a process of its own, whose peak memory is then the network's."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.models.real_sizes", *arguments],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_stable_diffusion() -> None:
+    found = figures("sd15", "--forward")
+    assert found["parameters"] == 859_520_964
+    assert found["components"] > 100 and 700 < found["GFLOP"] < 900
+    assert found["finite"] and found["empty is bit-identical"]
+    assert found["DeepCache's steps that are bit-identical"] == [0, 2]
+    assert found["GFLOP, a reusing step"] < 0.1 * found["GFLOP"]
+    seconds = found["CPU seconds"]
+    assert seconds["DeepCache, a reusing step"] < 0.3 * seconds["DeepCache, a full step"]
+    assert seconds["reading"] < 5
+    assert found["GiB, read"] - found["GiB, network"] < 0.2, "reading copies no weights"
+    assert found["GiB, all"] < 5
+
+
+def test_stable_diffusion_xl() -> None:
+    found = figures("sdxl-base")
+    assert found["parameters"] == 2_567_463_684
+    assert found["components"] > 200 and 5_000 < found["GFLOP"] < 8_000
+    assert found["CPU seconds"]["reading"] < 15
+    assert found["GiB, all"] < 1, "reading needs no weights"
