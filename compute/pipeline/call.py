@@ -91,6 +91,12 @@ def call_parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(type(pipe).__call__).parameters
 
 
+def default_guidance(pipe: Any) -> float:
+    """Return the guidance scale of a pipeline's call where none is given; 1 for a pipeline without guidance."""
+    parameter = call_parameters(pipe).get("guidance_scale")
+    return 1.0 if parameter is None or not isinstance(parameter.default, int | float) else float(parameter.default)
+
+
 def check_options(pipe: Any, options: Mapping[str, Any]) -> None:
     """Raise CallError for an option that the pipeline's call lacks or that the run sets itself."""
     accepted = [name for name in call_parameters(pipe) if name != "self"]
