@@ -14,6 +14,7 @@ from torch import Tensor
 
 from compute.models.source import ModelSource
 from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
+from compute.pipeline.encoder_cache import EncoderCache
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import Probe, probe
@@ -77,6 +78,10 @@ class Model:
     def default_guidance(self) -> float:
         """The guidance scale of the pipeline's call where none is given; 1 for a pipeline without guidance."""
         return default_guidance(self.pipe)
+
+    @cached_property
+    def _encoders(self) -> EncoderCache:
+        return EncoderCache(self.pipe)
 
     @cached_property
     def graph(self) -> ComponentGraph:
@@ -148,7 +153,7 @@ class Model:
                 on_step=on_step,
                 on_begin=None if on_begin is None else lambda steps, scheduler: on_begin(),
             )
-            with following(self.pipe, self.unet, follower):
+            with self._encoders.used(), following(self.pipe, self.unet, follower):
                 pictures = pictures_of(self.pipe(**arguments))
         return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous() * 2 - 1
 

@@ -55,8 +55,8 @@ def sweep(
             prepared.config,
             prepared.source,
             opened,
-            prepared.call,
             threads=resources.threads,
+            call=prepared.call,
             device=resources.device,
             lpips_trunk=None if lpips_trunk is None else Path(lpips_trunk),
         )
