@@ -228,6 +228,7 @@ def test_a_part_costs_its_share_of_its_transformer() -> None:
     bypass_flops = FORMER.component(ATTENTION).bypass_flops
     assert saved == [0, attention, attention + feed_forward - bypass_flops]
     assert not resolved.steps[1].dead
+    assert FORMER.total_flops == 1 + 2 + 3 + 4 + 16 + 64
 
 
 def test_an_action_of_a_transformer_makes_its_parts_dead_whatever_their_action() -> None:
