@@ -63,7 +63,7 @@ def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) ->
     halves = {"serial": work[::2], "ray": work[1::2]}
     with tempfile.TemporaryDirectory() as folder:
         store = open_or_create(Path(folder) / "store", prepared)
-        spec = WorkerSpec.of(prepared.config, prepared.source, store, prepared.call, threads=threads)
+        spec = WorkerSpec.of(prepared.config, prepared.source, store, threads=threads)
         serial = SerialExecutor(spec, retries=0, model=prepared.model, runs=prepared.plan.runs)
         _execute(store, serial, [unit for unit in prepared.plan.units if unit.role != "ablation"])
         ray = RayExecutor(spec, Resources(workers=1, threads=threads), address="local", retries=0)

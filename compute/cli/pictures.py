@@ -24,8 +24,12 @@ def sample(
     policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
     steps: Annotated[int | None, typer.Option(min=1, max=1000, help="25 unless given.")] = None,
-    guidance: Annotated[float | None, typer.Option(min=0, max=100, help="3 unless given.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm (the default) or ddim.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=0, max=100, help="The pipeline's own unless given; 3 for glide-mini.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="ddpm, ddim or a diffusers scheduler class; the model's own unless given.")
+    ] = None,
 ) -> None:
     """Sample one picture, at full compute or under a skip policy."""
     from compute.images import image_of, save_png
@@ -35,8 +39,9 @@ def sample(
 
     if policy is None:
         loaded = load_model(model or "glide-mini")
-        condition = Condition(prompt=prompt, seed=seed, guidance=3.0 if guidance is None else guidance)
-        pictures = loaded.run([condition], _sampler_settings(sampler or "ddpm", steps or 25))
+        guidance = loaded.default_guidance if guidance is None else guidance
+        settings = _sampler_settings(sampler or loaded.own_sampler, steps or 25)
+        pictures = loaded.run([Condition(prompt=prompt, seed=seed, guidance=guidance)], settings)
     else:
         from compute.policy.skip_policy import SkipPolicy
         from compute.recommend.policy_model import check_same_run, load_for
@@ -57,7 +62,7 @@ def fidelity(
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Prompts, each with a seed of its own.")] = 1000,
     steps: Annotated[int, typer.Option(min=1, max=1000)] = 25,
     guidance: Annotated[float, typer.Option(min=0, max=100)] = 3.0,
-    sampler: Annotated[str, typer.Option(help="ddpm or ddim.")] = "ddpm",
+    sampler: Annotated[str, typer.Option(help="ddpm, ddim or a diffusers scheduler class.")] = "ddpm",
     sheet: Annotated[Path | None, typer.Option(help="Write the first pictures with captions (PNG) here.")] = None,
     json_: AsJson = False,
 ) -> None:

@@ -22,7 +22,7 @@ class LongPrompts:
     prompts: tuple[str, ...]
     """Those that are too long, in their order."""
     count: int
-    """All prompts."""
+    """All prompts; one that occurs several times counts once."""
     context: int
     """The number of tokens that the text encoder reads, with the marks of beginning and end."""
 
@@ -42,11 +42,12 @@ def long_prompts(components: Mapping[str, Any], prompts: Sequence[str]) -> LongP
     `components` are a pipeline's parts by name; its tokenizers are those whose names begin with "tokenizer". Of several
     the one that cuts most prompts is reported.
     """
+    different = list(dict.fromkeys(prompts))
     found = [
-        LongPrompts(prompts=cut, count=len(prompts), context=tokenizer.model_max_length)
+        LongPrompts(prompts=cut, count=len(different), context=tokenizer.model_max_length)
         for name, tokenizer in components.items()
         if name.startswith("tokenizer") and _has_limit(tokenizer)
-        if (cut := tuple(prompt for prompt in prompts if _tokens(tokenizer, prompt) > tokenizer.model_max_length))
+        if (cut := tuple(prompt for prompt in different if _tokens(tokenizer, prompt) > tokenizer.model_max_length))
     ]
     return max(found, key=lambda long: len(long.prompts), default=None)
 

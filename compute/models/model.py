@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.models.source import ModelSource
-from compute.pipeline.call import CallError, call_arguments, call_parameters, pictures_of
+from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
+from compute.pipeline.encoder_cache import EncoderCache
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import Probe, probe
@@ -63,13 +64,30 @@ class Model:
     @cached_property
     def base_scheduler(self) -> Mapping[str, Any]:
         """The configuration of the scheduler that the pipeline was loaded with: what the model was trained with."""
-        return dict(self.pipe.scheduler.config)
+        return {"_class_name": type(self.pipe.scheduler).__name__, **self.pipe.scheduler.config}
+
+    @property
+    def own_sampler(self) -> str:
+        """The name of the sampler that the pipeline was loaded with: GLIDE's is `ddpm`, others go by their class."""
+        name = str(self.base_scheduler["_class_name"])
+        return (
+            "ddpm" if name == "DDPMScheduler" and self.base_scheduler.get("variance_type") == "learned_range" else name
+        )
+
+    @property
+    def default_guidance(self) -> float:
+        """The guidance scale of the pipeline's call where none is given; 1 for a pipeline without guidance."""
+        return default_guidance(self.pipe)
+
+    @cached_property
+    def _encoders(self) -> EncoderCache:
+        return EncoderCache(self.pipe)
 
     @cached_property
     def graph(self) -> ComponentGraph:
         """The network's component graph, as it runs in the pipeline's own call."""
         if not self._probes:
-            self.probe(SamplerSettings(name=type(self.pipe.scheduler).__name__, steps=_PROBED_STEPS), guidance=3.0)
+            self.probe(SamplerSettings(name=self.own_sampler, steps=_PROBED_STEPS), guidance=3.0)
         arguments = next(iter(self._probes.values())).unet_arguments
         return read_graph_of_call(self.unet, arguments.args, dict(arguments.kwargs))
 
@@ -135,7 +153,7 @@ class Model:
                 on_step=on_step,
                 on_begin=None if on_begin is None else lambda steps, scheduler: on_begin(),
             )
-            with following(self.pipe, self.unet, follower):
+            with self._encoders.used(), following(self.pipe, self.unet, follower):
                 pictures = pictures_of(self.pipe(**arguments))
         return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous() * 2 - 1
 

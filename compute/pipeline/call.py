@@ -35,6 +35,9 @@ _PER_PICTURE = ("negative_prompt", "negative_prompt_2", "prompt_2", "image", "ma
 """Arguments of which pipelines want one for each prompt."""
 
 
+_PICTURE_AXES = 4
+
+
 class CallError(SkipscopeError):
     """An argument of a pipeline's call that the pipeline does not have, or that is not the user's to set."""
 
@@ -91,6 +94,12 @@ def call_parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(type(pipe).__call__).parameters
 
 
+def default_guidance(pipe: Any) -> float:
+    """Return the guidance scale of a pipeline's call where none is given; 1 for a pipeline without guidance."""
+    parameter = call_parameters(pipe).get("guidance_scale")
+    return 1.0 if parameter is None or not isinstance(parameter.default, int | float) else float(parameter.default)
+
+
 def check_options(pipe: Any, options: Mapping[str, Any]) -> None:
     """Raise CallError for an option that the pipeline's call lacks or that the run sets itself."""
     accepted = [name for name in call_parameters(pipe) if name != "self"]
@@ -107,9 +116,15 @@ def check_options(pipe: Any, options: Mapping[str, Any]) -> None:
 
 
 def pictures_of(result: Any) -> Float32[np.ndarray, "B H W 3"]:
-    """Return the pictures of a pipeline's result, in [0, 1]; of single-channel pictures three equal channels."""
-    images = result.images if hasattr(result, "images") else result[0]
-    pictures = np.stack([_array(image) for image in images])
+    """Return the pictures of a pipeline's result, in [0, 1]; of single-channel pictures three equal channels.
+
+    Raises CallError for a pipeline that makes something else.
+    """
+    if not hasattr(result, "images"):
+        raise CallError(f"pipe: it returns a {type(result).__name__}; pipelines that return images are supported")
+    pictures = np.stack([_array(image) for image in result.images])
+    if pictures.ndim != _PICTURE_AXES:
+        raise CallError(f"pipe: its images have the shape {pictures.shape[1:]}; (height, width, channels) is supported")
     return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
 
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compute.pipeline.call import call_parameters, pictures_of
+from compute.pipeline.call import call_parameters, default_guidance, pictures_of
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.graphs import graph_of
 from compute.pipeline.probe import probe
@@ -72,7 +72,7 @@ def policy_of_schedule(
         model=PolicyModel(name=type(pipe).__name__, weights=digests[own], unet=digests),
         sampler=sampler,
         timesteps=timesteps,
-        guidance=_guidance(pipe) if guidance is None else guidance,
+        guidance=default_guidance(pipe) if guidance is None else guidance,
         rules=rules_of(schedule),
     )
 
@@ -110,12 +110,6 @@ def _options(scheduler: Any) -> dict[str, Any]:
         if value != parameter.default and isinstance(value, bool | int | float | str | tuple):
             options[option] = value
     return options
-
-
-def _guidance(pipe: Any) -> float:
-    """Return the default guidance scale of a pipeline's call, 1 for a pipeline without guidance."""
-    parameter = call_parameters(pipe).get("guidance_scale")
-    return 1.0 if parameter is None or not isinstance(parameter.default, int | float) else float(parameter.default)
 
 
 def _schedule(pipe: Any, rules: Sequence[Rule | Mapping[str, Any]], steps: int) -> Schedule:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, cat
 
 from compute.metrics.registry import MetricSet
+from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import Schedule
@@ -68,4 +69,5 @@ class ClosedLoop:
     def _sample(
         self, conditions: Sequence[Condition], resolved: ResolvedSchedule | None = None
     ) -> Float[Tensor, "B 3 H W"]:
-        return self._model.run(conditions, self._sampler, resolved)
+        with without_repeated_warnings(self._model.pipe, [condition.prompt for condition in conditions]):
+            return self._model.run(conditions, self._sampler, resolved)

@@ -17,6 +17,7 @@ from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.registry import MetricSet
 from compute.models.loading import load_model
+from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
@@ -69,6 +70,8 @@ class Recommender:
         self.model: Model = load_model(
             source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
         )
+        if (long := long_prompts(self.model.pipe.components, self.prompts)) is not None:
+            report(str(long))
         self.sampler = SamplerSettings.model_validate(settings["sampler"])
         self.metric, self.guidance = metric, conditions[0].guidance
         loop = ClosedLoop(self.model, self.sampler, conditions, paired_metric, batch=_BATCH)

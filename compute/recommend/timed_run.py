@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.quality import RunName
@@ -40,9 +41,10 @@ class RunOutput:
 
     def sample(self, model: Model, run: Run, conditions: Sequence[Condition]) -> None:
         """Sample one more batch."""
-        start = now(model.device)
-        pictures = model.run(conditions, run.sampler, run.resolved)
-        self.seconds.append((now(model.device) - start) / len(conditions))
+        with without_repeated_warnings(model.pipe, [condition.prompt for condition in conditions]):
+            start = now(model.device)
+            pictures = model.run(conditions, run.sampler, run.resolved)
+            self.seconds.append((now(model.device) - start) / len(conditions))
         self.batches.append(pictures.cpu())
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from compute.metrics.judge import Judge
 from compute.metrics.registry import Sources, metrics
 from compute.models.judges import judge_for
+from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
 from compute.policy.liveness import resolve
 from compute.policy.quality import RunName, RunQuality, Validation
@@ -49,10 +50,13 @@ def validate(
     Raises PolicyError for a prompt that the search used, UnreadableCaption for one that the model's judge can't read.
     """
     conditions = evaluation.conditions
+    prompts = [condition.prompt for condition in conditions]
     _check_unseen(policy, conditions)
     judge = judge_for(model.source)
     if judge is not None:
-        judge.check_prompts([condition.prompt for condition in conditions])
+        judge.check_prompts(prompts)
+    if (long := long_prompts(model.pipe.components, prompts)) is not None:
+        bar.print(str(long))
     full = Run(name="full", sampler=policy.sampler)
     own = Run(name="policy", sampler=policy.sampler, resolved=resolve(model.graph, policy.schedule))
     steps = steps_in_equal_time(model, full, own, conditions[:batch])

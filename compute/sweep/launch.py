@@ -56,8 +56,8 @@ def sweep(
             prepared.config,
             prepared.source,
             opened,
-            prepared.call,
             threads=resources.threads,
+            call=prepared.call,
             device=resources.device,
             lpips_trunk=None if lpips_trunk is None else Path(lpips_trunk),
         )
@@ -72,8 +72,8 @@ def sweep(
 
 def _cut_prompts(prepared: Prepared) -> list[str]:
     """Return a line that says which prompts are too long for the text encoder, if any are."""
-    conditions = [condition for unit in prepared.plan.units if unit.baseline is None for condition in unit.conditions]
-    long = long_prompts(prepared.model.pipe.components, list(dict.fromkeys(c.prompt for c in conditions)))
+    prompts = [condition.prompt for unit in prepared.plan.units for condition in unit.conditions]
+    long = long_prompts(prepared.model.pipe.components, prompts)
     return [] if long is None else [str(long)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -121,7 +121,3 @@ class Trace:
     flops: int
     batch: int
     resolution: int
-    nodes_by_name: Mapping[str, TracedNode] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes_by_name", {node.name: node for node in self.nodes})

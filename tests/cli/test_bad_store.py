@@ -40,12 +40,12 @@ def test_a_path_without_a_sweep(commands: ForkServer, tmp_path: Path, command: t
 def test_a_store_of_a_newer_format(sweep_copy: Sweep, commands: ForkServer, command: tuple[str, ...]) -> None:
     config, store = sweep_copy
     header = (store / "sweep.json").read_text()
-    assert header.count('"version": 1,\n') == 1
-    (store / "sweep.json").write_text(header.replace('"version": 1,\n', '"version": 2,\n'))
+    assert header.count('"version": 2,\n') == 1
+    (store / "sweep.json").write_text(header.replace('"version": 2,\n', '"version": 3,\n'))
     name, *options = command
     arguments = (config, "--store", store, "--address", "serial") if name == "sweep" else (store, *options)
     with nothing_written(store):
-        assert_refused(commands.run(name, *arguments), "is of format 2; this release reads up to 1: upgrade skipscope")
+        assert_refused(commands.run(name, *arguments), "is of format 3; this release reads up to 2: upgrade skipscope")
 
 
 def test_a_path_that_cannot_hold_a_store(finished: Sweep, commands: ForkServer, tmp_path: Path) -> None:

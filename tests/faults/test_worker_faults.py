@@ -30,20 +30,18 @@ def unit_of(spec: WorkerSpec, role: str, conditions: int = 2) -> Unit:
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(spec: WorkerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     worker, batches = Worker(spec), []
-    steps = Model.steps
+    run = Model.run
 
-    def steps_of_one(
-        self: Model, conditions: Any, scheduler: Any, text: Any, x_t: Any, **options: Any
-    ) -> Iterator[Any]:
-        batches.append(len(x_t))
-        if len(x_t) > 1:
+    def run_of_one(self: Model, conditions: Any, *arguments: Any, **options: Any) -> Any:
+        batches.append(len(conditions))
+        if len(conditions) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return steps(self, conditions, scheduler, text, x_t, **options)
+        return run(self, conditions, *arguments, **options)
 
     for unit in (unit_of(spec, "baseline"), unit_of(spec, "control"), unit_of(spec, "ablation")):
         whole = worker.compute(unit)
         with monkeypatch.context() as patch:
-            patch.setattr(Model, "steps", steps_of_one)
+            patch.setattr(Model, "run", run_of_one)
             halves = worker.compute(unit)
         assert batches == [2, 1, 1]
         batches.clear()
@@ -58,7 +56,7 @@ def test_a_single_condition_that_does_not_fit_into_memory_fails(
     def no_memory(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr(Model, "steps", no_memory)
+    monkeypatch.setattr(Model, "run", no_memory)
     result = attempt(Worker(spec), unit_of(spec, "ablation", 1))
     assert (result.receipt, result.fatal) == (None, False)
     assert result.reason == "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"

@@ -37,7 +37,7 @@ def test_the_fixture_is_at_the_limit() -> None:
 
 def test_prompts_at_the_limit_are_read_whole(capfd: pytest.CaptureFixture[str]) -> None:
     assert long_prompts({"tokenizer": tokenizer()}, ["a cat", FITS, ""]) is None
-    found = long_prompts({"tokenizer": tokenizer()}, ["a cat", LONG, FITS, LONGER])
+    found = long_prompts({"tokenizer": tokenizer()}, ["a cat", LONG, FITS, LONGER, LONG])
     assert found == LongPrompts(prompts=(LONG, LONGER), count=4, context=8)
     assert capfd.readouterr().err == "", "the tokenizer's own warning is not shown"
 

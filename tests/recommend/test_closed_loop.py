@@ -43,7 +43,7 @@ def test_a_run_stops_when_it_exceeds_the_budget_and_can_be_continued(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampled: list[int] = []
-    pictures = Model.pictures
+    pictures = Model.run
 
     def counted(*arguments: Any, **more: Any) -> torch.Tensor:
         sampled.append(len(arguments[1]))

@@ -106,7 +106,7 @@ def test_prompts_that_took_part_in_the_search_are_refused(model: Model) -> None:
 def test_prompts_that_the_judge_cannot_read_are_refused_before_anything_is_sampled(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("compute.models.model.Model.pictures", lambda *_: pytest.fail("pictures were sampled"))
+    monkeypatch.setattr("compute.models.model.Model.run", lambda *_: pytest.fail("pictures were sampled"))
     evaluation = evaluation_of([*conditions_of(2), Condition(prompt="cat blue", seed=0, guidance=3.0)])
     with progress.bar("validate", 3) as bar, pytest.raises(UnreadableCaption, match="'cat blue' is not one"):
         validate(policy_for(model, DROP_TWO), model, evaluation, batch=2, bar=bar)
@@ -130,7 +130,7 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
         order.append("other" if conditions[0].seed > 1000 else name)
         return torch.rand(len(conditions), 3, 16, 16)
 
-    monkeypatch.setattr("compute.models.model.Model.pictures", noted)
+    monkeypatch.setattr("compute.models.model.Model.run", noted)
     monkeypatch.setattr("compute.recommend.validation.steps_in_equal_time", lambda *_: 3)
     validated(model, DROP_TWO, count=6, batch=2)
     rounds = [order[i : i + 4] for i in range(0, 12, 4)]

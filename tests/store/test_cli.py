@@ -114,8 +114,8 @@ def test_errors_are_one_line(store: SweepStore, tmp_path: Path, run_inside: Run)
     assert_fails(run_inside("look", store.root), "No such command 'look'")
     assert_fails(run_inside("ls", store.root, "--jsno"), "No such option: --jsno")
     path = store.root / "sweep.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 7'), encoding="utf-8")
-    assert_fails(run_inside("ls", store.root), "is of format 7; this release reads up to 1: upgrade")
+    path.write_text(path.read_text(encoding="utf-8").replace('"version": 2', '"version": 7'), encoding="utf-8")
+    assert_fails(run_inside("ls", store.root), "is of format 7; this release reads up to 2: upgrade")
     path.write_bytes(path.read_bytes()[:100])
     assert_fails(run_inside("verify", store.root), "damaged")
 

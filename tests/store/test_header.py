@@ -33,10 +33,10 @@ def test_a_folder_that_is_not_a_sweep(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_whatever_it_contains(store: SweepStore) -> None:
     path = store.root / "sweep.json"
-    text = path.read_text(encoding="utf-8").replace('"version": 1,', '"version": 2,')
+    text = path.read_text(encoding="utf-8").replace('"version": 2,', '"version": 3,')
     for newer in (text, text.replace('"plan"', '"units"')):
         path.write_text(newer, encoding="utf-8")
-        with pytest.raises(NewerFormat, match="is of format 2; this release reads up to 1: upgrade"):
+        with pytest.raises(NewerFormat, match="is of format 3; this release reads up to 2: upgrade"):
             SweepStore.open(store.root)
 
 

@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "another key": (attribute("key", "f" * 64), "but the file says"),
     "another encoding": (attribute("encoding-type", "anndata"), "encoding 'anndata', not 'skipscope-unit'"),
-    "newer encoding": (attribute("encoding-version", 2), "version 2; this release reads up to 1: upgrade"),
+    "newer encoding": (attribute("encoding-version", 3), "version 3; this release reads up to 2: upgrade"),
     "newer element": (attribute("encoding-version", 9, "final"), "encoding pictures version 9"),
     "infinite": (attribute("seconds", np.inf), "attribute seconds: is 'inf', not a float"),
     "no number": (attribute("steps", "many"), "attribute steps: is 'many', not a int"),

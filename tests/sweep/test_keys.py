@@ -27,16 +27,16 @@ def keys_of(config: Path) -> list[str]:
         (
             "demo",
             330,
-            "a9e7ebe4ecf9333743e59d50a117586e49cc52e60110cab586105e3b3273c308",
-            "f0b93f7ead716bd5ff1fb2d6865f5b6affbd24c4e54cfe789b13eb4918a9835e",
-            "d0df0d2b93949c2e684af89538f505e7731a49ed1298d2ae27412f80267aeeea",
+            "d5cff1081358b283cc865d47e4057483b6a64daf215f4b674acbf6f6cc920d95",
+            "6879a6d4f5b46f8df4c36572df3a27423e2cf77d1e85656286a8d6632382500f",
+            "be24ea1588d58b78c94cbf9899350232a38a131130eb0332358002dbade39ac2",
         ),
         (
             "example",
             237,
-            "0caa086bd4aa6df99979df0fd271b30dfb151af3debf67c7995a34ef6668143c",
-            "cb0fa32095f0cba3d300c626ff9defb5c5ceefbe6d3f297b2caec03dd94548a7",
-            "25dc057103969b1e3f736f9858c8278e8ff792b1f7284c5dadeee9ca001c096b",
+            "e6e579e116beaafcde6f722de2a94e2515a21c2fc0268dfe89bf1dabe6525915",
+            "e1a10a8a44f57ff677a2f440038070aeaf88d5a9295f19d966a886364972aa1e",
+            "19ee5702ddf110329fe4d631e36feba9e4c6706fe57ab0e56f5543d340e091c6",
         ),
     ],
 )

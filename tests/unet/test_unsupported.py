@@ -12,10 +12,11 @@ from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.unet import UnsupportedUNet, read_graph
 from store.records import Action
-from tests.unet.checks import run
-from tests.unet.narrow import call_inputs
+from tests.unet.checks import check, run
+from tests.unet.narrow import call_inputs, randomise
 from tests.unet.sd import make_sd_unet
 
+from diffusers import UNet2DModel  # isort: skip
 from diffusers.models.resnet import ResnetBlock2D  # isort: skip
 
 
@@ -120,6 +121,18 @@ def test_a_module_of_the_users_own_is_reused_and_not_bypassed(own: str) -> None:
     assert outputs[0] is not None
     assert outputs[1] is not None
     assert torch.equal(outputs[0], outputs[1])
+
+
+def test_what_divides_its_sum_divides_its_shortcut() -> None:
+    """The middle of an NCSN++ scales the sum of input and residual, in its ResNet blocks and its attention."""
+    unet_class: Any = UNet2DModel
+    layers = {"down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
+    unet = unet_class(block_out_channels=(16, 32), norm_num_groups=8, mid_block_scale_factor=1.4, **layers).eval()
+    randomise(unet)
+    graph = read_graph(unet, sample_size=8)
+    names = graph.match(["mid_block.*", "down_blocks.1.attentions.*"])
+    rows = {step: {name: Action(name="bypass")} for step, name in enumerate(names)}
+    check(unet, graph, Schedule(steps=len(rows), actions=rows), lambda step: call_inputs(unet, step))
 
 
 def _with_plain_attention() -> Any:

@@ -69,8 +69,10 @@ def _reached(reader: SweepReader, key: str, steps: Sequence[int]) -> Floats:
 
 
 def _similarity(unit: UnitReader, step: int) -> Floats:
-    """(parts, B): each part of a step's prediction compared with that of the final state."""
-    predicted, final = split(unit.pred_x0(step)), split(unit.x_t(unit.steps))
+    """(parts, B): each part of a step's prediction compared with that of the final picture or latent."""
+    prediction, pictures = unit.pred_x0(step), unit.final
+    is_latent = prediction.shape != pictures.shape
+    predicted, final = split(prediction), split(unit.x_t(unit.steps) if is_latent else pictures)
     distance, size = _squares(predicted - final), _squares(predicted) + _squares(final)
     return 1 - distance / np.maximum(size, 1e-12)
 

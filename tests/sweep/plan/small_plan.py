@@ -20,7 +20,7 @@ def plan_of(graph: ComponentGraph, **changes: Any) -> Plan:
         "conditions_per_unit": 4, "windows": {"count": 3}, "actions": ["bypass", "zero", "reuse"],
     }  # fmt: skip
     config = SweepConfig.model_validate(fields | changes)
-    return make_plan(config, settings_of(config, "digest", {"beta": 1, "_name": "x"}), graph, Path("."))
+    return make_plan(config, settings_of(config, "digest", {"beta": 1, "_name": "x"}, {}), graph, Path("."))
 
 
 def ablations_in(plan: Plan) -> list[Ablation]:

@@ -23,8 +23,9 @@ def test_runs_start_at_their_window_and_cost_what_is_left(graph: ComponentGraph)
             assert (run.start, run.unet_evaluations) == (0, STEPS)
             continue
         window, action = unit.intervention.window, unit.intervention.action
-        assert run.start == (window.start - 1 if action.reads_cache else window.start)
-        reused = 2 if action.reads_cache and unit.intervention.components == ("unet",) else 0
+        drops_unet = action.reads_cache and unit.intervention.components == ("unet",)
+        assert run.start == (window.start - 1 if action.reads_cache and not drops_unet else window.start)
+        reused = 2 if drops_unet else 0
         assert run.unet_evaluations == STEPS - run.start - reused
         assert run.evaluations_from_step_0 == STEPS - reused
 
