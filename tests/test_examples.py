@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +16,15 @@ from tests.pipeline.tiny_pipelines import PIPELINES, picture
 from tests.test_architecture import ROOT
 
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+LONG = "a cat on grass on a dog"  # longer than the tiny tokenizer's 8 tokens
 ARGUMENTS = {
     "stable_diffusion": "text-to-image --steps 6 --size 16 --prompt dog",
-    "image_to_image": "text-to-image picture.png --steps 12 --size 16",
-    "inpainting": "inpainting picture.png mask.png --steps 4 --size 16",
-    "controlnet": "ControlNet ControlNet/controlnet picture.png --steps 4 --size 16",
-    "stable_diffusion_xl": "XL --steps 4 --size 16",
+    "image_to_image": "text-to-image picture.png --steps 12 --size 16 --prompt dog",
+    "inpainting": "inpainting picture.png mask.png --steps 4 --size 16 --prompt dog",
+    "controlnet": "ControlNet ControlNet/controlnet picture.png --steps 4 --size 16 --prompt dog",
+    "stable_diffusion_xl": "XL --steps 4 --size 16 --prompt dog",
     "unconditional_ddpm": "unconditional --steps 8",
-    "sweep_your_model": "text-to-image store --steps 5 --size 16 --threads 1 --min-speedup 1.05 --prompts cat dog",
+    "sweep_your_model": f"text-to-image store --steps 5 --size 16 --threads 1 --min-speedup 1.1 --prompts cat '{LONG}'",
 }
 RUNNER = """
 import json, runpy, sys, traceback
@@ -56,8 +58,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> dict[str, list[str]]:
-    """What each example has printed, and its traceback or ""."""
-    calls = [(path.stem, str(path), ARGUMENTS[path.stem].split()) for path in EXAMPLES]
+    """What each example has printed, and its traceback or ""; and the lines on standard error of all of them."""
+    calls = [(path.stem, str(path), shlex.split(ARGUMENTS[path.stem])) for path in EXAMPLES]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, json.dumps(calls)],
@@ -65,7 +67,7 @@ def results(folder: Path) -> dict[str, list[str]]:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     loaded: dict[str, list[str]] = json.loads((folder / "results.json").read_text())
-    return loaded
+    return loaded | {"standard error": done.stderr.splitlines()}
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES if path.stem != "sweep_your_model"])
@@ -82,6 +84,13 @@ def test_the_example_of_a_sweep(folder: Path, results: dict[str, list[str]]) -> 
     assert not error
     assert re.match(r"\d{2,} units executed, 0 were there, 0 failed\n(composition ends at|no prompt switch)", printed)
     assert json.loads((folder / "policy.json").read_text())["rules"]
+
+
+def test_a_sweep_and_a_search_say_once_what_is_cut(results: dict[str, list[str]]) -> None:
+    lines = results["standard error"]
+    told = f"prompts: 1 of 2 is longer than the 8 tokens that the text encoder reads, and is cut; the first: {LONG!r}"
+    assert [line for line in lines if line.startswith("prompts: ")] == [told, told]
+    assert not [line for line in lines if "truncated" in line or "Token indices" in line]
 
 
 def test_examples_are_short_and_listed() -> None:

@@ -26,8 +26,8 @@ def deepcache(
 
     Every `interval`-th step the UNet runs in full, from step 0 on; at the others its outer layers alone, with the
     deeper ones' output of the last full step. `branch` is the number of decoder layers that still run, less one: 0 is
-    the fastest. `guidance` and `call` are as for `SkipPolicy.for_pipeline`. Raises ScheduleError for an interval below 1,
-    and for a branch that the network lacks.
+    the fastest. `guidance` and `call` are as for `SkipPolicy.for_pipeline`. Raises ScheduleError for an interval below
+    1, and for a branch that the network lacks.
     """
     plain = policy_for_pipeline(pipe, rules=(), steps=steps, guidance=guidance, call=call)
     schedule = deepcache_schedule(graph_of(pipe.unet), steps=plain.sampler.steps, interval=interval, branch=branch)

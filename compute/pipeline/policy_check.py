@@ -38,11 +38,14 @@ class PolicyCheck:
                     f" {option}={value!r})"
                 )
         if len(steps) != sampler.steps:
-            raise PolicyError(
-                f"steps: the policy is for {sampler.steps} steps, this run has {len(steps)}: "
-                f"run with num_inference_steps={sampler.asked_steps}, or make one for {len(steps)} steps: "
+            advice = (
+                "it begins in the middle of its scheduler's steps, so give the arguments of its call to "
+                "SkipPolicy.for_pipeline(call=...)"
+                if steps.offset
+                else f"run with num_inference_steps={sampler.asked_steps}, or make one for {len(steps)} steps: "
                 f"policy.resampled({len(steps)})"
             )
+            raise PolicyError(f"steps: the policy is for {sampler.steps} steps, this run has {len(steps)}: {advice}")
         self._check_timesteps(steps.timesteps, self._expected_timesteps(scheduler))
 
     def _expected_timesteps(self, scheduler: Any) -> Sequence[float]:

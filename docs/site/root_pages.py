@@ -32,7 +32,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link.group(2)))
         if target in ROOT_PAGES:
             target = ROOT_PAGES[target]
-        elif target.startswith("docs/"):
+        elif target.startswith("docs/") and not target.endswith(".py"):  # programs are not part of the site
             target = target.removeprefix("docs/")
         else:
             target = f"{config.repo_url}/blob/main/{target}"
