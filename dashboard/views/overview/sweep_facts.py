@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import ValidationError
+
 from dashboard.data.sweep import Sweep
 from dashboard.words.action_labels import action_label
 from dashboard.words.component_labels import KIND_LABELS, ablated_label
+from dashboard.words.sampler_text import sampler_text
 from store.folder.header import SweepHeader
 from store.records import Ablation, Components, PromptSwitch
+from store.sampler import SamplerSettings
 
-_SAMPLERS = {"ddpm": "DDPM", "ddim": "DDIM"}
 _KIND_PLURALS = {"attention": "attention blocks", "resnet": "residual blocks", "unet": "whole network"}
 _STATES = {"x_t": "noisy states", "pred_x0": "predicted pictures"}
 
@@ -21,7 +24,6 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, str]]:
     """Return the facts as pairs of a term and its value; a dash stands for a missing value."""
     header = sweep.header
     config, settings, provenance = header.config, header.settings, header.provenance
-    sampler = _text(_mapping(settings, "sampler").get("name"))
     guidances = sorted({condition.guidance for condition in sweep.runs.conditions})
     ablations = [
         unit.intervention
@@ -32,7 +34,7 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, str]]:
     facts = [
         ("Model", f"{_text(config.get('model'))}, {_text(settings.get('stage'))} stage"),
         ("Weights", _short_digest(settings.get("model"))),
-        ("Sampler", f"{_SAMPLERS.get(sampler, sampler)}, {sweep.steps} steps"),
+        ("Sampler", _sampler(settings.get("sampler"))),
         ("Guidance", ", ".join(f"{guidance:g}" for guidance in guidances)),
         ("Conditions", _conditions(header)),
         ("Components", _components(ablation.components for ablation in ablations)),
@@ -92,3 +94,11 @@ def _kept_states(keep: dict[str, Any]) -> str:
     kept = {label: keep.get(name) for name, label in _STATES.items()}
     texts = [f"{label}: {_text(value)}" for label, value in kept.items() if value not in (None, "none")]
     return ", ".join(texts) or "final pictures only"
+
+
+def _sampler(value: Any) -> str:
+    """Return a sampler as text; a dash for what is no sampler."""
+    try:
+        return sampler_text(SamplerSettings.model_validate(value))
+    except ValidationError:
+        return "–"

@@ -12,14 +12,14 @@ from dashboard.data.policy_files import PolicyFile
 from dashboard.views.policies.quality_axes import QualityAxis, measured_qualities
 from dashboard.views.policies.run_labels import RUN_LABELS
 from dashboard.words.metric_labels import metric_in_sentence
+from dashboard.words.sampler_text import sampler_text
 
 
 def setting_facts(policy: SkipPolicy, validation: Validation) -> list[tuple[str, str]]:
     """Return what a policy was validated on, as pairs of a term and its value."""
-    sampler = policy.sampler
     return [
         ("Model", policy.model.name),
-        ("Sampler", f"{sampler.name.upper()}, {sampler.steps} steps, {sampler.spacing}"),
+        ("Sampler", sampler_text(policy.sampler)),
         ("Guidance", f"{policy.guidance:g}"),
         ("Conditions", str(validation.conditions)),
         ("Prompts", validation.prompts),
