@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.tiny_pipelines import PIPELINES, picture
+from tests.pipeline.tiny_pipelines import PIPELINES, picture, scheduler
 from tests.test_architecture import ROOT
+
+from diffusers import PNDMScheduler  # isort: skip
 
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 LONG = "a cat on grass on a dog"  # longer than the tiny tokenizer's 8 tokens
@@ -50,7 +52,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the pipelines and pictures that the examples are given."""
     folder = tmp_path_factory.mktemp("examples")
     for kind in ("text to image", "inpainting", "ControlNet", "XL", "unconditional"):
-        PIPELINES[kind]().save_pretrained(folder / kind.replace(" ", "-"))
+        pipe = PIPELINES[kind]()
+        if kind in ("text to image", "inpainting"):  # as in the folders of Stable Diffusion 1.5
+            pipe.scheduler = scheduler(PNDMScheduler, skip_prk_steps=True)
+        pipe.save_pretrained(folder / kind.replace(" ", "-"))
     picture().save(folder / "picture.png")
     picture(1).convert("L").point(lambda value: 255 * (value > 127)).save(folder / "mask.png")
     return folder
