@@ -30,7 +30,12 @@ def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Fami
     The model is that of `folder`, else that of the environment variable SKIPSCOPE_CLIP. Raises AbsentError where
     neither is given, and where it can't be loaded.
     """
-    model = ClipModel.load(_named_folder(folder), device)
+    if (named := named_folder(folder)) is None:
+        raise AbsentError(
+            "it needs CLIP's weights, which are never downloaded: give --clip the folder of a transformers CLIPModel "
+            f"with its processor, or set {CLIP_VARIABLE}"
+        )
+    model = ClipModel.load(named, device)
     features_of = lru_cache(_PROMPTS_KEPT)(model.embed_prompts)
 
     def compute(names: Sequence[str], batch: Batch) -> Mapping[str, Tensor]:
@@ -50,12 +55,7 @@ def clip_score(pictures: Float[Tensor, "B D"], prompts: Float[Tensor, "B D"]) ->
     return 100 * F.cosine_similarity(pictures.double(), prompts.double(), dim=1).clamp(0, 1)
 
 
-def _named_folder(folder: Path | None) -> Path:
-    if folder is not None:
-        return folder
-    if os.environ.get(CLIP_VARIABLE):
-        return Path(os.environ[CLIP_VARIABLE])
-    raise AbsentError(
-        "it needs CLIP's weights, which are never downloaded: give --clip the folder of a transformers CLIPModel with "
-        f"its processor, or set {CLIP_VARIABLE}"
-    )
+def named_folder(folder: Path | None) -> Path | None:
+    """Return the folder that is named by an argument, else by the environment variable, or None."""
+    variable = os.environ.get(CLIP_VARIABLE)
+    return folder or (Path(variable) if variable else None)

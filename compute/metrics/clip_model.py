@@ -17,7 +17,8 @@ from torch import Tensor
 from compute.metrics.clip_preprocessing import ClipPreprocessing
 from compute.metrics.metric import AbsentError
 
-_BATCH = 64  # pictures or prompts that are embedded at once
+BATCH = 64
+"""Pictures or prompts that are embedded at once."""
 _VOCABULARIES = ({"tokenizer.json"}, {"vocab.json", "merges.txt"})  # a tokenizer's files: one or the other
 _READ = (".json", ".txt", ".safetensors")  # configuration, vocabulary, weights
 
@@ -57,7 +58,15 @@ class ClipModel:
     @torch.inference_mode()
     def embed_pictures(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
         """Return the projected features of pictures in [-1, 1]."""
-        return torch.cat([self._embed_batch(batch) for batch in pictures.split(_BATCH)])
+        batches = (batch.to(self.network.device) for batch in pictures.split(BATCH))
+        return torch.cat([self.embed_preprocessed(self.preprocessing(batch)) for batch in batches])
+
+    @torch.inference_mode()
+    def embed_preprocessed(self, pixels: Float[Tensor, "B 3 h w"]) -> Float[Tensor, "B D"]:
+        """Return the projected features of what `preprocessing` returns."""
+        pooled = self.network.vision_model(pixel_values=pixels.to(self.network.device)).pooler_output
+        features: Tensor = self.network.visual_projection(pooled)
+        return features
 
     @torch.inference_mode()
     def embed_prompts(self, prompts: Sequence[str]) -> Float[Tensor, "B D"]:
@@ -65,11 +74,11 @@ class ClipModel:
         context = self.network.config.text_config.max_position_embeddings
         lengths = [len(ids) for ids in self.tokenizer(list(prompts), verbose=False)["input_ids"]]
         if max(lengths) > context:
-            warnings.warn(f"CLIP reads the first {context} tokens of a prompt; some prompts are longer", stacklevel=2)
+            warnings.warn(f"CLIP reads the first {context} tokens of a prompt; some prompts are longer", stacklevel=3)
         features = []
-        for start in range(0, len(prompts), _BATCH):
+        for start in range(0, len(prompts), BATCH):
             tokens = self.tokenizer(
-                list(prompts[start : start + _BATCH]),
+                list(prompts[start : start + BATCH]),
                 truncation=True,
                 max_length=context,
                 padding=True,
@@ -80,11 +89,6 @@ class ClipModel:
             ).pooler_output
             features.append(self.network.text_projection(pooled))
         return torch.cat(features)
-
-    def _embed_batch(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
-        pixels = self.preprocessing(pictures.to(self.network.device))
-        features: Tensor = self.network.visual_projection(self.network.vision_model(pixel_values=pixels).pooler_output)
-        return features
 
 
 def _check_folder(folder: Path) -> None:

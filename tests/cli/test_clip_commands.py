@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from compute.policy.skip_policy import SkipPolicy
 from store.sweep_store import SweepStore
 from tests.cli.fork_server import ForkServer
 from tests.cli.outcomes import assert_refused, nothing_written
 from tests.metrics.tiny_clip import save_clip
+from tests.pipeline.tiny_pipelines import picture
 
 Sweep = tuple[Path, Path]
 
@@ -48,3 +50,19 @@ def test_a_folder_that_is_no_clip_model_is_refused(sweep_copy: Sweep, commands: 
     with nothing_written(tmp_path):
         result = commands.run("sweep", changed, "--store", tmp_path / "new", "--clip", tmp_path / "empty")
     assert_refused(result, "has no config.json of a model that transformers has saved")
+
+
+def test_validate_compares_runs_by_clip(policy: Path, clip: Path, commands: ForkServer, tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    for number in range(3):
+        picture(number).save(reference / f"{number}.png")
+    options = ("--count", 2, "--batch", 2, "--clip", clip)
+    result = commands.run("validate", policy, *options, "--reference", reference)
+    assert result.status == 0, result.stderr
+    validation = SkipPolicy.load(policy).validation
+    assert validation is not None and validation.clip is not None and validation.clip.reference == 3
+    assert f"  by CLIP {validation.clip.weights[:12]}, 3 reference pictures:" in result.stdout
+    with nothing_written(tmp_path):
+        refused = commands.run("validate", policy, *options, "--reference", tmp_path / "nowhere")
+    assert_refused(refused, "--reference: ")
