@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from compute import progress
 from compute.cli.validation_text import validation_lines
 from compute.config.errors import ConfigError
 from compute.metrics.clip import CLIP_VARIABLE, clip_score
+from compute.metrics.clip_model import ClipModel
 from compute.metrics.population import frechet_distance
 from compute.models.model import Model
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -143,6 +145,25 @@ def test_pictures_without_prompts_have_no_score(evaluation: ClipEvaluation) -> N
     assert without.quality.score is None and without.quality.frechet is not None
     assert some.quality.score is not None and some.quality.score.mean == some.scores[1]
     assert evaluation.comparison(without, some).score_difference is None
+
+
+def test_pictures_that_are_sorted_by_prompt_are_no_further_from_the_reference() -> None:
+    """Two prompts, the pictures of one after those of the other: blocks hold pictures of both."""
+
+    class Pixels(ClipModel):
+        def embed_pictures(self, pictures: torch.Tensor) -> torch.Tensor:
+            return pictures.flatten(1)
+
+        def embed_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
+            return torch.ones(len(prompts), 3)
+
+    model = Pixels(network=None, tokenizer=None, preprocessing=None, digest="")  # type: ignore[arg-type]
+    noise = torch.randn(2, 200, 3, 1, 1, generator=torch.Generator().manual_seed(0)) / 4
+    centres = torch.arange(200).div(100, rounding_mode="floor").mul(2).sub(1)[:, None, None, None]
+    pictures, other = noise + centres
+    mixed = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    kid = ClipEvaluation(model=model, reference=other.flatten(1)[mixed]).run(pictures, ["a"] * 200).quality.kid
+    assert kid is not None and abs(kid.mean) < 0.5, "sorted blocks are at about 3"
 
 
 def test_few_pictures_have_no_kid(evaluation: ClipEvaluation) -> None:

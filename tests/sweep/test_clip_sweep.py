@@ -15,7 +15,9 @@ from compute.metrics.metric import MetricError
 from compute.metrics.metric_weights import MetricWeights
 from compute.sweep.launch import sweep
 from compute.sweep.measure import measure
+from compute.sweep.worker.worker_spec import WorkerSpec
 from store.care.verify import verify
+from store.errors import SkipscopeError
 from store.records import PromptSwitch
 from store.sweep_store import SweepStore
 from tests.metrics.tiny_clip import save_clip
@@ -82,6 +84,22 @@ def test_a_score_that_is_measured_later_is_that_of_the_sweep(
     assert np.ptp(scores) > 0
     assert np.isfinite(impact_of(first, "clip_score").ablations[0].effect.mean)
     assert not verify(later)
+
+
+def test_workers_get_absolute_paths(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may run in another folder than the driver."""
+    path = config(tmp_path, "text to image", WITH_TEXT)
+    given: list[WorkerSpec] = []
+
+    def refuse(_address: str, spec: WorkerSpec, *_: object) -> None:
+        given.append(spec)
+        raise SkipscopeError("no executor")
+
+    monkeypatch.setattr("compute.sweep.launch.executor_at", refuse)
+    monkeypatch.chdir(clip.parent)
+    with pytest.raises(SkipscopeError, match="no executor"):
+        sweep(path, tmp_path / "store", address="serial", clip=clip.name)
+    assert [spec.weights for spec in given] == [MetricWeights(clip=clip)]
 
 
 def test_pictures_without_a_prompt_have_no_score(clip: Path, tmp_path: Path) -> None:
