@@ -12,3 +12,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 LpipsTrunk = Annotated[
     Path | None, typer.Option("--lpips-trunk", help="Weights of LPIPS's trunk; without them the metric is absent.")
 ]
+ClipFolder = Annotated[
+    Path | None,
+    typer.Option("--clip", help="Folder of a transformers CLIPModel; without it the CLIP score is absent."),
+]

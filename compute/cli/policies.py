@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from compute.cli.options import ClipFolder
 from store.errors import SkipscopeError
 
 commands = typer.Typer()
@@ -78,6 +79,10 @@ def validate(
     model: Annotated[
         str | None, typer.Option("--model", help="The model's folder, if not the policy's own name.")
     ] = None,
+    clip: ClipFolder = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="With --clip: a folder of pictures that the runs are compared with.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of into the file.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Skip policies that are validated already.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
@@ -86,6 +91,7 @@ def validate(
     from compute.cli.validation_text import validation_document, validation_lines
     from compute.policy.skip_policy import SkipPolicy
     from compute.progress import bar
+    from compute.recommend.clip_evaluation import ClipEvaluation
     from compute.recommend.evaluation_conditions import unseen_conditions
     from compute.recommend.policy_model import load_for
     from compute.recommend.validation import validate as run
@@ -97,13 +103,14 @@ def validate(
     by_path = {path: SkipPolicy.load(path) for path in policies}
     for path in policies if output is None else [output]:
         _check_writable(path)
+    by_clip = ClipEvaluation.load(clip, reference)
     for path, policy in by_path.items():
         if keep and policy.validation is not None:
             continue
         loaded = load_for(policy, model=model)
         evaluation = unseen_conditions(policy, loaded.source, prompts=prompts, seeds=seeds, split=split, count=count)
         with bar(f"validate {policy.name}", len(evaluation.conditions), unit="picture") as progress:
-            result = run(policy, loaded, evaluation, batch=batch, bar=progress)
+            result = run(policy, loaded, evaluation, batch=batch, bar=progress, clip=by_clip)
         target = output or path
         target.parent.mkdir(parents=True, exist_ok=True)
         result.policy.save(target)

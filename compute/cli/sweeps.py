@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from compute.cli.options import AsJson, LpipsTrunk, StoreFolder
+from compute.cli.options import AsJson, ClipFolder, LpipsTrunk, StoreFolder
 from store.errors import SkipscopeError
 
 commands = typer.Typer()
@@ -25,6 +25,7 @@ def sweep(
         bool, typer.Option("--replan", help="Plan only what CONFIG names; the rest may be pruned.")
     ] = False,
     lpips_trunk: LpipsTrunk = None,
+    clip: ClipFolder = None,
 ) -> None:
     """Sweep ablations over a model: start, resume or extend."""
     if dry_run:
@@ -32,7 +33,7 @@ def sweep(
         return
     from compute.sweep.launch import sweep as run
 
-    result = run(config, store, address=address, workers=workers, replan=replan, lpips_trunk=lpips_trunk)
+    result = run(config, store, address=address, workers=workers, replan=replan, lpips_trunk=lpips_trunk, clip=clip)
     print(f"{store}: {result.executed} units executed, {result.resumed} already done, {result.failed} failed")
     if result.failed:
         raise SkipscopeError(f"{result.failed} units failed; python -m compute status {store} lists the reasons")
@@ -73,15 +74,19 @@ def measure(
     store: StoreFolder,
     metrics: Annotated[str, typer.Option(help="Names, separated by commas.")],
     lpips_trunk: LpipsTrunk = None,
+    clip: ClipFolder = None,
 ) -> None:
     """Add metrics to a finished sweep from its stored pictures, without running the model."""
+    from compute.metrics.metric_weights import MetricWeights
     from compute.sweep.measure import measure as add_metrics
     from store.sweep_store import SweepStore
 
     names = list(dict.fromkeys(name.strip() for name in metrics.split(",") if name.strip()))
     if not names:
         raise SkipscopeError("--metrics: names no metric; write for instance ssim,haarpsi")
-    units, absent = add_metrics(SweepStore.open(store), names, lpips_trunk=lpips_trunk)
+    units, absent = add_metrics(
+        SweepStore.open(store), names, weights=MetricWeights(lpips_trunk=lpips_trunk, clip=clip)
+    )
     for name, reason in absent.items():
         print(f"{name}: absent: {reason}")
     print(f"{store}: {len(names) - len(absent)} metrics measured on {units} units")

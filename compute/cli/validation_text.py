@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compute.policy.quality import Validation
 from compute.policy.skip_policy import SkipPolicy
 
 _RUN_NAMES = {"full": "full compute", "policy": "policy", "fewer_steps": "fewer steps"}
@@ -28,6 +29,28 @@ def validation_lines(policy: SkipPolicy) -> list[str]:
     lines += [f"  damage by {metric}: {damage}" for metric, damage in validation.policy.damage.items()]
     if "all" in validation.fidelity_difference:
         lines.append(f"  whole prompt right, policy - full: {validation.fidelity_difference['all'].shown('+.1%')}")
+    return lines + _clip_lines(validation)
+
+
+def _clip_lines(validation: Validation) -> list[str]:
+    """Return the table of what a CLIP model says of the runs; no line where none was used."""
+    if (comparison := validation.clip) is None:
+        return []
+    count = comparison.reference
+    against = "no reference pictures" if count is None else f"{count} reference pictures"
+    lines = [
+        f"  by CLIP {comparison.weights[:12]}, {against}:",
+        f"  {'':<12} {'CLIP score':<24} {'KID to reference':<24} Fréchet distance",
+    ]
+    for run in validation.runs:
+        assert run.clip is not None, "a validation has it for all runs"
+        score = "no prompts" if run.clip.score is None else run.clip.score.shown(".2f")
+        missing = "none" if count is None else "too few pictures"
+        kid = missing if run.clip.kid is None else str(run.clip.kid)
+        frechet = missing if run.clip.frechet is None else f"{run.clip.frechet:.4g}"
+        lines.append(f"  {_RUN_NAMES[run.name]:<12} {score:<24} {kid:<24} {frechet}")
+    if comparison.score_difference is not None:
+        lines.append(f"  CLIP score, policy - full: {comparison.score_difference.shown('+.2f')}")
     return lines
 
 

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from compute.metrics import perceptual, pixel, semantic
+from compute.metrics import clip, perceptual, pixel, semantic
 from compute.metrics.judge import Judge
 from compute.metrics.metric import AbsentError, Batch, Family, Metric, MetricError
+from compute.metrics.metric_weights import MetricWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Sources(MetricWeights):
     """What some metrics need besides the pictures."""
 
-    lpips_trunk: Path | None = None
-    """The file with LPIPS' trunk. See `compute.metrics.perceptual.load`."""
     judge: Judge | None = None
     """The judge that prompt fidelity is computed with."""
     device: torch.device | str = "cpu"
-    """The device that LPIPS is computed on."""
+    """The device that LPIPS and the CLIP score are computed on."""
 
 
 # The metrics of each family, and a function that returns the family or raises AbsentError.
@@ -33,6 +31,7 @@ _FAMILIES: tuple[tuple[tuple[Metric, ...], Callable[[Sources], Family]], ...] = 
     (pixel.METRICS, lambda sources: pixel.load()),
     (perceptual.METRICS, lambda sources: perceptual.load(sources.lpips_trunk, sources.device)),
     (semantic.METRICS, lambda sources: semantic.load(sources.judge)),
+    (clip.METRICS, lambda sources: clip.load(sources.clip, sources.device)),
 )
 
 KNOWN: tuple[str, ...] = tuple(metric.name for known, _ in _FAMILIES for metric in known)

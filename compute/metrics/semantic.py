@@ -26,9 +26,10 @@ METRICS = tuple(
 
 
 def of_other_prompt(info: MetricInfo) -> MetricInfo:
-    """Return the description of a fidelity metric that is computed for the second prompt of a prompt switch."""
-    aspect = info.name.removeprefix(_PREFIX)
-    return info.model_copy(update={"name": f"{_PREFIX}other_{aspect}", "label": f"{info.label}, of the other prompt"})
+    """Return the description of an unpaired metric that is computed for the second prompt of a prompt switch."""
+    fidelity = info.name.startswith(_PREFIX)
+    name = f"{_PREFIX}other_{info.name.removeprefix(_PREFIX)}" if fidelity else f"{info.name}_other"
+    return info.model_copy(update={"name": name, "label": f"{info.label}, of the other prompt"})
 
 
 def load(judge: Judge | None) -> Family:

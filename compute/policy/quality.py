@@ -32,13 +32,40 @@ class Prediction(Record):
     prompts: Annotated[tuple[Text, ...], Field(max_length=MAX_PROMPTS)] = ()
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class ClipQuality(Record):
+    """Quality of a run by a CLIP model: nothing here needs a judge.
+
+    `score` is the mean CLIP score (100 * cosine) over the conditions that have a prompt. `kid` and `frechet` are the
+    kernel and the Fréchet distance to reference pictures in CLIP's features; None without them, or for too few.
+    """
+
+    score: Estimate | None = None
+    kid: Estimate | None = None
+    frechet: Annotated[float, Field(ge=0)] | None = None
+
+
+class ClipComparison(Record):
+    """What the runs' `ClipQuality` was measured with, and the policy's score minus full compute's, paired by condition.
+
+    `weights` is the digest of the CLIP model's folder, `reference` the number of reference pictures.
+    """
+
+    weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reference: Annotated[int, Field(ge=1)] | None = None
+    score_difference: Estimate | None = None
+
+
 class RunQuality(Record):
     """Speed and quality of one of the runs that a validation compares.
 
     `speedup` is full compute's time divided by the run's own. `damage` is by metric, against full compute with the same
     noise; full compute and fewer steps have none, the latter because other steps add other noise. `fidelity` is the
     share of pictures that match their prompt, by aspect; `kid` is the kernel distance to real scenes in the judge's
-    features. Both need a judge.
+    features. Both need a judge. `clip` needs a CLIP model of the user's.
     """
 
     name: RunName
@@ -48,12 +75,14 @@ class RunQuality(Record):
     damage: Mapping[Name, Estimate] = Field(default_factory=dict)
     fidelity: Mapping[Name, Estimate] = Field(default_factory=dict)
     kid: Estimate | None = None
+    clip: ClipQuality | None = Field(default=None, exclude_if=_is_none)
 
 
 class Validation(Record):
     """A closed-loop comparison of a policy with full compute, on prompts and seeds that the search did not use.
 
-    `fidelity_difference` is the policy's fidelity minus full compute's, by aspect, paired by condition.
+    `fidelity_difference` is the policy's fidelity minus full compute's, by aspect, paired by condition. `clip` says
+    what the runs' own was measured with: all runs have it, or none.
     """
 
     prompts: Name
@@ -66,6 +95,7 @@ class Validation(Record):
     threads: Annotated[int, Field(ge=1)]
     runs: Annotated[tuple[RunQuality, ...], Field(min_length=2, max_length=3)]
     fidelity_difference: Mapping[Name, Estimate] = Field(default_factory=dict)
+    clip: ClipComparison | None = Field(default=None, exclude_if=_is_none)
     provenance: Mapping[Name, Text] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -73,6 +103,12 @@ class Validation(Record):
         names = [run.name for run in self.runs]
         if len(set(names)) != len(names) or not {"full", "policy"} <= set(names):
             raise ValueError("runs: full and policy are needed, each once")
+        return self
+
+    @model_validator(mode="after")
+    def _clip_of_all_or_none(self) -> Validation:
+        if {run.clip is None for run in self.runs} != {self.clip is None}:
+            raise ValueError("clip: it is measured for all runs or for none")
         return self
 
     def run(self, name: RunName) -> RunQuality | None:

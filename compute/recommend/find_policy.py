@@ -10,6 +10,7 @@ from pathlib import Path
 from compute.policy.skip_policy import SkipPolicy
 from compute.progress import bar
 from compute.recommend import validation
+from compute.recommend.clip_evaluation import ClipEvaluation
 from compute.recommend.evaluation_conditions import search_conditions, unseen_conditions
 from compute.recommend.goal import goals_of
 from compute.recommend.policy_model import load_for
@@ -54,21 +55,26 @@ def validate(
     count: int = 64,
     batch: int = 8,
     model: str | os.PathLike[str] | None = None,
+    clip: str | os.PathLike[str] | None = None,
+    reference: str | os.PathLike[str] | None = None,
 ) -> SkipPolicy:
     """Return the policy with its measured speed and quality, on prompts that took no part in the search for it.
 
     Every condition is run at full compute; by the policy; at full compute with as many steps as fit into the policy's
     time; and at full compute with another seed, whose distance is damage 1. `prompts` and `seeds` are as for
     `recommend`; without prompts, `count` captions of glide-mini's `split` are used. `batch` pictures are sampled at
-    once. `model` is the folder of the policy's model; by default the model is found by its name. Progress is reported
-    on standard error.
+    once. `model` is the folder of the policy's model; by default the model is found by its name. With `clip`, the
+    folder of a transformers CLIPModel, the CLIP score is measured; with `reference`, a folder of pictures, the distance
+    to them in CLIP's features. Progress is reported on standard error.
 
-    Raises SkipscopeError for weights other than the policy's, and for prompts that the search has used.
+    Raises SkipscopeError for weights other than the policy's, for prompts that the search has used, and for folders
+    that cannot be used.
     """
+    by_clip = ClipEvaluation.load(*(None if path is None else Path(path) for path in (clip, reference)))
     loaded = load_for(policy, model=None if model is None else os.fspath(model))
     evaluation = unseen_conditions(policy, loaded.source, prompts=prompts, seeds=seeds, split=split, count=count)
     with bar(f"validate {policy.name}", len(evaluation.conditions), unit="picture") as progress:
-        return validation.validate(policy, loaded, evaluation, batch=batch, bar=progress).policy
+        return validation.validate(policy, loaded, evaluation, batch=batch, bar=progress, clip=by_clip).policy
 
 
 def _report(line: str) -> None:

@@ -15,6 +15,7 @@ import torch
 from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
+from compute.metrics.metric_weights import NO_WEIGHTS
 from compute.metrics.registry import MetricSet
 from compute.models.loading import load_model
 from compute.models.long_prompts import long_prompts
@@ -64,7 +65,7 @@ class Recommender:
         settings = store.header.settings
         source = _swept_model(store)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        paired_metric = _check_damage_scale(metrics_for(source, [metric], None, device))
+        paired_metric = _check_damage_scale(metrics_for(source, [metric], NO_WEIGHTS, device))
         conditions = tuning_conditions(store) if conditions is None else conditions
         self.prompts = search_prompts(store, conditions)
         self.model: Model = load_model(

@@ -25,6 +25,7 @@ from compute.policy.quality import RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.progress import Bar
 from compute.provenance import provenance
+from compute.recommend.clip_evaluation import ClipEvaluation, ClipRun
 from compute.recommend.evaluation_conditions import EvaluationConditions
 from compute.recommend.timed_run import Run, RunOutput, steps_in_equal_time
 from compute.statistics.estimate import Estimate, Floats, mean_of, ratio_of
@@ -43,9 +44,15 @@ class ValidationResult:
 
 
 def validate(
-    policy: SkipPolicy, model: Model, evaluation: EvaluationConditions, *, batch: int, bar: Bar
+    policy: SkipPolicy,
+    model: Model,
+    evaluation: EvaluationConditions,
+    *,
+    batch: int,
+    bar: Bar,
+    clip: ClipEvaluation | None = None,
 ) -> ValidationResult:
-    """Compare a policy with full compute, sampling `batch` pictures at once.
+    """Compare a policy with full compute, sampling `batch` pictures at once; by CLIP, too, where `clip` is given.
 
     Raises PolicyError for a prompt that the search used, UnreadableCaption for one that the model's judge can't read.
     """
@@ -64,6 +71,8 @@ def validate(
     runs = [full, own, fewer]
     batches = [conditions[i : i + batch] for i in range(0, len(conditions), batch)]
     outputs, reseeded = _run_in_turn(model, runs, batches, bar)
+    prompts = [condition.prompt for condition in conditions]
+    clip_runs = {} if clip is None else {name: clip.run(output.pictures, prompts) for name, output in outputs.items()}
     validation = Validation(
         prompts=evaluation.prompts,
         seeds=evaluation.seeds,
@@ -73,8 +82,9 @@ def validate(
         dtype=str(model.dtype).removeprefix("torch."),
         device=_device_name(model.device),
         threads=torch.get_num_threads(),
-        runs=tuple(_qualities(runs, outputs, reseeded, conditions, judge)),
+        runs=tuple(_qualities(runs, outputs, reseeded, conditions, judge, clip_runs)),
         fidelity_difference=_difference(outputs, conditions, judge),
+        clip=None if clip is None else clip.comparison(clip_runs["policy"], clip_runs["full"]),
         provenance=provenance(),
     )
     return ValidationResult(
@@ -117,6 +127,7 @@ def _qualities(
     reseeded: RunOutput,
     conditions: Sequence[Condition],
     judge: Judge | None,
+    clip_runs: Mapping[RunName, ClipRun],
 ) -> list[RunQuality]:
     prompts = [condition.prompt for condition in conditions]
     full = outputs["full"]
@@ -133,6 +144,7 @@ def _qualities(
                 damage=_damage(own.pictures, full.pictures, reseeded.pictures, prompts) if run.name == "policy" else {},
                 fidelity={aspect: mean_of(values) for aspect, values in fidelity.items()},
                 kid=None if judge is None else _kid(judge, own.pictures, prompts),
+                clip=clip_runs[run.name].quality if clip_runs else None,
             )
         )
     return qualities

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
+from compute.metrics.metric_weights import MetricWeights
 from compute.models.long_prompts import long_prompts
 from compute.progress import Bar, bar
 from compute.sweep.executors.address import check_address, executor_at
@@ -30,6 +31,7 @@ def sweep(
     workers: int | None = None,
     replan: bool = False,
     lpips_trunk: str | os.PathLike[str] | None = None,
+    clip: str | os.PathLike[str] | None = None,
 ) -> SweepResult:
     """Run a sweep into the folder `store`: start it, resume it, or extend it by what the configuration adds.
 
@@ -37,7 +39,8 @@ def sweep(
     folder; without a YAML file, to the working folder. `address` is `serial` (this process), `local` (a Ray of its own
     on this machine), `auto` or a Ray cluster's HOST:PORT; `workers` replaces the configuration's number of worker
     processes. With `replan` the store plans only what `config` names. `lpips_trunk` is the file with the weights of
-    LPIPS's trunk; without one that metric is absent.
+    LPIPS's trunk, `clip` the folder of a transformers CLIPModel for the CLIP score; without them these metrics are
+    absent.
 
     Units that fail are counted in the result, not raised. Raises SkipscopeError, before anything is written, for a
     configuration, address or store that cannot be used; and where the sweep has to stop.
@@ -48,7 +51,8 @@ def sweep(
         config = load_config(Path(config))
     check_address(address)
     resources = Resources.of(config, address, workers)
-    prepared = prepare(config, folder)
+    weights = MetricWeights(lpips_trunk=_absolute(lpips_trunk), clip=_absolute(clip))
+    prepared = prepare(config, folder, weights)
     opened = open_or_create(Path(store), prepared, replan=replan)
 
     def start_executor() -> Executor:
@@ -59,7 +63,7 @@ def sweep(
             threads=resources.threads,
             call=prepared.call,
             device=resources.device,
-            lpips_trunk=None if lpips_trunk is None else Path(lpips_trunk),
+            weights=weights,
         )
         return executor_at(address, spec, resources, prepared)
 
@@ -75,6 +79,11 @@ def _cut_prompts(prepared: Prepared) -> list[str]:
     prompts = [condition.prompt for unit in prepared.plan.units for condition in unit.conditions]
     long = long_prompts(prepared.model.pipe.components, prompts)
     return [] if long is None else [str(long)]
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> Path | None:
+    """Return a path that workers find, too: they may run in another folder."""
+    return None if path is None else Path(path).absolute()
 
 
 def _left_out(plan: Plan) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 
-from compute.models.model_metrics import metrics_for
+from compute.metrics.metric_weights import NO_WEIGHTS, MetricWeights
+from compute.models.model_metrics import check_named_weights, metrics_for
 from compute.models.source import ModelSource
 from compute.progress import bar as progress_bar
 from compute.sweep.worker.stored_states import round_to_8_bit
@@ -19,14 +19,17 @@ from store.shard.reader import UnitReader
 from store.sweep_store import SweepStore
 
 
-def measure(store: SweepStore, names: Sequence[str], *, lpips_trunk: Path | None = None) -> tuple[int, dict[str, str]]:
+def measure(
+    store: SweepStore, names: Sequence[str], *, weights: MetricWeights = NO_WEIGHTS
+) -> tuple[int, dict[str, str]]:
     """Compute metrics of every finished unit from its stored pictures, without running the model.
 
     Returns the number of units, and the reason for each metric that is absent on this machine. Raises MetricError for
-    an unknown name.
+    an unknown name, and for weights that are named and can't be used.
     """
     source = ModelSource.find(str(store.header.config.get("model", "")))
-    metric_set = metrics_for(source, names, lpips_trunk, "cpu")
+    metric_set = metrics_for(source, names, weights, "cpu")
+    check_named_weights(metric_set, weights)
     present = store.present()
     units = [unit for unit in store.header.plan if unit.key in present]
 

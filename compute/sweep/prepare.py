@@ -10,9 +10,10 @@ from typing import Any
 from compute.config.call_values import call_key, call_values
 from compute.config.errors import ConfigError
 from compute.config.schema import SweepConfig
+from compute.metrics.metric_weights import NO_WEIGHTS, MetricWeights
 from compute.models.loading import load_model
 from compute.models.model import Model
-from compute.models.model_metrics import metrics_for
+from compute.models.model_metrics import check_named_weights, metrics_for
 from compute.models.source import ModelSource
 from compute.sweep.plan.plan import Plan, make_plan
 from compute.sweep.plan.settings import settings_of
@@ -30,7 +31,7 @@ class Prepared:
     """The further arguments of the pipeline's call, with pictures loaded."""
 
 
-def prepare(config: SweepConfig, folder: Path) -> Prepared:
+def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGHTS) -> Prepared:
     """Load the model, try a run without its UNet, and make the plan. Relative paths lie in `folder`.
 
     The configuration's sampler then says how many steps a run really makes.
@@ -38,7 +39,8 @@ def prepare(config: SweepConfig, folder: Path) -> Prepared:
     Raises SkipscopeError for everything that can be wrong with a configuration.
     """
     source = ModelSource.find(config.model)
-    metric_set = metrics_for(source, config.metrics, None, "cpu")  # refuses unknown names
+    metric_set = metrics_for(source, config.metrics, weights, "cpu")  # refuses unknown names
+    check_named_weights(metric_set, weights)
     call = call_values(config, folder)
     model = load_model(source, call=call)
     _check_prompts(config, model)

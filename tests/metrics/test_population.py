@@ -1,4 +1,4 @@
-"""KID in blocks equals the published unbiased estimator on disjoint blocks of both sets."""
+"""KID in blocks equals the published unbiased estimator on disjoint blocks of both sets; the Fréchet distance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compute.metrics.pixel import piq_package
-from compute.metrics.population import BLOCKS, SMALLEST_BLOCK, kid_blocks
+from compute.metrics.population import BLOCKS, SMALLEST_BLOCK, frechet_distance, kid_blocks
 
 Floats = npt.NDArray[np.float64]
 
@@ -86,3 +86,39 @@ def test_half_precision_does_not_overflow() -> None:
     assert kid_blocks(big, features(20, 1).half() * 100) == pytest.approx(
         kid_blocks(big.double(), (features(20, 1).half() * 100).double())
     )
+
+
+@pytest.mark.parametrize("counts", [(40, 200), (200, 40)])
+def test_rows_that_the_shorter_set_lacks_are_not_used(counts: tuple[int, int]) -> None:
+    ours, theirs = features(counts[0], 0), features(counts[1], 1, 0.5)
+    scale = theirs.square().mean().sqrt()  # of the whole reference
+    blocks = zip((ours[:40] / scale).chunk(4), (theirs[:40] / scale).roll(-10, 0).chunk(4), strict=True)
+    assert kid_blocks(ours, theirs) == pytest.approx([float(piq_package().KID()(a, b)) for a, b in blocks], rel=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(20, 60), st.integers(20, 60), st.integers(0, 1000))
+def test_the_frechet_distance_is_piqs(count: int, others: int, seed: int) -> None:
+    ours, theirs = features(count, seed), 1.5 * features(others, seed + 1, 0.7)
+    expected = float(piq_package().FID()(ours.double(), theirs.double()))
+    assert frechet_distance(ours, theirs) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_frechet_distance_of_known_distributions() -> None:
+    """Along one axis it is the squared difference of the means and of the deviations."""
+    ours, theirs = torch.tensor([[-1.0], [1.0]]), torch.tensor([[2.0], [8.0]])
+    assert frechet_distance(ours, theirs) == pytest.approx(5**2 + 2 * (3 - 1) ** 2)  # deviations with n - 1
+
+
+def test_the_frechet_distance_with_fewer_rows_than_features() -> None:
+    """The covariances are singular, and rounding does not make the distance of equal sets negative."""
+    few = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    assert 0 <= frechet_distance(few, few.clone()) < 1e-10
+    centre, roots = few.double().mean(0), []
+    for rows in (few.double(), 2 * few.double()):
+        values, vectors = torch.linalg.eigh(rows.T.cov())
+        roots.append(vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T)
+    across = torch.linalg.eigvalsh(roots[0] @ roots[1] @ roots[1] @ roots[0]).clamp(min=0).sqrt().sum()
+    traces = sum(root.square().sum() for root in roots)
+    expected = float(centre.square().sum() + traces - 2 * across)
+    assert frechet_distance(few, 2 * few) == pytest.approx(expected, rel=1e-6)

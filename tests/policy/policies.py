@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from compute.policy.quality import Prediction, RunQuality, Validation
+from compute.policy.quality import ClipComparison, ClipQuality, Prediction, RunQuality, Validation
 from compute.policy.rules import rules_of
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyModel, SkipPolicy
@@ -80,7 +80,38 @@ def _runs(name: str) -> st.SearchStrategy[RunQuality]:
     )
 
 
-validations = st.builds(
+_clip_comparisons = st.builds(
+    ClipComparison,
+    weights=digests,
+    reference=st.none() | st.integers(1, 10**6),
+    score_difference=st.none() | estimates,
+)
+_clip_qualities = st.builds(
+    ClipQuality,
+    score=st.none() | estimates,
+    kid=st.none() | estimates,
+    frechet=st.none() | st.floats(0, allow_infinity=False),
+)
+
+
+def _with_clip(validation: Validation) -> st.SearchStrategy[Validation]:
+    """The same validation, with what a CLIP model says of each run."""
+    return st.builds(
+        lambda comparison, qualities: validation.model_copy(
+            update={
+                "clip": comparison,
+                "runs": tuple(
+                    run.model_copy(update={"clip": quality})
+                    for run, quality in zip(validation.runs, qualities, strict=True)
+                ),
+            }
+        ),
+        _clip_comparisons,
+        st.lists(_clip_qualities, min_size=len(validation.runs), max_size=len(validation.runs)),
+    )
+
+
+_without_clip = st.builds(
     Validation,
     prompts=plain,
     seeds=plain,
@@ -94,6 +125,7 @@ validations = st.builds(
     fidelity_difference=st.dictionaries(plain, estimates, max_size=2),
     provenance=st.dictionaries(plain, plain, max_size=2),
 )
+validations = _without_clip | _without_clip.flatmap(_with_clip)
 
 
 @st.composite

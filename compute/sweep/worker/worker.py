@@ -50,7 +50,7 @@ class Worker:
         self._spec = spec
         self._runs = runs or Runs(model.graph, spec.sampler.steps)
         self._sampler = TrajectorySampler(model, spec.sampler)
-        self._metrics = metrics_for(spec.source, spec.metrics, spec.lpips_trunk, spec.device)
+        self._metrics = metrics_for(spec.source, spec.metrics, spec.weights, spec.device)
         self._provenance = {
             **provenance(),
             "device": str(torch.device(spec.device)),

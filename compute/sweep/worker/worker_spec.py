@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compute.config.schema import Kept, SweepConfig
+from compute.metrics.metric_weights import NO_WEIGHTS, MetricWeights
 from compute.models.source import ModelSource
 from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
@@ -27,7 +28,7 @@ class WorkerSpec:
     call: Mapping[str, Any]
     threads: int
     device: str = "cpu"
-    lpips_trunk: Path | None = None
+    weights: MetricWeights = NO_WEIGHTS
 
     @classmethod
     def of(
@@ -39,7 +40,7 @@ class WorkerSpec:
         threads: int,
         call: Mapping[str, Any] | None = None,
         device: str = "cpu",
-        lpips_trunk: Path | None = None,
+        weights: MetricWeights = NO_WEIGHTS,
     ) -> WorkerSpec:
         """Return the specification of a sweep's workers. Only for the driver: it writes a new token into the store."""
         return cls(
@@ -53,5 +54,5 @@ class WorkerSpec:
             call=dict(call or {}),
             threads=threads,
             device=device,
-            lpips_trunk=lpips_trunk,
+            weights=weights,
         )
