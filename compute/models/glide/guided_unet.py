@@ -43,18 +43,18 @@ class GuidedUNet:
     """
 
     def __init__(self, unet: Any, text: TextEncoding, scales: Float[Tensor, " B"]) -> None:
-        self._unet = unet
+        self._unet, self._dtype = unet, unet.dtype  # diffusers looks the dtype up in every module, each time
         self._guided = bool((scales != 1).any())
         rows = len(text.sequence) if self._guided else len(text.sequence) // 2
-        self._sequence = text.sequence[:rows].to(scales.device, unet.dtype)
-        self._pooled = text.pooled[:rows].to(scales.device, unet.dtype)
+        self._sequence = text.sequence[:rows].to(scales.device, self._dtype)
+        self._pooled = text.pooled[:rows].to(scales.device, self._dtype)
         self._scales = scales[:, None, None, None]
 
     def __call__(self, x_t: Float[Tensor, "B C H W"], t: Tensor) -> Float[Tensor, "B K H W"]:
         """Return the guided eps at timestep `t` and, where the UNet learns it, the conditional sigma, in float32."""
         rows = torch.cat([x_t, x_t]) if self._guided else x_t
         output: Tensor = self._unet(
-            rows.to(self._unet.dtype), t, encoder_hidden_states=self._sequence, class_labels=self._pooled
+            rows.to(self._dtype), t, encoder_hidden_states=self._sequence, class_labels=self._pooled
         ).sample.float()
         if not self._guided:
             return output
