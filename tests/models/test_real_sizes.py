@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from tests.test_architecture import ROOT
 pytestmark = pytest.mark.slow
 
 
-def figures(*arguments: str) -> dict[str, Any]:
+def figures(*arguments: str, module: str = "tests.models.real_sizes") -> dict[str, Any]:
     """Measure in a process of its own, whose peak memory is then the network's."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.models.real_sizes", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -47,3 +48,15 @@ def test_stable_diffusion_xl() -> None:
     assert found["components"] > 200 and 5_000 < found["GFLOP"] < 8_000
     assert found["CPU seconds"]["reading"] < 15
     assert found["GiB, all"] < 1, "reading needs no weights"
+
+
+def test_a_sweep_of_stable_diffusion(tmp_path: Path) -> None:
+    found = figures(str(tmp_path), module="tests.models.real_sweep")
+    assert found["first"] | {"CPU seconds": 0} == {"executed": 4, "failed": 0, "CPU seconds": 0}
+    assert found["again"]["executed"] == 0
+    assert found["problems"] == []
+    units = {name: unit["rel_l2"] for name, unit in found.items() if isinstance(unit, dict) and "rel_l2" in unit}
+    assert units["compute nothing in steps 1-2"] == 0
+    assert units["bypass mid_block.attentions.0 in steps 0-2"] > 0
+    assert found["baseline"]["shape"] == [1, 3, 128, 128]
+    assert found["GiB, all"] < 12
