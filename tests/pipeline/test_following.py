@@ -74,6 +74,29 @@ def test_a_run_continued_at_any_step_is_bit_identical(name: str) -> None:
         assert all(torch.equal(a.x_t, b.x_t) for a, b in zip(steps, replayed, strict=True))
 
 
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "SDE": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
+    "third order": ("DPMSolverMultistepScheduler", {"solver_order": 3, "use_lu_lambdas": True}),
+    "singlestep SDE": ("DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "Karras": ("EulerDiscreteScheduler", {"use_karras_sigmas": True}),
+    "Heun, Karras": ("HeunDiscreteScheduler", {"use_karras_sigmas": True}),
+    "flow": ("UniPCMultistepScheduler", {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}),
+    "zero SNR": ("DDIMScheduler", {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}),
+    "PLMS": ("PNDMScheduler", {"skip_prk_steps": True}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_continued_in_a_scheduler_s_variant_is_bit_identical(variant: str) -> None:
+    name, options = VARIANTS[variant]
+    pipe = stable_diffusion(scheduler=scheduler(getattr(diffusers, name), **options))
+    pictures, steps = recorded(pipe, seeds=(3, 4))
+    outputs = torch.stack([step.output for step in steps])
+    assert all(torch.isfinite(step.pred_x0).all() for step in steps)
+    for start in range(1, len(steps) + 1):
+        assert torch.equal(recorded(pipe, (3, 4), Replay(start=start, outputs=outputs[:start]))[0], pictures)
+
+
 @pytest.mark.parametrize("name", [*(name for name in FOLLOWED if name != "IPNDMScheduler"), "UnCLIPScheduler"])
 def test_the_clean_sample_is_what_the_model_output_says(name: str) -> None:
     """The oracle is the scheduler's own `add_noise`, which IPNDM lacks: the noise must be taken off again."""
