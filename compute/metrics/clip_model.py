@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.file_digest import file_digest
 from compute.metrics.clip_preprocessing import ClipPreprocessing
 from compute.metrics.metric import AbsentError
 
@@ -130,6 +131,5 @@ def _folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _READ and path.is_file():
-            with path.open("rb") as file:
-                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            digest.update(f"{path.name} {file_digest(path)}\n".encode())
     return digest.hexdigest()

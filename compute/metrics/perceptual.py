@@ -5,7 +5,6 @@ Its trunk, an AlexNet trained on ImageNet, is read from a file and never downloa
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.file_digest import file_digest
 from compute.metrics.metric import AbsentError, Family, Metric, paired
 from store.metric import MetricInfo
 
@@ -39,14 +39,12 @@ def load(trunk: Path | None = None, device: torch.device | str = "cpu") -> Famil
     """
     path = _trunk_path(trunk)
     network = _lpips_network(_trunk_weights(path)).to(device)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
 
     def lpips_distance(pictures: Float[Tensor, "B 3 H W"], baseline: Float[Tensor, "B 3 H W"]) -> Float[Tensor, " B"]:
         distance: Tensor = network(pictures.to(device, torch.float32), baseline.to(device, torch.float32))
         return distance.flatten()
 
-    return paired({"lpips": lpips_distance}, weights=digest)
+    return paired({"lpips": lpips_distance}, weights=file_digest(path))
 
 
 def _trunk_path(trunk: Path | None) -> Path:

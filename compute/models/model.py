@@ -17,7 +17,7 @@ from compute.pipeline.call import CallError, call_arguments, call_parameters, de
 from compute.pipeline.encoder_cache import EncoderCache
 from compute.pipeline.follow import Replay, RunFollower, Step, following
 from compute.pipeline.noise import initial_noise
-from compute.pipeline.probe import Probe, probe
+from compute.pipeline.probe import RUN_ERRORS, Probe, probe, refusal
 from compute.pipeline.schedulers import make_scheduler
 from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import ResolvedSchedule
@@ -70,9 +70,8 @@ class Model:
     def own_sampler(self) -> str:
         """The name of the sampler that the pipeline was loaded with: GLIDE's is `ddpm`, others go by their class."""
         name = str(self.base_scheduler["_class_name"])
-        return (
-            "ddpm" if name == "DDPMScheduler" and self.base_scheduler.get("variance_type") == "learned_range" else name
-        )
+        is_glide = name == "DDPMScheduler" and self.base_scheduler.get("variance_type") == "learned_range"
+        return "ddpm" if is_glide else name
 
     @property
     def default_guidance(self) -> float:
@@ -110,11 +109,10 @@ class Model:
             arguments = call_arguments(self.pipe, sampler, [condition], self.call)
             try:
                 self._probes[key] = probe(self.pipe, self.unet, lambda: pictures_of(self.pipe(**arguments)))
-            except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError) as error:
-                problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            except RUN_ERRORS as error:
                 raise CallError(
                     f"call: the {type(self.pipe).__name__} refuses a run with a {type(self.pipe.scheduler).__name__} "
-                    f"and the arguments {', '.join(arguments)}: {problem}"
+                    f"and the arguments {', '.join(arguments)}: {refusal(error)}"
                 ) from error
         return self._probes[key]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute.models.file_digest import file_digest
+from compute.file_digest import file_digest
 from store.errors import SkipscopeError
 
 GLIDE_MINI = "glide-mini"

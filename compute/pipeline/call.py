@@ -33,8 +33,6 @@ _GIVEN = {
 """Arguments that a run sets itself, and the field of the configuration that determines each."""
 _PER_PICTURE = ("negative_prompt", "negative_prompt_2", "prompt_2", "image", "mask_image", "control_image")
 """Arguments of which pipelines want one for each prompt."""
-
-
 _PICTURE_AXES = 4
 
 
@@ -51,11 +49,11 @@ def call_arguments(
 ) -> dict[str, Any]:
     """Return the keyword arguments with which a pipeline samples conditions, which share one guidance scale.
 
-    Initial noise is `latents` where the pipeline accepts them, and else drawn from generators that depend on the seeds
-    alone. Raises CallError for options that the pipeline lacks, and for what it cannot be given.
+    `options` are the user's further arguments, which `check_options` has accepted. Initial noise is `latents` where the
+    pipeline accepts them, and else drawn from generators that depend on the seeds alone. Raises CallError for what the
+    pipeline cannot be given.
     """
     accepted = call_parameters(pipe)
-    check_options(pipe, options)
     guidances = {condition.guidance for condition in conditions}
     if len(guidances) != 1:
         raise CallError("guidance: conditions that are sampled together have one guidance scale")

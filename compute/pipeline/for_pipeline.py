@@ -10,12 +10,12 @@ from typing import Any
 from compute.pipeline.call import call_parameters, default_guidance, pictures_of
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.graphs import graph_of
-from compute.pipeline.probe import probe
+from compute.pipeline.probe import RUN_ERRORS, probe, refusal
 from compute.policy.rules import Rule, rules_of
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
 from compute.unet.blocks import uncompiled
-from compute.unet.weights_digest import DTYPES, DtypeName, dtype_name, parameter_digest, parameter_digests
+from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest, parameter_digests
 from store.records import Action
 from store.sampler import SamplerSettings
 
@@ -49,32 +49,23 @@ def policy_for_pipeline(
     sampler = SamplerSettings(
         name=type(pipe.scheduler).__name__, steps=made, num_inference_steps=steps, options=_options(pipe.scheduler)
     )
-    return policy_of_schedule(pipe, _schedule(pipe, rules, made), sampler, timesteps, guidance=guidance, name=name)
-
-
-def policy_of_schedule(
-    pipe: Any,
-    schedule: Schedule,
-    sampler: SamplerSettings,
-    timesteps: tuple[float, ...],
-    *,
-    guidance: float | None,
-    name: str,
-) -> SkipPolicy:
-    """Return the policy of a schedule, for the pipeline's weights."""
-    network = uncompiled(pipe.unet)
-    own = dtype_name(network)
-    digests: dict[DtypeName, str] = {own: parameter_digest(network, DTYPES[own])}
-    if own == "float32":
-        digests = parameter_digests(network)
     return SkipPolicy(
         name=name,
-        model=PolicyModel(name=type(pipe).__name__, weights=digests[own], unet=digests),
+        model=_model_of(pipe),
         sampler=sampler,
         timesteps=timesteps,
         guidance=default_guidance(pipe) if guidance is None else guidance,
-        rules=rules_of(schedule),
+        rules=rules_of(_schedule(pipe, rules, made)),
     )
+
+
+def _model_of(pipe: Any) -> PolicyModel:
+    """Return what a policy says of a pipeline's model: its class, and the digests of its UNet's weights."""
+    network = uncompiled(pipe.unet)
+    own = dtype_name(network)
+    weights = parameter_digest(network, DTYPES[own])
+    digests = parameter_digests(network) if own == "float32" else {own: weights}
+    return PolicyModel(name=type(pipe).__name__, weights=weights, unet=digests)
 
 
 def _timesteps_of(scheduler: Any, steps: int) -> tuple[float, ...]:
@@ -96,9 +87,8 @@ def _timesteps_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[
         given["num_inference_steps"] = steps
     try:
         return probe(pipe, pipe.unet, lambda: pictures_of(pipe(**given | {"output_type": "np"}))).steps.timesteps
-    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError) as error:
-        problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise PolicyError(f"call: the {type(pipe).__name__} refuses {', '.join(given)}: {problem}") from error
+    except RUN_ERRORS as error:
+        raise PolicyError(f"call: the {type(pipe).__name__} refuses {', '.join(given)}: {refusal(error)}") from error
 
 
 def _options(scheduler: Any) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from compute.pipeline.follow import following
 from compute.pipeline.patched_calls import UNetArguments
 from compute.pipeline.run_steps import FollowError, RunSteps, run_steps, timestep_number
 
+RUN_ERRORS = (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError)
+"""What pipelines raise for arguments that they do not accept."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
@@ -29,8 +32,6 @@ class Probe:
     """The channels of the scheduler's input: those of `x_t`, or twice as many where the model learns sigma."""
     unet_arguments: UNetArguments
     """The arguments of the first call of the UNet."""
-    unet_calls: int
-    """How often a run calls the UNet."""
 
 
 def probe(pipe: Any, unet: Any, run: Callable[[], np.ndarray]) -> Probe:
@@ -45,6 +46,11 @@ def probe(pipe: Any, unet: Any, run: Callable[[], np.ndarray]) -> Probe:
     return follower.result((channels, height, width))
 
 
+def refusal(error: Exception) -> str:
+    """Return the first line of what a pipeline says of arguments that it refuses, by one of RUN_ERRORS."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
 class _ProbeFollower:
     """Counts the steps of a run and keeps the arguments of its first call of the UNet."""
 
@@ -53,7 +59,7 @@ class _ProbeFollower:
         self._pipe = pipe
         self._scheduler: Any = None
         self._arguments: UNetArguments | None = None
-        self._calls = self._made = 0
+        self._made = 0
         self._steps: RunSteps | None = None
         self._state: Tensor | None = None
         self._channels = 0
@@ -65,7 +71,6 @@ class _ProbeFollower:
         if self._arguments is None:
             self._arguments = arguments
             self._steps = run_steps(self._pipe, self._scheduler, timestep_number(arguments.timestep))
-        self._calls += 1
         return False
 
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
@@ -93,5 +98,4 @@ class _ProbeFollower:
             picture_shape=picture_shape,
             output_channels=self._channels,
             unet_arguments=self._arguments,
-            unet_calls=self._calls,
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from compute.config.schema import Kept
 from compute.sweep.worker.trajectory import Trajectory
 from store.records import Role
+from store.shard.payload import bfloat16_bits
 
 _BASELINE = Kept(x_t="all", pred_x0="all", precision="float32")  # ablated runs start from these states
 
@@ -70,8 +71,7 @@ def round_to_8_bit(pictures: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarra
 def array_of(output: Tensor) -> Num[np.ndarray, "steps B K H W"]:
     """Return model outputs as a shard holds them: bfloat16 as its 16 bits, other types unchanged."""
     if output.dtype == torch.bfloat16:
-        bits: Num[np.ndarray, "steps B K H W"] = output.contiguous().view(torch.uint16).numpy()
-        return bits
+        return bfloat16_bits(output.float().numpy())
     unchanged: Num[np.ndarray, "steps B K H W"] = output.numpy()
     return unchanged
 
