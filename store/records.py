@@ -17,6 +17,10 @@ from store.actions import ACTIONS, READING, ActionName, ActionProperties
 
 Components = tuple[str, ...]
 """Names of components that are acted on together, sorted."""
+StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+"""The name of a stage of a model: one of the pipelines that run one after the other."""
+ONLY_STAGE = "base"
+"""The name of the only stage of a model that has one."""
 RESEED_OFFSET = 1_000_003
 """What the control `Reseed` adds to a condition's seed."""
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from compute.config.field_types import CallValue, KeptStates, Prompts, Seeds, SwitchSteps, WindowCount, Windows
 from compute.config.swept_action import ScreenedAction, SweptAction
-from store.records import Record
+from store.records import Record, StageName
 from store.sampler import SamplerSettings
 
 
@@ -34,7 +34,7 @@ class SweepConfig(Record):
     """
 
     model: str = "glide-mini"
-    stage: Literal["base"] = "base"
+    stage: StageName | None = None
     sampler: SamplerSettings = SamplerSettings(name="ddpm", steps=25)
     call: Mapping[str, CallValue] = Field(default_factory=dict)
     guidance: Annotated[float, Field(ge=0, le=100)] = 3.0

@@ -1,15 +1,20 @@
-"""Where a model's files are, and their digest. Nothing is loaded here."""
+"""Where a model's files are, and their digest; of a cascade, those of one stage. Nothing is loaded here."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from compute.file_digest import file_digest
+from compute.models.cascade import Cascade, CascadeError, CascadeStage
 from store.errors import SkipscopeError
+from store.folder.header import SweepHeader
+from store.records import ONLY_STAGE
+from store.sampler import SamplerSettings
 
 GLIDE_MINI = "glide-mini"
 BUNDLED = {GLIDE_MINI: Path(__file__).parent / "mini" / "weights" / GLIDE_MINI}
@@ -24,25 +29,48 @@ class ModelNotFound(SkipscopeError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """The folder of a model, and the SHA-256 of its configurations and weights, which every worker checks."""
+    """The folder of a pipeline, and the SHA-256 of its configurations and weights, which every worker checks.
+
+    Of a cascade it is the pipeline of one stage; `previous` is then the run of the stage before it, whose pictures
+    this one is given.
+    """
 
     name: str
     folder: Path
     digest: str
+    stage: str = ONLY_STAGE
+    previous: StageRun | None = None
 
     @staticmethod
-    def find(name: str) -> ModelSource:
-        """Return the source of a bundled model by its name, or of the pipeline in a folder. Raises ModelNotFound."""
+    def find(name: str, stage: str | None = None) -> ModelSource:
+        """Return the source of a bundled model by its name, or of the pipeline in a folder.
+
+        `stage` names a stage of a cascade; by default it is the first. Raises ModelNotFound, CascadeError.
+        """
         try:
             folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
-            is_pipeline = (folder / "model_index.json").is_file()
+            cascade = Cascade.read(folder)
         except (OSError, RuntimeError):  # a name that is too long, or ~ with an unknown user
-            is_pipeline = False
-        if not is_pipeline:
-            raise ModelNotFound(
-                f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
-            )
-        return ModelSource(name=name, folder=folder, digest=_digest(folder))
+            raise _no_pipeline(name) from None
+        stages = (CascadeStage(name=ONLY_STAGE, folder="."),) if cascade is None else cascade.stages
+        names = [each.name for each in stages]
+        wanted = stage or names[0]
+        if wanted not in names:
+            raise CascadeError(f"stage: {name[:200]!r} has no stage {wanted!r}; it has {', '.join(names)}")
+        previous = None
+        for each in stages[: names.index(wanted)]:
+            previous = StageRun.of(_stage_source(name, folder, each, previous), each)
+        return _stage_source(name, folder, stages[names.index(wanted)], previous)
+
+    @staticmethod
+    def of_sweep(header: SweepHeader) -> ModelSource:
+        """Return the source of a sweep's model by the name that its configuration has. Raises ModelNotFound."""
+        return ModelSource.find(str(header.config.get("model", "")), str(header.settings.get("stage", ONLY_STAGE)))
+
+    @property
+    def number(self) -> int:
+        """The position of the stage in its cascade; 0 is the first."""
+        return 0 if self.previous is None else self.previous.source.number + 1
 
     def index(self) -> dict[str, Any]:
         """Return the pipeline's index: its class, and each part's library and class. Raises ModelNotFound."""
@@ -54,6 +82,37 @@ class ModelSource:
             raise ModelNotFound(
                 f"model: {self.folder} holds other weights ({digest[:12]}) than expected ({self.digest[:12]})"
             )
+        if self.previous is not None:
+            self.previous.source.check_unchanged()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """A stage of a cascade and how it runs; None stands for the pipeline's own sampler or guidance scale."""
+
+    source: ModelSource
+    sampler: SamplerSettings | None = None
+    guidance: float | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: ModelSource, stage: CascadeStage) -> StageRun:
+        """Return the run of a stage as its cascade describes it."""
+        call = {name: list(value) if isinstance(value, tuple) else value for name, value in stage.call.items()}
+        return cls(source=source, sampler=stage.sampler, guidance=stage.guidance, call=call)
+
+
+def _stage_source(name: str, folder: Path, stage: CascadeStage, previous: StageRun | None) -> ModelSource:
+    pipeline = (folder / Path(stage.folder).expanduser()).resolve() if stage.folder != "." else folder
+    if not (pipeline / "model_index.json").is_file():
+        raise _no_pipeline(name if pipeline == folder else str(pipeline))
+    return ModelSource(name=name, folder=pipeline, digest=_digest(pipeline), stage=stage.name, previous=previous)
+
+
+def _no_pipeline(name: str) -> ModelNotFound:
+    return ModelNotFound(
+        f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
+    )
 
 
 def _index(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from compute.policy.rules import Rule, rules_of, schedule_of_rules
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
-from store.records import Record, content_key
+from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
 
 MAX_STEPS = 1000
@@ -43,7 +43,7 @@ class PolicyModel(Record):
 
     name: Name
     weights: Digest
-    stage: Literal["base"] = "base"
+    stage: StageName = ONLY_STAGE
     unet: Mapping[Literal["float32", "float16", "bfloat16"], Digest]
 
 

@@ -62,7 +62,7 @@ def search_conditions(
         if seeds is not None:
             raise ConfigError("--seeds: belongs to --prompts; without it the sweep's own prompts are run")
         return None
-    source = ModelSource.find(str(store.header.config.get("model", "")))
+    source = ModelSource.of_sweep(store.header)
     guidance = next(c.guidance for unit in store.header.plan for c in unit.conditions)
     return evaluation_conditions(
         source, guidance, prompts=prompts, seeds=seeds, split=split, count=count or 1, captions_of=SEARCH

@@ -15,7 +15,7 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
 
     Raises PolicyError for other weights than the policy's, ModelNotFound for a model that is missing or damaged.
     """
-    source = ModelSource.find(model or policy.model.name)
+    source = ModelSource.find(model or policy.model.name, policy.model.stage)
     if source.digest != policy.model.weights:
         raise PolicyError(
             f"policy {policy.name!r} is for weights {policy.model.weights[:12]} of {policy.model.name!r}; "

@@ -117,7 +117,12 @@ class Recommender:
         exact = self.model if self.model.dtype == torch.float32 else load_model(source)
         return SkipPolicy(
             name=goal.name,
-            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.unet)),
+            model=PolicyModel(
+                name=source.name,
+                weights=source.digest,
+                stage=source.stage,
+                unet=parameter_digests(exact.unet),
+            ),
             sampler=self.sampler,
             timesteps=self._timesteps(),
             call=self.model.call,
@@ -155,7 +160,7 @@ def composition_end(store: SweepStore) -> int | None:
 
 def _swept_model(store: SweepStore) -> ModelSource:
     """Return the source of a sweep's model. Raises NoRecommendation if its weights are not those of the sweep."""
-    source = ModelSource.find(str(store.header.config.get("model", "")))
+    source = ModelSource.of_sweep(store.header)
     if source.digest != store.header.settings.get("model"):
         raise NoRecommendation(
             f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"

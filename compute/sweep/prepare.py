@@ -38,16 +38,17 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
 
     Raises SkipscopeError for everything that can be wrong with a configuration.
     """
-    source = ModelSource.find(config.model)
+    source = ModelSource.find(config.model, config.stage)
     metric_set = metrics_for(source, config.metrics, weights, "cpu")  # refuses unknown names
     check_named_weights(metric_set, weights)
     call = call_values(config, folder)
     model = load_model(source, call=call)
     _check_prompts(config, model)
-    config = config.model_copy(update={"sampler": model.resolved(config.sampler, config.guidance)})
+    sampler = model.resolved(config.sampler, config.guidance)
+    config = config.model_copy(update={"sampler": sampler, "stage": source.stage})
     metric_set.check_size(model.probe(config.sampler, config.guidance).picture_shape[1:])
     settings = settings_of(
-        config, source.digest, dict(model.scheduler(config.sampler).config), call_key(config, folder)
+        config, source.digest, dict(model.scheduler(sampler).config), call_key(config, folder), model.previous
     )
     plan = make_plan(config, settings, model.graph, folder)
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)

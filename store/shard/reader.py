@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from pydantic import ValidationError
 
 from store.errors import PayloadError, StoreError
@@ -19,6 +19,7 @@ from store.shard.elements import Element, translate_hdf5_errors
 from store.shard.encoding import ENCODING, ENCODING_VERSION
 from store.shard.payload import (
     DISTANCES,
+    INPUT_DTYPES,
     LATENT_DTYPES,
     PICTURE_DTYPES,
     Array,
@@ -67,6 +68,9 @@ class UnitReader:
         self._x_t, self.x_t_steps = self._trajectory("x_t", self.steps)
         self._pred_x0, self.pred_x0_steps = self._trajectory("pred_x0", self.steps - 1)
         self._output, output_steps = self._trajectory("output", self.steps - 1)
+        self._inputs = None
+        if "inputs" in self._root:
+            self._inputs = self._root.array("inputs", "pictures", INPUT_DTYPES, (self._batch, None, None, 3))
         if self._output is not None and output_steps != tuple(range(self.steps)):
             raise self._root.error("output", f"{len(output_steps)} of {self.steps} steps")
 
@@ -150,6 +154,11 @@ class UnitReader:
         """The final pictures, in [-1, 1]."""
         return self._values("final", self._final, ())
 
+    @property
+    def inputs(self) -> UInt8[np.ndarray, "B h w 3"] | None:
+        """The pictures of the stage before, which a baseline of a cascade was given; None without such a stage."""
+        return None if self._inputs is None else self._values("inputs", self._inputs, ())
+
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, git commit, device, dtype and weights digest of the run."""
@@ -206,6 +215,7 @@ class UnitReader:
             pred_x0=None if self._pred_x0 is None else self._values("pred_x0", self._pred_x0, ()),
             pred_x0_steps=self.pred_x0_steps,
             output=None if self._output is None else self._values("output", self._output, ()),
+            inputs=self.inputs,
             distances=self.distances,
             metrics=self.metrics,
             seconds=self.seconds,

@@ -68,7 +68,7 @@ class Worker:
         began = time.perf_counter()
         run = self._runs.of(unit.intervention)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        trajectory = self._sampler.sample(_sampled_conditions(unit), run, None if baseline is None else baseline.output)
+        trajectory = self._sampler.sample(_sampled_conditions(unit), run, baseline)
         final, baseline_final, distances = trajectory.pictures, None, {}
         if baseline is not None:
             baseline_final = baseline.pictures
@@ -85,6 +85,7 @@ class Worker:
             pred_x0=stored.pred_x0,
             pred_x0_steps=stored.pred_x0_steps,
             output=array_of(trajectory.output) if unit.role == "baseline" else None,
+            inputs=trajectory.inputs if unit.role == "baseline" else None,
             distances=distances,
             metrics=unit_metrics(self._metrics, final, baseline_final, unit, self._spec.device),
             seconds=time.perf_counter() - began,
@@ -103,6 +104,7 @@ class Worker:
             pred_x0=payload.pred_x0,
             output=torch.from_numpy(payload.output).to(getattr(torch, self._spec.dtype)),
             pictures=payload.final,
+            inputs=payload.inputs,
         )
 
 
