@@ -124,6 +124,28 @@ def validate(
         print("\n".join([*validation_lines(policy), f"  {output or path}"]))
 
 
+@commands.command()
+def combine(
+    policies: Annotated[
+        list[Path],
+        typer.Argument(metavar="POLICY.json...", help="Policies of a cascade's stages, the first stage first."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The policy file to write.")],
+) -> None:
+    """Put the policies of a cascade's stages into one file, which `validate` measures as a whole."""
+    from functools import reduce
+
+    from compute.policy.skip_policy import SkipPolicy
+
+    if len(policies) < 2:
+        raise SkipscopeError("POLICY.json: give the policies of two stages or more")
+    loaded = [SkipPolicy.load(path) for path in policies]
+    _check_writable(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    reduce(lambda before, policy: policy.after(before), loaded).save(output)
+    print(f"{output}: {len(policies)} stages; not validated together yet: skipscope validate {output}")
+
+
 def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 

@@ -6,7 +6,6 @@ refiner. The file holds no code; its folders are relative to its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,13 +13,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from compute.config.messages import error_lines
 from compute.policy import strict_json
-from compute.policy.plain_text import Text
+from compute.policy.plain_text import CallArguments
 from store.errors import SkipscopeError
 from store.records import Record, StageName
 from store.sampler import SamplerSettings, is_empty
 
 CASCADE_FILE = "cascade.json"
-CallNumber = bool | int | float | Text | None
 
 
 class CascadeError(SkipscopeError):
@@ -38,7 +36,7 @@ class CascadeStage(Record):
     folder: Annotated[str, Field(min_length=1, max_length=1000)]
     sampler: SamplerSettings | None = None
     guidance: Annotated[float, Field(ge=0, le=100)] | None = None
-    call: Mapping[str, CallNumber | tuple[CallNumber, ...]] = Field(default_factory=dict, exclude_if=is_empty)
+    call: CallArguments = Field(default_factory=dict, exclude_if=is_empty)
 
 
 class Cascade(Record):

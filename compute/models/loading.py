@@ -11,7 +11,7 @@ from diffusers.utils.logging import disable_progress_bar
 
 from compute.models.glide import GlidePipeline
 from compute.models.model import Model
-from compute.models.previous_stage import PreviousStage
+from compute.models.other_stage import OtherStage
 from compute.models.source import ModelNotFound, ModelSource
 from compute.pipeline.call import CallError, check_options
 from compute.pipeline.follow import check_can_be_followed
@@ -27,12 +27,15 @@ def load_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     call: Mapping[str, Any] | None = None,
+    previous: OtherStage | None = None,
 ) -> Model:
     """Load a model by its name, its folder or its source, for inference; `call` holds further arguments of its calls.
 
-    `stage` names a stage of a cascade; by default it is the first, whose pictures no other stage makes. Nothing is downloaded, and weights are read from safetensors alone. Raises ModelNotFound where there is no such
-    model, where its files are damaged, and where they have changed since the source was made; CallError for arguments
-    that the pipeline lacks; FollowError for a pipeline without a scheduler that can be followed.
+    `stage` names a stage of a cascade; by default it is the first. `previous` replaces the stage before it. Nothing is
+    downloaded, and weights are read from safetensors alone. Raises ModelNotFound where there is no such model, where
+    its files are damaged, and where they have changed since the source was made; CascadeError for a stage that the
+    model lacks; CallError for arguments that the pipeline lacks; FollowError for a pipeline without a scheduler that
+    can be followed.
     """
     source = ModelSource.find(model, stage) if isinstance(model, str) else model
     source.check_unchanged()
@@ -48,15 +51,15 @@ def load_model(
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
     pipe.set_progress_bar_config(disable=True)
-    return Model(source=source, pipe=pipe, call=dict(call or {}), previous=_previous(source, device, dtype))
+    return Model(source=source, pipe=pipe, call=dict(call or {}), previous=previous or _previous(source, device, dtype))
 
 
-def _previous(source: ModelSource, device: torch.device | str, dtype: torch.dtype) -> PreviousStage | None:
+def _previous(source: ModelSource, device: torch.device | str, dtype: torch.dtype) -> OtherStage | None:
     """Return the stage before that of a source, to be loaded in the same way, or None for a first stage."""
     run = source.previous
     if run is None:
         return None
-    return PreviousStage(run, lambda: load_model(run.source, device=device, dtype=dtype, call=run.call))
+    return OtherStage(run, lambda: load_model(run.source, device=device, dtype=dtype, call=run.call))
 
 
 def _pipeline(source: ModelSource, dtype: torch.dtype) -> Any:

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
-from compute.models.previous_stage import InputPictures, PreviousStage, stage_seed
+from compute.models.other_stage import OtherStage, StagePictures, images_of, stage_seed
 from compute.models.source import ModelSource
 from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
 from compute.pipeline.encoder_cache import EncoderCache
@@ -41,7 +40,7 @@ class Model:
     source: ModelSource
     pipe: Any
     call: Mapping[str, Any] = field(default_factory=dict)
-    previous: PreviousStage | None = None
+    previous: OtherStage | None = None
     _probes: dict[str, Probe] = field(default_factory=dict, repr=False, compare=False)
     _schedulers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -127,7 +126,7 @@ class Model:
         """Return a sampler with the number of steps that a run really makes."""
         return sampler.making(len(self.probe(sampler, guidance).steps))
 
-    def inputs(self, conditions: Sequence[Condition]) -> InputPictures | None:
+    def inputs(self, conditions: Sequence[Condition]) -> StagePictures | None:
         """Return the pictures of the stage before this one for conditions, or None for a first stage."""
         return None if self.previous is None else self.previous.pictures(conditions)
 
@@ -139,7 +138,7 @@ class Model:
         resolved: ResolvedSchedule | None = None,
         *,
         replay: Replay | None = None,
-        inputs: InputPictures | None = None,
+        inputs: StagePictures | None = None,
         on_step: Callable[[Step], None] | None = None,
         on_begin: Callable[[], None] | None = None,
     ) -> Float[Tensor, "B 3 H W"]:
@@ -178,8 +177,3 @@ class Model:
         """Call the UNet once as a run of `batch` conditions does, with the inputs of a run's first call."""
         arguments = self.probe(sampler, guidance).unet_arguments.repeated(batch)
         self.unet(*arguments.args, **arguments.kwargs)
-
-
-def images_of(pictures: InputPictures) -> list[Image.Image]:
-    """Return pictures as the images that every pipeline accepts."""
-    return [Image.fromarray(picture) for picture in pictures]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,20 +47,10 @@ class ModelSource:
 
         `stage` names a stage of a cascade; by default it is the first. Raises ModelNotFound, CascadeError.
         """
-        try:
-            folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
-            cascade = Cascade.read(folder)
-        except (OSError, RuntimeError):  # a name that is too long, or ~ with an unknown user
-            raise _no_pipeline(name) from None
-        stages = (CascadeStage(name=ONLY_STAGE, folder="."),) if cascade is None else cascade.stages
-        names = [each.name for each in stages]
-        wanted = stage or names[0]
-        if wanted not in names:
-            raise CascadeError(f"stage: {name[:200]!r} has no stage {wanted!r}; it has {', '.join(names)}")
-        previous = None
-        for each in stages[: names.index(wanted)]:
-            previous = StageRun.of(_stage_source(name, folder, each, previous), each)
-        return _stage_source(name, folder, stages[names.index(wanted)], previous)
+        names = stage_names(name)
+        if stage is not None and stage not in names:
+            raise CascadeError(f"stage: {name[:200]!r} has no stage {stage!r}; it has {', '.join(names)}")
+        return next(run.source for run in stage_runs(name) if stage in (run.source.stage, None))
 
     @staticmethod
     def of_sweep(header: SweepHeader) -> ModelSource:
@@ -95,18 +85,38 @@ class StageRun:
     guidance: float | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, source: ModelSource, stage: CascadeStage) -> StageRun:
-        """Return the run of a stage as its cascade describes it."""
-        call = {name: list(value) if isinstance(value, tuple) else value for name, value in stage.call.items()}
-        return cls(source=source, sampler=stage.sampler, guidance=stage.guidance, call=call)
+
+def stage_names(name: str) -> tuple[str, ...]:
+    """Return the names of a model's stages in the order in which they run. Raises ModelNotFound, CascadeError."""
+    return tuple(stage.name for stage in _stages(_folder(name)))
 
 
-def _stage_source(name: str, folder: Path, stage: CascadeStage, previous: StageRun | None) -> ModelSource:
-    pipeline = (folder / Path(stage.folder).expanduser()).resolve() if stage.folder != "." else folder
-    if not (pipeline / "model_index.json").is_file():
-        raise _no_pipeline(name if pipeline == folder else str(pipeline))
-    return ModelSource(name=name, folder=pipeline, digest=_digest(pipeline), stage=stage.name, previous=previous)
+def stage_runs(name: str) -> Iterator[StageRun]:
+    """Yield the stages of a model in the order in which they run. Raises ModelNotFound, CascadeError."""
+    root, previous = _folder(name), None
+    for stage in _stages(root):
+        folder = root if stage.folder == "." else (root / Path(stage.folder).expanduser()).resolve()
+        if not (folder / "model_index.json").is_file():
+            raise _no_pipeline(name if folder == root else str(folder))
+        source = ModelSource(name=name, folder=folder, digest=_digest(folder), stage=stage.name, previous=previous)
+        call = {key: list(value) if isinstance(value, tuple) else value for key, value in stage.call.items()}
+        previous = StageRun(source=source, sampler=stage.sampler, guidance=stage.guidance, call=call)
+        yield previous
+
+
+def _folder(name: str) -> Path:
+    try:
+        return BUNDLED.get(name, Path(name)).expanduser().absolute()
+    except (OSError, RuntimeError):  # ~ with an unknown user
+        raise _no_pipeline(name) from None
+
+
+def _stages(folder: Path) -> tuple[CascadeStage, ...]:
+    try:
+        cascade = Cascade.read(folder)
+    except OSError:  # a name that is too long
+        raise _no_pipeline(str(folder)) from None
+    return (CascadeStage(name=ONLY_STAGE, folder="."),) if cascade is None else cascade.stages
 
 
 def _no_pipeline(name: str) -> ModelNotFound:

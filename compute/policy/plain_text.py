@@ -6,6 +6,7 @@ Terminals and web pages show these texts, and would act on control characters.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,9 @@ PlainText = Annotated[
 ]
 Name = Annotated[PlainText, Field(min_length=1, max_length=200)]
 Text = Annotated[PlainText, Field(max_length=2000)]
+_CallNumber = bool | int | float | Text | None
+CallArguments = Mapping[Name, _CallNumber | tuple[_CallNumber, ...]]
+"""Further arguments of a pipeline's call."""
 
 
 def printable(name: str | Path) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from compute.config.messages import error_lines
 from compute.policy import strict_json
-from compute.policy.plain_text import Name, Text, printable
+from compute.policy.plain_text import CallArguments, Name, Text, printable
 from compute.policy.policy_format import check_format
 from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
@@ -26,7 +26,8 @@ from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
 
 MAX_STEPS = 1000
-CallNumber = bool | int | float | Text | None
+_MAX_STAGES = 8
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -53,6 +54,7 @@ class SkipPolicy(Record):
     `timesteps` are those of the run's steps, where the sampler does not tell them by itself. `call` holds the further
     arguments of the pipeline's call that the policy was made with, such as `height`.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
+    `previous` is the policy of the cascade's stage before this one, for a cascade whose stages all follow one.
     """
 
     format: Literal["skipscope-policy"] = "skipscope-policy"
@@ -61,12 +63,13 @@ class SkipPolicy(Record):
     model: PolicyModel
     sampler: SamplerSettings
     timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
-    call: Mapping[Name, CallNumber | tuple[CallNumber, ...]] = Field(default_factory=dict, exclude_if=is_empty)
+    call: CallArguments = Field(default_factory=dict, exclude_if=is_empty)
     guidance: Annotated[float, Field(ge=0, le=100)]
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
     provenance: Mapping[Name, Text] = Field(default_factory=dict)
+    previous: SkipPolicy | None = Field(default=None, exclude_if=is_empty)
 
     @field_validator("sampler")
     @classmethod
@@ -81,6 +84,15 @@ class SkipPolicy(Record):
         if any(rule.action.name == "compute" for rule in rules):
             raise ValueError("compute is the default of every component: leave it out")
         return rules
+
+    @model_validator(mode="after")
+    def _stages_differ(self) -> SkipPolicy:
+        names = [policy.model.stage for policy in self.stages]
+        if len(set(names)) != len(names) or len(names) > _MAX_STAGES:
+            raise ValueError(
+                f"previous: the stages are {', '.join(names)[:200]}; at most {_MAX_STAGES} different ones are accepted"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rules_agree(self) -> SkipPolicy:
@@ -177,6 +189,27 @@ class SkipPolicy(Record):
         )
 
     @property
+    def stages(self) -> tuple[SkipPolicy, ...]:
+        """The policies of a cascade's stages in the order in which they run; of one stage, this policy alone."""
+        return (self,) if self.previous is None else (*self.previous.stages, self)
+
+    def of_stage(self, stage: str) -> SkipPolicy:
+        """Return the policy of one stage. Raises PolicyError for one that is not among them."""
+        for policy in self.stages:
+            if policy.model.stage == stage:
+                return policy
+        names = ", ".join(policy.model.stage for policy in self.stages)
+        raise PolicyError(f"stage: the policy has none for {stage!r}; it has {names}")
+
+    def after(self, previous: SkipPolicy) -> SkipPolicy:
+        """Return this policy together with that of the stage before it. They have not been measured together."""
+        fields = self.model_dump() | {"previous": previous.model_dump(), "validation": None}
+        try:
+            return SkipPolicy.model_validate(fields)
+        except ValidationError as error:
+            raise PolicyError("; ".join(error_lines(error, SkipPolicy, whole="policy"))) from None
+
+    @property
     def schedule(self) -> Schedule:
         """The rules as a schedule."""
         return schedule_of_rules(self.rules, self.sampler.steps)
@@ -191,6 +224,7 @@ class SkipPolicy(Record):
                 "guidance": self.guidance,
                 **({"timesteps": self.timesteps} if self.timesteps else {}),
                 **({"call": dict(self.call)} if self.call else {}),
+                **({"previous": self.previous.digest} if self.previous else {}),
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )

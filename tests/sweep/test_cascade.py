@@ -23,9 +23,8 @@ from store.errors import SkipscopeError
 from store.records import Condition, PromptSwitch, Reseed
 from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
-from tests.pipeline.tiny_pipelines import PIPELINES
+from tests.sweep.cascades import BASE_RUN, make_cascade, write_cascade
 
-BASE_RUN = {"sampler": {"name": "DDIMScheduler", "steps": 3}, "guidance": 2.0, "call": {"height": 16, "width": 16}}
 CONFIG: dict[str, Any] = {
     "stage": "refiner",
     "sampler": {"name": "EulerAncestralDiscreteScheduler", "num_inference_steps": 4},
@@ -42,23 +41,7 @@ CONFIG: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def cascade(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a cascade of a base and a refiner, whose weights differ."""
-    folder = tmp_path_factory.mktemp("cascade")
-    PIPELINES["text to image"]().save_pretrained(folder / "base")
-    refiner = PIPELINES["image to image"]()
-    with torch.no_grad():
-        refiner.unet.conv_out.bias += 0.1
-    refiner.save_pretrained(folder / "refine")
-    write_cascade(folder, BASE_RUN)
-    return folder
-
-
-def write_cascade(folder: Path, base_run: dict[str, Any], pipelines: Path = Path()) -> None:
-    stages = [
-        {"name": "base", "folder": str(pipelines / "base"), **base_run},
-        {"name": "refiner", "folder": str(pipelines / "refine")},
-    ]
-    (folder / "cascade.json").write_text(json.dumps({"format": "skipscope-cascade", "version": 1, "stages": stages}))
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
 
 
 def config(tmp_path: Path, model: Path, **changes: Any) -> Path:

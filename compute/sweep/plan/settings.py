@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.config.schema import SweepConfig
-from compute.models.previous_stage import PreviousStage
+from compute.models.other_stage import OtherStage
 from store.records import ONLY_STAGE
 
 NUMERICS_VERSION = 2
@@ -19,7 +19,7 @@ def settings_of(
     digest: str,
     scheduler: Mapping[str, Any],
     call: Mapping[str, Any],
-    previous: PreviousStage | None = None,
+    previous: OtherStage | None = None,
 ) -> dict[str, Any]:
     """Return the settings, which are part of every unit's key.
 
@@ -39,7 +39,7 @@ def settings_of(
     return settings if previous is None else settings | {"previous": _of_previous(previous)}
 
 
-def _of_previous(stage: PreviousStage) -> dict[str, Any]:
+def _of_previous(stage: OtherStage) -> dict[str, Any]:
     """Return what can change the pictures of an earlier stage."""
     model = stage.model
     settings = {

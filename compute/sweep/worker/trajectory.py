@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
-from compute.models.previous_stage import InputPictures
+from compute.models.other_stage import StagePictures
 from compute.pipeline.follow import Replay, Step
 from compute.sweep.plan.runs import Run
 from store.errors import SkipscopeError
@@ -37,7 +37,7 @@ class Trajectory:
     pred_x0: Float32[np.ndarray, "steps B C H W"]
     output: Float[Tensor, "steps B K H W"]
     pictures: Float32[np.ndarray, "B 3 h w"]
-    inputs: InputPictures | None = None
+    inputs: StagePictures | None = None
     """The pictures of a cascade's stage before this one."""
 
 
@@ -63,7 +63,7 @@ class TrajectorySampler:
         conditions: Sequence[Condition],
         run: Run,
         outputs: Float[Tensor, "steps B K H W"] | None,
-        inputs: InputPictures | None,
+        inputs: StagePictures | None,
         rows: slice,
     ) -> Trajectory:
         replay = None if outputs is None else Replay(start=run.start, outputs=outputs[:, rows])
@@ -88,7 +88,7 @@ class TrajectorySampler:
         )
 
     def _sample_batch(
-        self, conditions: Sequence[Condition], run: Run, replay: Replay | None, inputs: InputPictures | None
+        self, conditions: Sequence[Condition], run: Run, replay: Replay | None, inputs: StagePictures | None
     ) -> Trajectory:
         steps: list[Step] = []
 
