@@ -11,11 +11,9 @@ from compute.policy.skip_policy import SkipPolicy
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file, in which `format` and `version` are required, too."""
     schema = SkipPolicy.model_json_schema(mode="validation")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "required": ["format", "version", *schema["required"]],
-    }
+    policy = schema["$defs"]["SkipPolicy"]  # a definition, because a policy may hold another one
+    policy["required"] = ["format", "version", *policy["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def schema_text() -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from compute.analysis.impact.ablation_impact import impact_of
@@ -178,3 +177,12 @@ def test_a_damaged_cascade_is_refused(tmp_path: Path, text: str, error: type[Ski
     with pytest.raises(error, match=message) as caught:
         ModelSource.find(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_the_dashboard_says_how_the_stages_before_ran(swept: SweepStore) -> None:
+    from dashboard.data.sweep import open_sweep
+    from dashboard.views.overview.sweep_facts import sweep_facts
+
+    facts = dict(sweep_facts(open_sweep(swept.root)))
+    assert facts["Stages before"] == "base (DDIM, 3 steps, guidance 2.0)"
+    assert facts["Model"].endswith(", refiner stage")
