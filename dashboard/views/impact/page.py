@@ -51,8 +51,11 @@ def show(sweep: Sweep) -> None:
         str(length),
         "" if condition is None else condition.model_dump_json(),
     )
+    if condition is not None:
+        many = f"Show the mean over all {len(impact.conditions)}"
+        choices.way_back(f"Only one condition: {condition_label(condition)}.", many, "condition")
     _show_controls(impact, condition)
-    _show_map(sweep, impact, actions, all_cells, cells, selection)
+    _show_map(sweep, impact, condition, actions, all_cells, cells, selection)
     if condition is None:
         _show_curves(sweep, impact, actions, length, selection)
     _show_ranking(sweep, impact, cells, selection)
@@ -113,6 +116,7 @@ def _show_controls(impact: Impact, condition: Condition | None) -> None:
 def _show_map(
     sweep: Sweep,
     impact: Impact,
+    condition: Condition | None,
     actions: Actions,
     all_cells: list[Cell],
     cells: list[Cell],
@@ -136,7 +140,10 @@ def _show_map(
     if picked:
         cell = picked[0]
         window = Window(start=int(cell["start"]), stop=int(cell["stop"]))
-        go_to("evidence", {"component": cell["path"], "action": cell["action"], "window": str(window)})
+        chosen = {"component": cell["path"], "action": cell["action"], "window": str(window)}
+        if condition is not None:
+            chosen["condition"] = str(sweep.runs.conditions.index(condition))
+        go_to("evidence", chosen)
 
 
 def _show_curves(sweep: Sweep, impact: Impact, actions: Actions, length: int, selection: tuple[str, ...]) -> None:

@@ -80,6 +80,9 @@ def _show_validated(sweep: Sweep, files: Sequence[PolicyFile]) -> None:
         table(policy_rows(files, metric), name="policies")
     if chosen is not None:
         title = "Recommended" if chosen is choice.fastest else "Chosen"
+        if chosen is not choice.fastest and choice.fastest is not None:
+            text = f"{_name(chosen)} was chosen; the budget recommends {_name(choice.fastest)}."
+            choices.way_back(text, "Show the recommended policy", "policy")
         show_policy(sweep, chosen, f"{title}: {_name(chosen)}", _reason(chosen, choice, metric, budget))
 
 
@@ -107,6 +110,7 @@ def _show_budget(files: Sequence[PolicyFile], metric: str | None) -> tuple[Budge
         format_func=lambda value: f"{value:g}",
         default=min(satisfied or options, key=lambda value: abs(value - DEFAULT_BUDGET)),
         help=damage_explanation("full compute's picture of the same noise"),
+        resets=["policy"],
     )
     return choose_within(files, metric, budget), budget
 

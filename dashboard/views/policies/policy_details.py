@@ -56,7 +56,7 @@ def show_policy(sweep: Sweep, file: PolicyFile, title: str, reason: str) -> None
 def _show_download(file: PolicyFile) -> None:
     name = f"{file.stem}.json"
     st.download_button(
-        "Download policy",
+        f"Download policy {escape_markdown(name)}",
         file.data,
         file_name=name,
         mime="application/json",
