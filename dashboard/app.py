@@ -24,4 +24,4 @@ page = st.navigation([navigation.page(name) for name in navigation.PAGES], posit
 choices.enter_page(page.url_path)
 st.title(page.title, anchor=False)
 page.run()
-watch_theme()
+watch_theme(list(navigation.PAGES))
