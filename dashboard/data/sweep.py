@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from compute.analysis.coverage import Coverage, ablation_coverage
 from compute.analysis.impact.ablation_impact import Impact, impact_of_table, metrics_with_impact
 from compute.analysis.impact.component_kinds import component_levels
 from compute.analysis.impact.group_curves import GroupCurve, by_kind, by_level
@@ -105,6 +106,11 @@ class Sweep:
         """Return the means by kind and by level, of some actions in windows of `length` steps. Raises NoImpact."""
         return _curves(str(self.path), self.fingerprint, metric, actions, tuple(map(str, actions)), length)
 
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the planned ablations is finished."""
+        return _coverage(str(self.path), self.fingerprint)
+
     def findings(self, metric: str) -> tuple[str, ...]:
         """Return the headline findings in sentences, the last one a caution. Raises NoImpact."""
         return _findings(str(self.path), self.fingerprint, metric)
@@ -153,6 +159,12 @@ def _table(root: str, fingerprint: Fingerprint) -> Table:
 def _runs(root: str, fingerprint: Fingerprint) -> AblationRuns:
     done = set(_table(root, fingerprint)["key"].tolist())
     return ablation_runs(_reader(root, fingerprint).store.header.plan, done)
+
+
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _coverage(root: str, fingerprint: Fingerprint) -> Coverage:
+    done = set(_table(root, fingerprint)["key"].tolist())
+    return ablation_coverage(_reader(root, fingerprint).store.header.plan, done)
 
 
 @st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner="Computing impact …")

@@ -68,6 +68,14 @@ def test_a_sweep_that_has_only_begun(open_page: OpenPage, tmp_path: Path, page: 
         assert "No ablation is finished so far" in text(app)
 
 
+def test_too_few_ablations_are_no_findings(open_page: OpenPage, tmp_path: Path) -> None:
+    few = open_page("overview", make_store(tmp_path / "few", done=5).root)
+    assert "Too early for findings" in text(few) and "6 of 18 planned runs" in text(few)
+    assert not charts(few)
+    most = open_page("overview", make_store(tmp_path / "most", done=len(PLAN) - 1).root)
+    assert "From 15 of 18 planned runs" in text(most) and charts(most)
+
+
 def test_a_stopped_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path) -> None:
     store = make_store(tmp_path / "sweep", done=4)
     shown = text(open_page("overview", store.root))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from compute.analysis.coverage import LEAST_COVERAGE, Coverage, switch_coverage
 from compute.analysis.phases.observed import LEAST_STEPS, ObservedCurve, kept_steps, observed_curves
 from compute.analysis.phases.switch_curves import (
     NEARNESS,
@@ -39,7 +40,7 @@ class Phases:
     when the prompt is switched at a step. `moved`: the damage of a switch at each step. `boundary`: the step at which
     pictures turn from the other prompt to their own by `evidence`, which is the judge's reading of the whole prompt
     where that shows a turn, else nearness. `settled`: the step from which on a switch changes nothing (damage below
-    SETTLED). `missing`: why there is no causal evidence, "" if there is.
+    SETTLED). `missing`: why there is no causal evidence, "" if there is; fewer switches than LEAST_COVERAGE are none.
     """
 
     path: str
@@ -78,7 +79,8 @@ def phases_of(reader: SweepReader) -> Phases:
             f"{path}: its baselines keep pred_x0 of {len(kept)} steps; phases are computed from {LEAST_STEPS} or more, "
             "so sweep more sampling steps and keep them all"
         )
-    switches = read_switch_results(reader, table)
+    covered = switch_coverage(reader.store.header.plan, set(table["key"].tolist()))
+    switches = read_switch_results(reader, table) if covered.enough else None
     causal = switch_curves(switches) if switches else ()
     headline = _headline(causal)
     return Phases(
@@ -91,7 +93,7 @@ def phases_of(reader: SweepReader) -> Phases:
         boundary=headline.boundary if headline else None,
         evidence=headline.evidence if headline else "",
         settled=settled_from(switches) if switches else None,
-        missing="" if causal else _missing(reader),
+        missing="" if causal else _missing(covered),
     )
 
 
@@ -100,7 +102,10 @@ def _headline(causal: tuple[SwitchCurve, ...]) -> SwitchCurve | None:
     return by_evidence.get(_WHOLE_PROMPT) or by_evidence.get(NEARNESS)
 
 
-def _missing(reader: SweepReader) -> str:
-    if any(unit.role == "switch" for unit in reader.store.header.plan):
-        return "The prompt switches are not finished yet: run the sweep on, then ask again."
+def _missing(covered: Coverage) -> str:
+    if covered.planned:
+        return (
+            f"The prompt switches are not finished yet: {covered.done} of {covered.planned} runs are done. Phases are "
+            f"stated once {LEAST_COVERAGE:.0%} are done at every step: run the sweep on, then ask again."
+        )
     return "The sweep switches no prompts: add `prompt_switch: {every: 1}` to its configuration and run it again."

@@ -9,6 +9,7 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
 from compute.analysis.impact.group_curves import by_kind, mean_impact
+from compute.analysis.report.findings import too_early
 from dashboard.charts.group_chart import group_chart
 from dashboard.charts.window_means import window_row
 from dashboard.data.sweep import Sweep
@@ -20,7 +21,7 @@ from dashboard.views.overview.window_chart import window_chart
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import fact_list, note, section, sentence_list
+from dashboard.widgets.panels import fact_list, note, panel, section, sentence_list
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.widgets.tables import table
 from dashboard.words.component_labels import kind_label
@@ -43,8 +44,12 @@ def show(sweep: Sweep) -> None:
 
 
 def _show_findings(sweep: Sweep) -> None:
-    names = sweep.metrics
+    names, coverage = sweep.metrics, sweep.coverage
     if not names:
+        return
+    if early := too_early(coverage):
+        section("Findings")
+        panel("Too early for findings", f"{early} The page Impact shows what is done.")
         return
     try:
         impact = sweep.impact(_METRIC if _METRIC in names else names[0])
@@ -56,6 +61,8 @@ def _show_findings(sweep: Sweep) -> None:
     with left:
         section("Findings", help=f"In brackets the 95% interval over conditions. {damage_explanation()}")
         *sentences, caution = sweep.findings(impact.metric)
+        if not coverage.complete:
+            note(f"From {coverage.done} of {coverage.planned} planned runs: these numbers still move.")
         sentence_list(sentences)
         note(caution)
     with right:
