@@ -20,7 +20,7 @@ from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
 from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
-from dashboard.data.impact_cells import Actions, Cell, ranked_cells
+from dashboard.data.impact_cells import Actions, Cell, MissingCell, missing_cells, ranked_cells
 from dashboard.data.policy_files import PolicyFile, policy_files
 from dashboard.data.validation_pictures import ValidationPictures, read_validation_pictures
 from dashboard.words.metric_labels import metric_label
@@ -101,6 +101,11 @@ class Sweep:
         """Return the impact's ablations, the most harmful first, over all conditions or on one. Raises NoImpact."""
         text = None if condition is None else condition.model_dump_json()
         return _cells(str(self.path), self.fingerprint, metric, text)
+
+    def missing_cells(self, condition: Condition | None = None) -> list[MissingCell]:
+        """Return the planned ablations without a finished run, on any condition or on one."""
+        failures = {key: failure.reason for key, failure in self.store.failures().items()}
+        return missing_cells(self.header.plan, set(self.table["key"].tolist()), failures, condition)
 
     def curves(self, metric: str, actions: Actions, length: int) -> Curves:
         """Return the means by kind and by level, of some actions in windows of `length` steps. Raises NoImpact."""

@@ -11,7 +11,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.axes import Row, inline_data, layered, step_axis
-from dashboard.data.impact_cells import Cell
+from dashboard.data.impact_cells import Cell, MissingCell
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.action_labels import action_label, action_token
@@ -25,15 +25,22 @@ _AXIS_HEIGHT = 112  # pixels of axis and legends, part of a chart's height
 _DARK_TEXT, _LIGHT_TEXT = "#1B1F26", "#FFFFFF"
 _HEADING = "§"  # the first character of a row that is a group's heading
 _LETTER_WIDTH = 6.3  # pixels of a letter of an axis label, rounded up
+_STRIPES = 14  # of a hatched cell
 _MAX_NUMBERED_WINDOWS = 26  # with more windows the cells are too narrow for numbers
 
 
 def heat_map(
-    cells: Sequence[Cell], components: Sequence[Components], steps: int, colors: ColorScale, title: str
+    cells: Sequence[Cell],
+    components: Sequence[Components],
+    steps: int,
+    colors: ColorScale,
+    title: str,
+    missing: Sequence[MissingCell] = (),
 ) -> alt.LayerChart:
     """Return the map of cells; a click selects one under the name PICKED.
 
     `components` are the rows, in network order; one without a cell has an empty row. `title` names the cells' numbers.
+    `missing` ones are hatched, and those that failed crossed.
     """
     palette = colors.palette
     rows, labels, width = _rows(components)
@@ -59,6 +66,7 @@ def heat_map(
     layers: list[alt.Chart] = [_tiles(data, y, steps, colors, title), _kind_marks(components, y, palette)]
     if numbered:
         layers.append(_numbers(data, y))
+    layers += _missing_tiles(missing, y, steps, palette)
     chart: alt.LayerChart = cast(Any, layered(*layers, height=_ROW_HEIGHT * len(rows) + _AXIS_HEIGHT)).resolve_scale(
         color="independent", shape="independent"
     )
@@ -88,6 +96,50 @@ def _tiles(data: pd.DataFrame, y: alt.Y, steps: int, colors: ColorScale, title: 
         )
         .add_params(pick)
     )
+
+
+def _missing_tiles(missing: Sequence[MissingCell], y: alt.Y, steps: int, palette: Palette) -> list[alt.Chart]:
+    """Hatched tiles for ablations without a finished run, with a cross on those that failed."""
+    rows = [_missing_row(cell) for cell in missing]
+    x = alt.X("start:Q", **step_axis(steps))
+    titles = {"component": "Component", "action_label": "Action", "window": "Window", "state": "State"}
+    tooltip = [alt.Tooltip(f"{field}:N", title=text) for field, text in titles.items()]
+    layers = []
+    if rows:
+        tiles = alt.Chart(inline_data(rows)).mark_rect(
+            color=_hatch(palette), stroke=palette.paper, strokeWidth=1.5, cornerRadius=2
+        )
+        layers.append(tiles.encode(x=x, x2="stop:Q", y=y, tooltip=tooltip))
+    if failed := [row for row in rows if row["failed"]]:
+        crosses = (
+            alt.Chart(inline_data(failed))
+            .transform_calculate(middle="(datum.start + datum.stop) / 2")
+            .mark_point(shape="cross", angle=45, filled=True, size=90, opacity=1, color=palette.ink)
+        )
+        layers.append(crosses.encode(x="middle:Q", y=y, tooltip=tooltip))
+    return layers
+
+
+def _hatch(palette: Palette) -> Any:
+    """Diagonal stripes: Vega has no patterns, but a gradient whose colours change at once."""
+    stripes = [palette.line if number % 2 else palette.paper for number in range(2 * _STRIPES)]
+    ends = [(number / len(stripes), (number + 1) / len(stripes), color) for number, color in enumerate(stripes)]
+    stops = [alt.GradientStop(color=color, offset=offset) for low, high, color in ends for offset in (low, high)]
+    return cast(Any, alt.Gradient)(gradient="linear", stops=stops, x1=0, y1=0, x2=1, y2=0.12)
+
+
+def _missing_row(cell: MissingCell) -> Row:
+    label, failed = ablated_label(cell.ablation.components), cell.failure is not None
+    return {
+        "path": label.path,
+        "component": label.full,
+        "action_label": action_label(cell.ablation.action),
+        "window": window_label(cell.ablation.window),
+        "start": cell.ablation.window.start,
+        "stop": cell.ablation.window.stop,
+        "state": f"Failed: {cell.failure}" if failed else "Not run yet",
+        "failed": failed,
+    }
 
 
 def _rows(components: Sequence[Components]) -> tuple[list[str], dict[str, str], int]:

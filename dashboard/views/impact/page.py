@@ -10,7 +10,7 @@ from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
 from compute.analysis.report.sentences import caution
 from dashboard.charts.group_chart import group_chart
-from dashboard.data.impact_cells import Actions, Cell, in_network_order
+from dashboard.data.impact_cells import Actions, Cell, MissingCell, in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.navigation import go_to
 from dashboard.theme.palette import Figure, Palette
@@ -44,7 +44,7 @@ def show(sweep: Sweep) -> None:
     all_cells = sweep.cells(impact.metric, condition)
     cells = [cell for cell in all_cells if cell.ablation.action in actions and cell.length == length]
     if not cells:
-        raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
+        raise SkipscopeError("No ablation of this choice is finished yet; choose another action, window or condition.")
     selection = (
         impact.metric,
         actions_token(actions),
@@ -68,12 +68,14 @@ def _show_choices(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]
             "metric", "Metric", sweep.metrics, format_func=sweep.metric_label, help=damage_explanation()
         )
     impact = sweep.impact(metric)
-    cells = sweep.cells(metric)
+    # Of a sweep that runs, the choices are those of its plan, so that they stay as units get done.
+    ablations = [cell.ablation for cell in sweep.cells(metric)]
+    ablations += [cell.ablation for cell in sweep.missing_cells()]
     with action_column:
         actions = choices.select(
             "shown_action",
             "Action",
-            action_options(cells),
+            action_options(ablations),
             token=actions_token,
             format_func=actions_label,
             help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
@@ -83,7 +85,7 @@ def _show_choices(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]
         length = choices.select(
             "length",
             "Window",
-            length_options(cell for cell in cells if cell.ablation.action in actions),
+            length_options(ablation for ablation in ablations if ablation.action in actions),
             format_func=lambda length: "1 step" if length == 1 else f"{length} steps",
         )
     conditions = {str(i): c for i, c in enumerate(sweep.runs.conditions) if c in impact.conditions}
@@ -127,7 +129,14 @@ def _show_map(
     def build(palette: Palette) -> Figure:
         colors = ColorScale.of([cell.mean for cell in all_cells], impact.scale, impact.higher_is_worse, palette)
         components = in_network_order(sweep.planned_components(actions))
-        return heat_map(cells, components, sweep.steps, colors, scale_label(impact))
+        return heat_map(cells, components, sweep.steps, colors, scale_label(impact), missing)
+
+    length = cells[0].length
+    missing = [
+        cell
+        for cell in sweep.missing_cells(condition)
+        if cell.ablation.action in actions and cell.ablation.window.stop - cell.ablation.window.start == length
+    ]
 
     section(
         "Components by windows",
@@ -136,6 +145,7 @@ def _show_map(
     )
     alt_text = f"{scale_label(impact)} of each component in each window"
     event = cached_chart("impact map", build, sweep, *selection, select=True, alt_text=alt_text)
+    _show_missing(missing)
     picked = event.selection.get(PICKED) if event is not None else None
     if picked:
         cell = picked[0]
@@ -144,6 +154,15 @@ def _show_map(
         if condition is not None:
             chosen["condition"] = str(sweep.runs.conditions.index(condition))
         go_to("evidence", chosen)
+
+
+def _show_missing(missing: list[MissingCell]) -> None:
+    failed = sum(cell.failure is not None for cell in missing)
+    parts = [f"hatched: {len(missing) - failed} not run yet"] if failed < len(missing) else []
+    parts += [f"with a cross: {failed} failed; the page Overview says why"] if failed else []
+    if parts:
+        text = "; ".join(parts)
+        note(f"{text[0].upper()}{text[1:]}.")
 
 
 def _show_curves(sweep: Sweep, impact: Impact, actions: Actions, length: int, selection: tuple[str, ...]) -> None:
