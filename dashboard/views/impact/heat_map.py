@@ -125,7 +125,7 @@ def _hatch(palette: Palette) -> Any:
     stripes = [palette.line if number % 2 else palette.paper for number in range(2 * _STRIPES)]
     ends = [(number / len(stripes), (number + 1) / len(stripes), color) for number, color in enumerate(stripes)]
     stops = [alt.GradientStop(color=color, offset=offset) for low, high, color in ends for offset in (low, high)]
-    return cast(Any, alt.Gradient)(gradient="linear", stops=stops, x1=0, y1=0, x2=1, y2=0.12)
+    return cast(Any, alt.Gradient)(gradient="linear", stops=stops, x1=0, y1=0, x2=1.12, y2=0.13)
 
 
 def _missing_row(cell: MissingCell) -> Row:

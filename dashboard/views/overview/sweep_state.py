@@ -16,25 +16,25 @@ _MAX_TABLE_HEIGHT = 340
 
 
 def show_state(sweep: Sweep) -> None:
-    """Show the state; of a running sweep, refresh it every few seconds without running the page again."""
+    """Show the state; of a running sweep, refresh its progress every few seconds."""
     status = sweep.status()
     if status.driver.state == "running":
-        _refresh_progress(sweep, status.counts.done)
+        _refresh_progress(sweep)
     else:
         _show_ended(sweep, status)
         _show_failures(status)
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)
-def _refresh_progress(sweep: Sweep, done_on_page: int) -> None:
+def _refresh_progress(sweep: Sweep) -> None:
     with errors_as_panel():
-        _show_progress(sweep, done_on_page)
+        _show_progress(sweep)
 
 
-def _show_progress(sweep: Sweep, done_on_page: int) -> None:
-    """Show the progress; run the page again if the sweep ended or finished many units since `done_on_page`."""
+def _show_progress(sweep: Sweep) -> None:
+    """Show the progress; run the page again if the sweep ended."""
     status = sweep.status()
-    if status.driver.state != "running" or status.counts.done - done_on_page > max(10, done_on_page // 10):
+    if status.driver.state != "running":
         st.rerun()
     counts = status.counts
     st.progress(counts.done / max(counts.planned, 1), text=_counts_text(status))
