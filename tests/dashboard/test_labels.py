@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dashboard.words.action_labels import action_label, action_token
 from dashboard.words.component_labels import component_label
-from dashboard.words.formatting import number_text, window_label
+from dashboard.words.formatting import duration_range_text, number_text, window_label
 from dashboard.words.metric_labels import metric_label
 from store.records import Action, Window
 
@@ -68,3 +68,16 @@ def test_the_text_of_a_number_is_close_to_it(value: float) -> None:
     else:
         assert math.isclose(float(text.replace("−", "-")), value, abs_tol=0.051 if abs(value) >= 9.9 else 0.00051)
     assert number_text(None) == number_text(math.nan) == "–"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (3000, 3720, "50 to 62 minutes"),
+        (3, 9, "3 to 9 seconds"),
+        (3600, 7200, "1.0 to 2.0 hours"),
+        (600, 601, "about 10 minutes"),
+    ],
+)
+def test_a_range_of_time(low: float, high: float, text: str) -> None:
+    assert duration_range_text(low, high) == text

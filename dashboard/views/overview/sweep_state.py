@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.data.sweep import Sweep
 from dashboard.widgets.panels import errors_as_panel, fact_list, panel, section
 from dashboard.widgets.tables import table
-from dashboard.words.formatting import path_argument
+from dashboard.words.formatting import duration_range_text, path_argument
 from store.care.status import SweepStatus, evaluation_counts
 
 _REFRESH_SECONDS = 2.0
@@ -41,7 +41,7 @@ def _show_progress(sweep: Sweep) -> None:
     fact_list(
         [
             ("Rate", _rate_text(status.rate)),
-            ("Time left", _duration_text(status.seconds_left)),
+            ("Time left", _time_left(status)),
             ("Failed", str(counts.failed)),
             ("Driver", f"{status.driver.owner} on {status.driver.host}"),
         ]
@@ -88,11 +88,10 @@ def _rate_text(rate: float | None) -> str:
     return f"{rate:.1f} units a second" if rate >= 1 else f"{1 / rate:.1f} seconds a unit"
 
 
-def _duration_text(seconds: float | None) -> str:
-    if seconds is None:
+def _time_left(status: SweepStatus) -> str:
+    if status.seconds_left_range is None:
         return "not known yet"
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return duration_range_text(*status.seconds_left_range)
 
 
 def _show_failures(status: SweepStatus) -> None:
