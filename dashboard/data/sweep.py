@@ -19,6 +19,7 @@ from compute.analysis.report.findings import findings
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
+from dashboard.data.checked_units import CheckedReader
 from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
 from dashboard.data.impact_cells import Actions, Cell, MissingCell, missing_cells, ranked_cells
 from dashboard.data.policy_files import PolicyFile, policy_files
@@ -152,7 +153,7 @@ def open_sweep(path: Path) -> Sweep:
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the plan …")
 def _reader(root: str, fingerprint: Fingerprint) -> SweepReader:
-    return SweepReader(root)
+    return CheckedReader(root)
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the catalogue …")

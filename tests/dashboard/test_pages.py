@@ -113,17 +113,6 @@ def test_evidence_of_a_sweep_that_kept_final_pictures_only(open_page: OpenPage, 
     assert "kept final pictures only" in text(app)
 
 
-def test_a_damaged_shard_is_named_and_the_others_are_shown(open_page: OpenPage, sweep: SweepStore) -> None:
-    broken = sweep.shard_path(ABLATIONS[0].key)
-    broken.write_bytes(broken.read_bytes()[:200])
-    damaged = open_page("evidence", sweep.root, component=ABLATED[0][0], window="0-2")
-    assert not damaged.exception
-    assert broken.name in text(damaged)
-    assert "Baseline</figcaption>" not in markup(damaged)
-    whole = open_page("evidence", sweep.root, component=ABLATED[0][0], window="3-5")
-    assert "Baseline</figcaption>" in markup(whole)
-
-
 @pytest.mark.parametrize("page", WITH_CHARTS)
 def test_a_store_that_vanishes_while_it_is_shown(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
     app = open_page(page, sweep.root)

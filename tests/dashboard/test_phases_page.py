@@ -53,7 +53,7 @@ def test_a_trajectory_that_is_damaged_later_leaves_the_rest(open_page: OpenPage,
             path.write_bytes(path.read_bytes()[:1000])
     app.run()
     assert not app.exception
-    assert "This trajectory cannot be read" in line(app) and "Boundaries by evidence" in line(app)
+    assert "A shard is damaged" in line(app) and "Boundaries by evidence" in line(app)
 
 
 def test_a_damaged_baseline_becomes_a_panel(open_page: OpenPage, tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_a_damaged_baseline_becomes_a_panel(open_page: OpenPage, tmp_path: Path)
     path = store.shard_path(baseline.key)
     path.write_bytes(path.read_bytes()[:1000])
     app = open_page("phases", tmp_path / "sweep")
-    assert not app.exception and baseline.key[:16] in line(app)
+    assert not app.exception and baseline.key[:12] in line(app)

@@ -12,6 +12,7 @@ from compute.analysis.impact.group_curves import by_kind, mean_impact
 from compute.analysis.report.findings import too_early
 from dashboard.charts.group_chart import group_chart
 from dashboard.charts.window_means import window_row
+from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
 from dashboard.theme.palette import Figure, Palette
@@ -21,7 +22,7 @@ from dashboard.views.overview.window_chart import window_chart
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import fact_list, note, panel, section, sentence_list
+from dashboard.widgets.panels import damaged_panel, fact_list, note, panel, section, sentence_list
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.widgets.tables import table
 from dashboard.words.component_labels import kind_label
@@ -100,10 +101,15 @@ def _show_conditions(sweep: Sweep) -> None:
     present = sweep.store.present("baseline")
     baselines = [unit for unit in sweep.header.plan if unit.role == "baseline" and unit.key in present]
     pictures = [(unit.key, index, c) for unit in baselines for index, c in enumerate(unit.conditions)]
-    cards = []
+    cards: list[str] = []
+    damaged: list[DamagedShard] = []
     for key, index, condition in pictures[:_MAX_PICTURES]:
         try:
             source = data_url(pixels_of(final_pictures(sweep, key)[index]))
+        except DamagedShard as error:
+            damaged.append(error)
+            cards.append(card([], condition.prompt, "Its shard is damaged."))
+            continue
         except (StoreError, OSError) as error:
             cards.append(card([], condition.prompt, f"Cannot be shown: {error}"))
             continue
@@ -115,6 +121,7 @@ def _show_conditions(sweep: Sweep) -> None:
             help="A condition is a prompt, a seed and a guidance scale. Its picture with every component computed is "
             "the baseline that each of its ablations is compared to.",
         )
+        damaged_panel(damaged)
         st.html(card_grid(cards, small=True))
     if len(pictures) > _MAX_PICTURES:
         note(f"And {len(pictures) - _MAX_PICTURES} more conditions.")

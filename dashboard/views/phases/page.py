@@ -6,6 +6,7 @@ import streamlit as st
 
 from compute.analysis.phases.phase_evidence import Phases, SwitchCurve
 from compute.analysis.report.phase_sentences import by_importance, interval_sentence, phase_sentences
+from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import trajectory
 from dashboard.views.phases import phase_charts as charts
@@ -14,7 +15,7 @@ from dashboard.views.phases.trajectory_frames import trajectory_frames
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import note, panel, section, sentence_list
+from dashboard.widgets.panels import damaged_panel, note, panel, section, sentence_list
 from dashboard.widgets.tables import table
 from dashboard.words.formatting import condition_label
 from dashboard.words.metric_labels import evidence_label
@@ -127,6 +128,9 @@ def _show_causal(sweep: Sweep, phases: Phases, curve: SwitchCurve | None) -> Non
 def _show_film_strip(sweep: Sweep, phases: Phases, key: str, index: int) -> None:
     try:
         kept = trajectory(sweep, key, index, "pred_x0")
+    except DamagedShard as error:
+        damaged_panel([error])
+        return
     except (SkipscopeError, OSError) as error:
         panel("This trajectory cannot be read", str(error), tone="bad")
         return
