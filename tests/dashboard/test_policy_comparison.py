@@ -171,3 +171,17 @@ def test_tables_hold_every_run_and_policy() -> None:
     assert rows["Damage by mean squared error"]["Full compute, fewer steps"] == "none: other noise"
     assert rows["Speedup"]["Policy"].startswith("1.50x [1.47")
     assert [row["Policy"] for row in policy_rows(FILES, "mse")] == ["hasty", "middle", "gentle"]
+
+
+def test_pictures_that_do_not_vary_have_no_interval_without_width() -> None:
+    flat = Estimate(mean=1, low=1, high=1)
+    runs = tuple(run_quality(name, 1.5, 1, fidelity={"all": flat}) for name in ("full", "policy", "fewer_steps"))
+    none = Estimate(mean=0, low=0, high=0)
+    same = validation(conditions=32, runs=runs, fidelity_difference={"all": none})
+    said = " ".join(validation_sentences(same))
+    assert "of 32, none differs; among other pictures up to 9% may be unlike these (95%)" in said
+    assert "[0.0, 0.0]" not in said and "[100.0%, 100.0%]" not in said
+    texts = [text for row in run_rows(same) for text in row.values()]
+    assert "100.0% [91.1%, 100.0%]" in texts and "100.0% [100.0%, 100.0%]" not in texts
+    rows = frontier_rows([policy_file("same", same)], SPEEDUP, FIDELITY, "")
+    assert all(row["low"] < row["high"] for row in rows)

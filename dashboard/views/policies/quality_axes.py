@@ -8,7 +8,7 @@ from typing import Literal
 
 from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality
-from compute.statistics.estimate import Estimate
+from compute.statistics.estimate import Estimate, bounded
 from dashboard.data.policy_files import PolicyFile
 from dashboard.words.metric_labels import metric_in_sentence
 
@@ -72,13 +72,16 @@ class QualityAxis:
         """The format of its numbers."""
         return ".1%" if self.measure == "fidelity" else ".3~g"
 
-    def value(self, run: RunQuality) -> Estimate | None:
-        """Return a run's quality, or None if it was not measured."""
+    def value(self, run: RunQuality, conditions: int) -> Estimate | None:
+        """Return a run's quality over so many conditions, or None if it was not measured."""
         if self.measure == "kid":
             return run.kid
         if self.measure == "damage" and run.name == "full":
             return Estimate(mean=0, low=0, high=0)  # the reference itself, by definition
-        return (run.fidelity if self.measure == "fidelity" else run.damage).get(self.name)
+        if self.measure == "damage":
+            return run.damage.get(self.name)
+        share = run.fidelity.get(self.name)
+        return None if share is None else bounded(share, conditions)
 
 
 def measured_qualities(runs: Sequence[RunQuality], metrics: Iterable[str]) -> list[QualityAxis]:
