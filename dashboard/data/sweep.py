@@ -5,6 +5,7 @@ Every function may raise SkipscopeError or OSError, which a page shows as a pane
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from compute.analysis.impact.component_kinds import component_levels
 from compute.analysis.impact.group_curves import GroupCurve, by_kind, by_level
 from compute.analysis.phases.phase_evidence import Phases, phases_of
 from compute.analysis.report.findings import findings
+from compute.analysis.right_baselines import Place, baseline_verdicts
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
@@ -121,9 +123,14 @@ class Sweep:
         """Return the headline findings in sentences, the last one a caution. Raises NoImpact."""
         return _findings(str(self.path), self.fingerprint, metric)
 
-    def phases(self) -> Phases:
+    @property
+    def verdicts(self) -> Mapping[Place, bool]:
+        """Whether each judged baseline shows what its prompt says, by its key and place; empty without a judge."""
+        return _verdicts(str(self.path), self.fingerprint)
+
+    def phases(self, *, only_right: bool = False) -> Phases:
         """Return both kinds of evidence for the two phases. Raises SkipscopeError if there is none."""
-        return _phases(str(self.path), self.fingerprint)
+        return _phases(str(self.path), self.fingerprint, only_right)
 
     @property
     def policies(self) -> tuple[PolicyFile, ...]:
@@ -200,15 +207,20 @@ def _curves(
 def _findings(root: str, fingerprint: Fingerprint, metric: str) -> tuple[str, ...]:
     phases: Phases | None
     try:
-        phases = _phases(root, fingerprint)
+        phases = _phases(root, fingerprint, False)
     except SkipscopeError:
         phases = None  # the phases page says why
     return findings(_impact(root, fingerprint, metric), phases)
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading trajectories …")
-def _phases(root: str, fingerprint: Fingerprint) -> Phases:
-    return phases_of(_reader(root, fingerprint))
+def _phases(root: str, fingerprint: Fingerprint, only_right: bool) -> Phases:
+    return phases_of(_reader(root, fingerprint), only_right=only_right)
+
+
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _verdicts(root: str, fingerprint: Fingerprint) -> Mapping[Place, bool]:
+    return baseline_verdicts(_table(root, fingerprint))
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading policies …")

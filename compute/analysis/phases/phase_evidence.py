@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from compute.analysis.phases.switch_curves import (
     switch_damage,
 )
 from compute.analysis.phases.switch_results import read_switch_results
+from compute.analysis.right_baselines import with_right_baselines
 from compute.statistics.estimate import Estimate
 from store.errors import SkipscopeError
 from store.sweep_reader import SweepReader
@@ -54,6 +55,11 @@ class Phases:
     settled: Estimate | None
     missing: str
 
+    def judged_by(self, evidence: str) -> Phases:
+        """Return the same evidence with the boundary by another of the causal curves. Raises KeyError without it."""
+        curve = {curve.evidence: curve for curve in self.causal}[evidence]
+        return replace(self, boundary=curve.boundary, evidence=evidence)
+
     def as_json(self) -> dict[str, Any]:
         """Return the document that `phases --json` prints."""
         document: dict[str, Any] = _JSON.dump_python(self, mode="json")
@@ -63,23 +69,29 @@ class Phases:
 _JSON = TypeAdapter(Phases)
 
 
-def phases_of(reader: SweepReader) -> Phases:
+def phases_of(reader: SweepReader, *, only_right: bool = False) -> Phases:
     """Compute the phases from the baselines and prompt switches that are finished.
 
-    Raises NoPhases without baselines or where they did not keep `pred_x0`, ShardMissing and ShardDamaged.
+    With `only_right`, only from conditions whose baseline shows what its prompt says, as a judge reads it: a wrong one
+    obeys no prompt, whenever it is switched. Raises NoPhases without baselines or where they did not keep `pred_x0`,
+    ShardMissing and ShardDamaged.
     """
-    path, table = str(reader.store.root), reader.table()
+    path, whole = str(reader.store.root), reader.table()
+    table = with_right_baselines(whole) if only_right else whole
     rows = np.flatnonzero(table["role"] == "baseline")
-    baselines = list(dict.fromkeys(table["key"][rows].tolist()))
+    baselines: dict[str, list[int]] = {}
+    for key, place in zip(table["key"][rows].tolist(), table["condition"][rows].tolist(), strict=True):
+        baselines.setdefault(key, []).append(place)
     if not baselines:
-        raise NoPhases(f"{path}: has no finished baseline yet; run the sweep on, then ask again")
+        kind = "baseline that a judge finds right" if only_right else "finished baseline"
+        raise NoPhases(f"{path}: has no {kind} yet; run the sweep on, then ask again")
     kept = kept_steps(reader, baselines)
     if len(kept) < LEAST_STEPS:
         raise NoPhases(
             f"{path}: its baselines keep pred_x0 of {len(kept)} steps; phases are computed from {LEAST_STEPS} or more, "
             "so sweep more sampling steps and keep them all"
         )
-    covered = switch_coverage(reader.store.header.plan, set(table["key"].tolist()))
+    covered = switch_coverage(reader.store.header.plan, set(whole["key"].tolist()))
     switches = read_switch_results(reader, table) if covered.enough else None
     causal = switch_curves(switches) if switches else ()
     headline = _headline(causal)

@@ -170,7 +170,8 @@ def _condition_card(
         (Shot(source=data_url(pixels_of(ablated)), alt=f"Ablated: {condition.prompt}"), "Ablated"),
         (Shot(source=data_url(difference), alt="Difference"), f"Difference ×{gain}"),
     ]
-    return card(shots, condition.prompt, details)
+    right = sweep.verdicts.get((run.baseline, run.index))
+    return card(shots, condition.prompt, details, baseline_right=right)
 
 
 if __name__ == "__main__":

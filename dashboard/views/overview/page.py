@@ -114,7 +114,8 @@ def _show_conditions(sweep: Sweep) -> None:
             cards.append(card([], condition.prompt, f"Cannot be shown: {error}"))
             continue
         shot = Shot(source=source, alt=condition.prompt)
-        cards.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}"))
+        right = sweep.verdicts.get((key, index))
+        cards.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}", baseline_right=right))
     if cards:
         section(
             "Conditions, with everything computed",
