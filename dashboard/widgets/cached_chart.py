@@ -11,6 +11,7 @@ from dashboard.data.fingerprint import Fingerprint
 from dashboard.data.sweep import Sweep
 from dashboard.theme.browser_theme import shown_palette
 from dashboard.theme.palette import Figure, Palette, Theme, palette_of, themed
+from dashboard.widgets.keyboard_marks import keyboard_marks
 
 _MAX_ENTRIES = 128
 
@@ -29,7 +30,7 @@ def cached_chart(
     depends on. With `select`, returns what was clicked.
     """
     spec = _specification(build, name, shown_palette().theme, str(sweep.path), sweep.fingerprint, choices)
-    return st.vega_lite_chart(
+    event = st.vega_lite_chart(
         spec,
         width="stretch",
         theme=None,
@@ -37,6 +38,9 @@ def cached_chart(
         on_select="rerun" if select else "ignore",
         alt=alt_text or None,
     )
+    if select:
+        keyboard_marks(name)
+    return event
 
 
 @st.cache_data(max_entries=_MAX_ENTRIES, show_spinner=False)
