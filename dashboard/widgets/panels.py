@@ -10,7 +10,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.data.checked_units import DamagedShard
-from dashboard.widgets.escaping import escape_html
+from dashboard.widgets.escaping import escape_html, escape_with_code
 from dashboard.words.formatting import path_argument
 from store.errors import SkipscopeError
 
@@ -29,12 +29,12 @@ def section(title: str, help: str | None = None) -> None:
 
 def note(text: str) -> None:
     """Show a text in a muted colour."""
-    st.html(f'<p class="sk-note">{escape_html(text)}</p>')
+    st.html(f'<p class="sk-note">{escape_with_code(text)}</p>')
 
 
 def panel(title: str, text: str, *, tone: Tone = "neutral", command: str | None = None) -> None:
     """Show a bordered panel with a title and a text, and below it a command to copy."""
-    title, text = escape_html(title), escape_html(_KEY.sub(r"\1…", text))
+    title, text = escape_html(title), escape_with_code(_KEY.sub(r"\1…", text))
     st.html(f'<section class="sk-panel sk-{tone}" role="status"><h3>{title}</h3><p>{text}</p></section>')
     if command:
         st.code(command, language="shell", wrap_lines=True)
@@ -74,7 +74,7 @@ def damaged_panel(damaged: Sequence[DamagedShard]) -> None:
 
 def sentence_list(sentences: Sequence[str]) -> None:
     """Show sentences as a list; a number followed by its interval in brackets is emphasized."""
-    items = (_RANGE.sub(_UNBREAKABLE_RANGE, escape_html(sentence)) for sentence in sentences)
+    items = (_RANGE.sub(_UNBREAKABLE_RANGE, escape_with_code(sentence)) for sentence in sentences)
     rows = "".join(f"<li>{_ESTIMATE.sub(_EMPHASIZED_ESTIMATE, item)}</li>" for item in items)
     st.html(f'<ul class="sk-findings">{rows}</ul>')
 
