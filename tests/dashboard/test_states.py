@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from compute.config.loading import load_config
+from compute.config.schema import SweepConfig
 from dashboard.data import store_path
 from dashboard.data.store_path import BadArguments, select_store
 from dashboard.navigation import PAGES
+from dashboard.views.overview.sweep_state import config_file
+from store.sweep_store import SweepStore
 from tests.dashboard.opened_page import OpenPage, chart_rows, charts, text
 from tests.dashboard.stores import ABLATED, ABLATIONS, PLAN, kill_driver, make_store
 
@@ -92,7 +96,13 @@ def test_a_stopped_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: P
     shown = text(open_page("overview", store.root))
     assert f"4 of {len(PLAN)} units done, {len(PLAN) - 4} left" in shown
     assert "Stopped" in shown
-    assert f"skipscope sweep CONFIG.yaml --store {store.root}" in shown
+    assert f"skipscope sweep sweep.yaml --store {store.root}" in shown
+
+
+def test_the_configuration_can_be_saved_and_run(tmp_path: Path) -> None:
+    config = SweepStore.open(store_path.EXAMPLE).header.config
+    (tmp_path / "sweep.yaml").write_bytes(config_file(config))
+    assert load_config(tmp_path / "sweep.yaml") == SweepConfig.model_validate(config)
 
 
 def test_a_died_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path) -> None:
