@@ -6,18 +6,24 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.data.policy_budget import (
+    DEFAULT_BUDGET,
+    BudgetChoice,
+    budget_options,
+    choose_within,
+    damage_by,
+    damage_metrics,
+    policy_runs,
+)
 from dashboard.data.policy_files import FILE_LIMIT, PolicyFile
 from dashboard.data.sweep import Sweep
-from dashboard.views.policies.budget import DEFAULT_BUDGET, BudgetChoice, budget_options, choose_within, damage_by
 from dashboard.views.policies.frontier_chart import PICKED, frontier_chart
 from dashboard.views.policies.policy_details import show_policy
 from dashboard.views.policies.quality_axes import (
     TIME_AXES,
     QualityAxis,
     TimeAxis,
-    damage_metrics,
     measured_qualities,
-    policy_runs,
 )
 from dashboard.views.policies.validation_tables import policy_rows
 from dashboard.widgets import choices

@@ -11,7 +11,7 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.data.policy_files import PolicyFile
 from dashboard.views.policies.quality_axes import QualityAxis, measured_qualities
 from dashboard.views.policies.run_labels import RUN_LABELS
-from dashboard.words.metric_labels import metric_in_sentence
+from dashboard.words.metric_labels import metric_in_sentence, metric_label
 from dashboard.words.sampler_text import sampler_text
 
 
@@ -79,7 +79,7 @@ def policy_rows(files: Iterable[PolicyFile], metric: str | None) -> list[dict[st
                 "Speedup to": run.speedup.high,
                 "Seconds per picture": run.seconds_per_picture,
                 **_damage_columns(run, metric),
-                "Whole prompt right": fidelity.mean if fidelity else None,
+                metric_label("fidelity_all"): fidelity.mean if fidelity else None,
                 "KID": run.kid.mean if run.kid else None,
             }
         )
