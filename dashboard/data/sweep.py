@@ -20,6 +20,7 @@ from compute.analysis.report.findings import findings
 from compute.analysis.right_baselines import Place, baseline_verdicts
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
+from compute.statistics.estimate import Estimate
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
 from dashboard.data.checked_units import CheckedReader
 from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
@@ -131,6 +132,13 @@ class Sweep:
     def phases(self, *, only_right: bool = False) -> Phases:
         """Return both kinds of evidence for the two phases. Raises SkipscopeError if there is none."""
         return _phases(str(self.path), self.fingerprint, only_right)
+
+    def composition_end(self) -> Estimate | None:
+        """Return the step at which composition ends, or None if there is no evidence for one."""
+        try:
+            return self.phases().boundary
+        except SkipscopeError:
+            return None  # the page Phases says why
 
     @property
     def policies(self) -> tuple[PolicyFile, ...]:

@@ -8,16 +8,19 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
+from compute.analysis.impact.resting import Rest
 from compute.analysis.report.sentences import caution
 from dashboard.charts.group_chart import group_chart
-from dashboard.data.impact_cells import Actions, Cell, MissingCell, in_network_order
+from dashboard.data.impact_cells import Actions, Cell, in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.navigation import go_to
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.views.impact.heat_map import PICKED, heat_map
+from dashboard.views.impact.map_legend import show_kinds, show_missing
 from dashboard.views.impact.ranking_chart import ranking_chart
+from dashboard.views.impact.rest_panel import show_rest
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.page_template import render_page
@@ -55,7 +58,8 @@ def show(sweep: Sweep) -> None:
         many = f"Show the mean over all {len(impact.conditions)}"
         choices.way_back(f"Only one condition: {condition_label(condition)}.", many, "condition")
     _show_controls(impact, condition)
-    _show_map(sweep, impact, condition, actions, all_cells, cells, selection)
+    rest = show_rest(sweep, impact) if condition is None else None
+    _show_map(sweep, impact, condition, actions, all_cells, cells, selection, rest)
     if condition is None:
         _show_curves(sweep, impact, actions, length, selection)
     _show_ranking(sweep, impact, cells, selection)
@@ -123,14 +127,16 @@ def _show_map(
     all_cells: list[Cell],
     cells: list[Cell],
     selection: tuple[str, ...],
+    rest: Rest | None,
 ) -> None:
     """Show the map of `cells` in colours that cover `all_cells`; a click leads to the cell's evidence."""
 
     def build(palette: Palette) -> Figure:
         colors = ColorScale.of([cell.mean for cell in all_cells], impact.scale, impact.higher_is_worse, palette)
         components = in_network_order(sweep.planned_components(actions))
-        return heat_map(cells, components, sweep.steps, colors, scale_label(impact), missing)
+        return heat_map(cells, components, sweep.steps, colors, scale_label(impact), missing, outlined)
 
+    outlined = [ablation.ablation for ablation in rest.passed] if rest else []
     length = cells[0].length
     missing = [
         cell
@@ -143,9 +149,10 @@ def _show_map(
         help="A row for each component, from the network's input to its output; a window is a range of sampling steps "
         "in which the component was left out. Click a cell to see its pictures.",
     )
+    show_kinds(sweep.planned_components(actions))
     alt_text = f"{scale_label(impact)} of each component in each window"
-    event = cached_chart("impact map", build, sweep, *selection, select=True, alt_text=alt_text)
-    _show_missing(missing)
+    event = cached_chart("impact map", build, sweep, *selection, *_rest_tokens(rest), select=True, alt_text=alt_text)
+    show_missing(missing)
     picked = event.selection.get(PICKED) if event is not None else None
     if picked:
         cell = picked[0]
@@ -156,13 +163,8 @@ def _show_map(
         go_to("evidence", chosen)
 
 
-def _show_missing(missing: list[MissingCell]) -> None:
-    failed = sum(cell.failure is not None for cell in missing)
-    parts = [f"hatched: {len(missing) - failed} not run yet"] if failed < len(missing) else []
-    parts += [f"with a cross: {failed} failed; the page Overview says why"] if failed else []
-    if parts:
-        text = "; ".join(parts)
-        note(f"{text[0].upper()}{text[1:]}.")
+def _rest_tokens(rest: Rest | None) -> tuple[str, ...]:
+    return (str(rest.steps), str(rest.threshold)) if rest else ()
 
 
 def _show_curves(sweep: Sweep, impact: Impact, actions: Actions, length: int, selection: tuple[str, ...]) -> None:
