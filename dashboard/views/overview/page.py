@@ -18,6 +18,7 @@ from dashboard.data.unit_data import final_pictures
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.overview.sweep_facts import sweep_facts
 from dashboard.views.overview.sweep_state import show_state
+from dashboard.views.overview.verdict_cards import show_verdicts
 from dashboard.views.overview.window_chart import window_chart
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
@@ -37,27 +38,37 @@ _METRIC = "mse"
 def show(sweep: Sweep) -> None:
     """Show the page."""
     show_state(sweep)
-    _show_findings(sweep)
+    impact, why = _impact(sweep)
+    if sweep.runs.by_ablation or sweep.policies:
+        show_verdicts(sweep, impact)
+    if impact is None:
+        if why:
+            panel("Too early for findings", why)
+    else:
+        with st.expander("All findings, with their numbers"):
+            _show_findings(sweep, impact)
     _show_conditions(sweep)
-    section("What was swept")
-    fact_list(sweep_facts(sweep))
-    _show_metrics(sweep)
+    with st.expander("What was swept, and by which metrics"):
+        section("What was swept")
+        fact_list(sweep_facts(sweep))
+        _show_metrics(sweep)
 
 
-def _show_findings(sweep: Sweep) -> None:
-    names, coverage = sweep.metrics, sweep.coverage
+def _impact(sweep: Sweep) -> tuple[Impact | None, str]:
+    """Return the impact that findings are stated from, or None with the reason if there is one to state."""
+    names = sweep.metrics
     if not names:
-        return
-    if early := too_early(coverage):
-        section("Findings")
-        panel("Too early for findings", f"{early} The page Impact shows what is done.")
-        return
+        return None, ""
+    if early := too_early(sweep.coverage):
+        return None, f"{early} The page Impact shows what is done."
     try:
-        impact = sweep.impact(_METRIC if _METRIC in names else names[0])
+        return sweep.impact(_METRIC if _METRIC in names else names[0]), ""
     except NoImpact as reason:
-        section("Findings")
-        note(f"Not yet: {reason}.")
-        return
+        return None, f"{reason}."
+
+
+def _show_findings(sweep: Sweep, impact: Impact) -> None:
+    coverage = sweep.coverage
     left, right = st.columns([3, 2], gap="large")
     with left:
         section("Findings", help=f"In brackets the 95% interval over conditions. {damage_explanation()}")
