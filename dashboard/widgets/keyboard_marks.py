@@ -30,7 +30,8 @@ function neighbour(mark, marks, [across, down]) {
 export default function ({ data }) {
   const chart = document.querySelector('.' + data.chart)
   if (!chart) return
-  const marks = () => [...chart.querySelectorAll(MARKS)].filter((mark) => getComputedStyle(mark).cursor === 'pointer')
+  // Vega keeps what it drew a mark from in `__data__`.
+  const marks = () => [...chart.querySelectorAll(MARKS)].filter((mark) => mark.__data__?.cursor === 'pointer')
   const enter = (mark) => {
     for (const other of marks()) other.setAttribute('tabindex', other === mark ? '0' : '-1')
   }

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from compute.analysis.coverage import LEAST_COVERAGE, ablation_coverage, switch_coverage
 from compute.analysis.phases.phase_evidence import phases_of
 from compute.analysis.report.findings import too_early
+from compute.cli.main import app
 from store.records import Unit
 from tests.analysis.synthetic_sweeps import ablation, conditions, made_sweep, unit_of
+from tests.dashboard.stores import PLAN as DASHBOARD_PLAN
+from tests.dashboard.stores import make_store
 
 BASELINE = unit_of("baseline", None, conditions(2))
 
@@ -48,3 +52,9 @@ def test_few_prompt_switches_are_no_evidence(tmp_path: Path) -> None:
     phases = phases_of(reader)
     assert not phases.causal and phases.boundary is None and phases.settled is None
     assert "12 of 48 runs are done" in phases.missing
+
+
+def test_the_summary_of_a_half_finished_sweep_says_so(tmp_path: Path) -> None:
+    few, most = (make_store(tmp_path / str(done), done=done).root for done in (5, len(DASHBOARD_PLAN)))
+    assert CliRunner().invoke(app, ["summary", str(few)]).stdout.startswith("Too early for findings. ")
+    assert "Too early" not in CliRunner().invoke(app, ["summary", str(most)]).stdout

@@ -28,7 +28,7 @@ def test_the_advice_follows_speed_and_quality(speed: float, quality: float, advi
     )
     sentence = policy_verdict(validation(runs=runs))
     assert advice in sentence
-    assert f"{2 * speed:.2f} times full compute's speed" in sentence
+    assert f"{2 * speed:.2f} times as fast as full compute" in sentence
 
 
 def test_what_was_not_measured_is_said() -> None:

@@ -17,18 +17,16 @@ def policy_verdict(validation: Validation) -> str:
     """Return in one sentence how a policy stands beside fewer steps, and who should choose which."""
     policy, fewer = validation.policy, validation.run("fewer_steps")
     if fewer is None:
-        return (
-            f"It has {policy.speedup.shown('.2f')} times full compute's speed; fewer steps were not measured beside it."
-        )
+        return f"It is {policy.speedup.shown('.2f')} times as fast as full compute; fewer steps were not measured."
     speed = _compared(policy.speedup, fewer.speedup)
     name = f"full compute with {fewer.steps} steps"
-    facts = f"{policy.speedup.mean:.2f} times full compute's speed, {name} {fewer.speedup.mean:.2f} times"
+    facts = f"{policy.speedup.mean:.2f} times as fast as full compute, {name} {fewer.speedup.mean:.2f} times"
     aspect = next(iter(by_importance(policy.fidelity.keys() & fewer.fidelity.keys())), None)
     if aspect is None:
-        return f"It has {facts}; which of the two makes better pictures was not measured."
+        return f"It is {facts}; which of the two makes better pictures was not measured."
     ours, theirs = (bounded(run.fidelity[aspect], validation.conditions) for run in (policy, fewer))
-    shares = f"{evidence_name(aspect)} right in {ours.mean:.1%} of its pictures and in {theirs.mean:.1%}"
-    return f"It has {facts}; {shares}. {_advice(speed, _compared(ours, theirs), name)}"
+    shares = f"{evidence_name(aspect)} right in {ours.mean:.1%} of its pictures, in {theirs.mean:.1%} of theirs"
+    return f"It is {facts}; {shares}. {_advice(speed, _compared(ours, theirs), name)}"
 
 
 def _compared(ours: Estimate, theirs: Estimate) -> Comparison:

@@ -98,7 +98,8 @@ def rest_verdict(sweep: Sweep, impact: Impact | None) -> Verdict:
         question=question,
         answer=f"{len(names)} of {rest.tried} components",
         interval=f"in {window_label(rest.steps)}",
-        details=f"Damage below {NEGLIGIBLE:g} in every window, by the interval's upper end:{named} {TOGETHER}",
+        details=f"Damage below {NEGLIGIBLE:g} in every window, by the interval's upper end over "
+        f"{len(impact.conditions)} conditions{':' if named else '.'}{named} {TOGETHER}",
         page="impact",
         link=link,
         choices={"metric": impact.metric, "rest_from": str(start), "rest_below": f"{NEGLIGIBLE:g}"},
