@@ -20,7 +20,6 @@ from compute.analysis.report.findings import findings
 from compute.analysis.right_baselines import Place, baseline_verdicts
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
-from compute.statistics.estimate import Estimate
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
 from dashboard.data.checked_units import CheckedReader
 from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
@@ -108,8 +107,8 @@ class Sweep:
 
     def missing_cells(self, condition: Condition | None = None) -> list[MissingCell]:
         """Return the planned ablations without a finished run, on any condition or on one."""
-        failures = {key: failure.reason for key, failure in self.store.failures().items()}
-        return missing_cells(self.header.plan, set(self.table["key"].tolist()), failures, condition)
+        text = None if condition is None else condition.model_dump_json()
+        return _missing(str(self.path), self.fingerprint, text)
 
     def curves(self, metric: str, actions: Actions, length: int) -> Curves:
         """Return the means by kind and by level, of some actions in windows of `length` steps. Raises NoImpact."""
@@ -132,13 +131,6 @@ class Sweep:
     def phases(self, *, only_right: bool = False) -> Phases:
         """Return both kinds of evidence for the two phases. Raises SkipscopeError if there is none."""
         return _phases(str(self.path), self.fingerprint, only_right)
-
-    def composition_end(self) -> Estimate | None:
-        """Return the step at which composition ends, or None if there is no evidence for one."""
-        try:
-            return self.phases().boundary
-        except SkipscopeError:
-            return None  # the page Phases says why
 
     @property
     def policies(self) -> tuple[PolicyFile, ...]:
@@ -198,6 +190,14 @@ def _impact(root: str, fingerprint: Fingerprint, metric: str) -> Impact:
 def _cells(root: str, fingerprint: Fingerprint, metric: str, condition: str | None) -> list[Cell]:
     chosen = None if condition is None else Condition.model_validate_json(condition)
     return ranked_cells(_impact(root, fingerprint, metric), chosen)
+
+
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner=False)
+def _missing(root: str, fingerprint: Fingerprint, condition: str | None) -> list[MissingCell]:
+    chosen = None if condition is None else Condition.model_validate_json(condition)
+    store, done = _reader(root, fingerprint).store, set(_table(root, fingerprint)["key"].tolist())
+    failures = {key: failure.reason for key, failure in store.failures().items()}
+    return missing_cells(store.header.plan, done, failures, chosen)
 
 
 @st.cache_resource(max_entries=8 * _MAX_ENTRIES, show_spinner=False)

@@ -22,12 +22,12 @@ def cached_chart(
     sweep: Sweep,
     *choices: str,
     select: bool = False,
-    alt_text: str = "",
+    alt_text: str,
 ) -> Any:
     """Show the chart that `build` returns for a palette, in the page's full width.
 
     It is built once for each theme, state of the sweep and `choices`, which must hold every choice that the chart
-    depends on. With `select`, returns what was clicked.
+    depends on. With `select`, returns what was clicked. `alt_text` says to a screen reader what the chart shows.
     """
     spec = _specification(build, name, shown_palette().theme, str(sweep.path), sweep.fingerprint, choices)
     event = st.vega_lite_chart(
@@ -36,7 +36,7 @@ def cached_chart(
         theme=None,
         key=name,
         on_select="rerun" if select else "ignore",
-        alt=alt_text or None,
+        alt=alt_text,
     )
     if select:
         keyboard_marks(name)

@@ -167,4 +167,5 @@ def _show_distances(
             current,
             with_axis=place == len(shown) - 1,
         )
-        cached_chart(f"distance {name}", build, sweep, run.key, str(run.index), str(current))
+        alt_text = f"{title} distance of the two runs at each step"
+        cached_chart(f"distance {name}", build, sweep, run.key, str(run.index), str(current), alt_text=alt_text)

@@ -64,7 +64,9 @@ def heat_map(
     numbered = len({cell.ablation.window for cell in cells}) <= _MAX_NUMBERED_WINDOWS
     # A data frame is sent in binary form and not validated row by row, which matters for thousands of cells.
     frames = set(outlined)
-    rows_of_data = [_cell_row(cell, colors if numbered else None, cell.ablation in frames) for cell in cells]
+    rows_of_data = [
+        _cell_row(cell, colors if numbered else None, bool(frames) and cell.ablation in frames) for cell in cells
+    ]
     data = pd.DataFrame(sorted(rows_of_data, key=lambda row: bool(row["outlined"])))  # frames over their neighbours
     layers: list[alt.Chart] = [_tiles(data, y, steps, colors, title), _kind_marks(components, y, palette)]
     if numbered:

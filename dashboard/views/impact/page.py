@@ -203,6 +203,7 @@ def _show_group_chart(
         lambda palette: group_chart(curves, labels, sweep.steps, scale_label(impact), palette),
         sweep,
         *selection,
+        alt_text=f"{scale_label(impact)} by {name[:-1]} in each window: {', '.join(labels.values())}",
     )
 
 
@@ -217,6 +218,7 @@ def _show_ranking(sweep: Sweep, impact: Impact, cells: list[Cell], selection: tu
             lambda palette: ranking_chart(cells[:_RANKED], scale_label(impact), palette, reseed=reseed),
             sweep,
             *selection,
+            alt_text=f"The {min(_RANKED, len(cells))} most harmful ablations with their intervals; the table has all",
         )
     with right:
         table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact
-from compute.analysis.impact.resting import TOGETHER, Rest, resting
+from compute.analysis.impact.resting import TOGETHER, Rest
 from compute.analysis.report.findings import NEGLIGIBLE
-from dashboard.data.resting_range import THRESHOLDS, default_start
+from dashboard.data.rest import THRESHOLDS, default_start, removal_windows, rest_of
 from dashboard.data.sweep import Sweep
 from dashboard.widgets import choices
 from dashboard.widgets.panels import note, section, sentence_list
@@ -17,21 +18,22 @@ from dashboard.widgets.tables import table
 from dashboard.words.action_labels import action_label
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.formatting import window_label
+from store.records import Window
 
 _NAMED = 12
 
 
 def show_rest(sweep: Sweep, impact: Impact) -> Rest | None:
     """Show what can rest, and return it; None where damage was not measured or nothing was removed."""
-    windows = [w for w in impact.main_windows if impact.scale == "damage"]
-    if not windows or not any(action.properties.removes for action in impact.actions):
+    windows = removal_windows(sweep, impact.metric)
+    if not windows:
         return None
     section(
         "What can rest",
         help="Components whose damage stays below the threshold in every window of the range, by the upper end of its "
         "95% interval. They are outlined in the map.",
     )
-    rest = _chosen_rest(sweep, impact)
+    rest = _chosen_rest(sweep, impact.metric, windows)
     sentence_list([rest_sentence(rest)])
     note(TOGETHER)
     if rest.passed:
@@ -40,8 +42,7 @@ def show_rest(sweep: Sweep, impact: Impact) -> Rest | None:
     return rest
 
 
-def _chosen_rest(sweep: Sweep, impact: Impact) -> Rest:
-    windows = impact.main_windows
+def _chosen_rest(sweep: Sweep, metric: str, windows: Sequence[Window]) -> Rest:
     starts = sorted({window.start for window in windows})
     first, last, limit = st.columns(3)
     with first:
@@ -49,7 +50,7 @@ def _chosen_rest(sweep: Sweep, impact: Impact) -> Rest:
             "rest_from",
             "From step",
             starts,
-            default=default_start(windows, sweep.composition_end()),
+            default=default_start(sweep, metric),
             help="The default is where composition has ended.",
         )
     with last:
@@ -59,7 +60,7 @@ def _chosen_rest(sweep: Sweep, impact: Impact) -> Rest:
         threshold = choices.select(
             "rest_below", "Damage below", THRESHOLDS, format_func=lambda value: f"{value:g}", default=NEGLIGIBLE
         )
-    return resting(impact, start=start, stop=stop, threshold=threshold)
+    return rest_of(sweep, metric, start=start, stop=stop, threshold=threshold)
 
 
 def rest_sentence(rest: Rest) -> str:

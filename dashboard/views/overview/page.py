@@ -105,7 +105,8 @@ def _show_means_by_kind(sweep: Sweep, impact: Impact) -> None:
 
     if len(impact.main_windows) > 1:
         section("By kind of component", help="The same for each kind; the page Impact has every component.")
-        cached_chart("kinds", build, sweep, impact.metric)
+        alt_text = "Mean impact of each kind of component in each window"
+        cached_chart("kinds", build, sweep, impact.metric, alt_text=alt_text)
 
 
 def _show_conditions(sweep: Sweep) -> None:

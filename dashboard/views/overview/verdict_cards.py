@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact
-from compute.analysis.impact.resting import TOGETHER, resting
+from compute.analysis.impact.resting import TOGETHER
 from compute.analysis.report.findings import NEGLIGIBLE
 from compute.analysis.report.phase_sentences import evidence_name
 from compute.analysis.report.policy_verdict import policy_verdict
 from compute.statistics.estimate import Estimate
 from dashboard.data.policy_budget import DEFAULT_BUDGET, choose_within, damage_by, damage_metrics, policy_runs
-from dashboard.data.resting_range import default_start
+from dashboard.data.rest import default_start, removal_windows, rest_of
 from dashboard.data.sweep import Sweep
 from dashboard.navigation import page
 from dashboard.widgets.escaping import escape_html
@@ -87,17 +87,18 @@ def rest_verdict(sweep: Sweep, impact: Impact | None) -> Verdict:
     if impact is None or impact.scale != "damage":
         details = "Too few ablations are finished." if impact is None else "Damage was not measured."
         return Verdict(question=question, answer="Not known", details=details, page="impact", link=link)
-    start = default_start(impact.main_windows, sweep.composition_end())
-    rest = resting(impact, start=start, stop=sweep.steps, threshold=NEGLIGIBLE)
-    if rest.steps is None:
-        return Verdict(question=question, answer="Not known", details="No window lies there.", page="impact", link=link)
+    if not removal_windows(sweep, impact.metric):
+        return Verdict(question=question, answer="Not known", details="Nothing was removed.", page="impact", link=link)
+    start = default_start(sweep, impact.metric)
+    rest = rest_of(sweep, impact.metric, start=start, stop=sweep.steps, threshold=NEGLIGIBLE)
+    covered = window_label(rest.steps) if rest.steps else "no window"
     names = [ablated_label(components).full for components in rest.components]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     named = f" {', '.join(names[:_NAMED])}{more}." if names else ""
     return Verdict(
         question=question,
         answer=f"{len(names)} of {rest.tried} components",
-        interval=f"in {window_label(rest.steps)}",
+        interval=f"in {covered}",
         details=f"Damage below {NEGLIGIBLE:g} in every window, by the interval's upper end over "
         f"{len(impact.conditions)} conditions{':' if named else '.'}{named} {TOGETHER}",
         page="impact",
