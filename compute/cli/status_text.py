@@ -28,8 +28,9 @@ def status_text(status: SweepStatus, evaluations: EvaluationCounts) -> str:
         }[driver.state],
     ]
     if status.rate:
-        left = round(status.seconds_left or 0)
-        lines.append(f"speed: {rate(status.rate, 'unit')}, {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
+        left, between = _clock(status.seconds_left or 0), status.seconds_left_range
+        ends = f" ({_clock(between[0])} to {_clock(between[1])})" if between else ""
+        lines.append(f"speed: {rate(status.rate, 'unit')}, {left} left{ends}")
     if evaluations.from_step_0:
         share = evaluations.done / evaluations.from_step_0
         lines.append(
@@ -38,6 +39,11 @@ def status_text(status: SweepStatus, evaluations: EvaluationCounts) -> str:
         )
     lines += [f"failed: {name}: {reason}" for name, reason in _failures(status)]
     return "\n".join(lines)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _failures(status: SweepStatus) -> list[tuple[str, str]]:

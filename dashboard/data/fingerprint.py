@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from store.driver.driver_state import driver_state
+from store.errors import StoreError
 from store.folder.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
 
 Fingerprint = tuple[int, ...]
@@ -29,6 +30,15 @@ def read_fingerprint(root: Path) -> Fingerprint:
         else:
             parts += [status.st_mtime_ns, status.st_size]
     return tuple(parts)
+
+
+def store_state(root: Path) -> tuple[Fingerprint, str]:
+    """Return what a page's content depends on: the store's fingerprint, and whether its sweep runs. Raises nothing."""
+    try:
+        driver: str = driver_state(root).state
+    except (StoreError, OSError):
+        driver = ""
+    return read_fingerprint(root), driver
 
 
 def settled_fingerprint(root: Path) -> Fingerprint:

@@ -13,7 +13,7 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.words.action_labels import action_label
 from store.records import Ablation, Unit, Window
 
-DEAD = "Does not run: its output is not used"
+DEAD = "Does not run"
 """The state of a dead component; the other states are those of `ActionProperties.state`."""
 _MAX_ROWS = 400
 
