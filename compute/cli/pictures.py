@@ -35,8 +35,10 @@ def sample(
     from compute.images import image_of, save_png
     from compute.models.loading import load_model
     from compute.policy.liveness import resolve
+    from compute.sweep.plan.conditions import check_prompt
     from store.records import Condition
 
+    check_prompt(prompt, "--prompt")
     if policy is None:
         loaded = load_model(model or "glide-mini")
         guidance = loaded.default_guidance if guidance is None else guidance

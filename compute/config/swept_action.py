@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from compute.config.plain_text import PlainText
 from store.records import Action, Record
 
 
@@ -13,7 +14,7 @@ class SweptAction(Record):
     """An action, and patterns of the components that it is tried on; those that do not admit it are skipped."""
 
     action: Action
-    components: tuple[str, ...] = ("*",)
+    components: tuple[PlainText, ...] = ("*",)
 
     @model_validator(mode="before")
     @classmethod

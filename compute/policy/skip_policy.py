@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from compute.config.messages import error_lines
+from compute.config.plain_text import Name, Text, printable
 from compute.policy import strict_json
-from compute.policy.plain_text import Name, Text, printable
 from compute.policy.policy_format import check_format
 from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
