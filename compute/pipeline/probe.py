@@ -64,6 +64,9 @@ class _ProbeFollower:
         self._state: Tensor | None = None
         self._channels = 0
 
+    def claim_run(self) -> None:
+        pass
+
     def begin_run(self, scheduler: Any) -> None:
         self._scheduler, self._made = scheduler, 0
 
