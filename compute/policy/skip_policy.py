@@ -19,6 +19,7 @@ from compute.policy import strict_json
 from compute.policy.policy_format import check_format
 from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
@@ -51,7 +52,8 @@ class SkipPolicy(Record):
     """A skip policy: rules for a model and sampler, with prediction, validation and provenance.
 
     `timesteps` are those of the run's steps, where the sampler does not tell them by itself. `call` holds the further
-    arguments of the pipeline's call that the policy was made with, such as `height`.
+    arguments of the pipeline's call that the policy was made with, such as `height`. `scheduler` is what the run's
+    scheduler did; without it (policies of earlier releases, or written by hand) less can be compared.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
     """
 
@@ -63,6 +65,7 @@ class SkipPolicy(Record):
     timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
     call: Mapping[Name, CallNumber | tuple[CallNumber, ...]] = Field(default_factory=dict, exclude_if=is_empty)
     guidance: Annotated[float, Field(ge=0, le=100)]
+    scheduler: RunScheduler | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
@@ -169,6 +172,7 @@ class SkipPolicy(Record):
             update={
                 "sampler": sampler,
                 "timesteps": None,
+                "scheduler": None if self.scheduler is None else self.scheduler.without_steps(),
                 "rules": rules_of(Schedule(steps=steps, actions=rows)),
                 "prediction": None,
                 "validation": None,
@@ -183,7 +187,7 @@ class SkipPolicy(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of weights, sampler, call, guidance and schedule; name, measurements and provenance do not count."""
+        """SHA-256 of what makes a run what it is; name, measurements and provenance do not count."""
         return content_key(
             {
                 "weights": self.model.weights,
@@ -191,6 +195,7 @@ class SkipPolicy(Record):
                 "guidance": self.guidance,
                 **({"timesteps": self.timesteps} if self.timesteps else {}),
                 **({"call": dict(self.call)} if self.call else {}),
+                **({"scheduler": self.scheduler.model_dump(mode="json")} if self.scheduler else {}),
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )

@@ -24,6 +24,7 @@ from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.policy.quality import Prediction
 from compute.policy.rules import rules_of
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.search.evidence import Evidence
 from compute.policy.search.frontier import frontier
 from compute.policy.search.search_space import SearchSpace
@@ -122,6 +123,7 @@ class Recommender:
             timesteps=self._timesteps(),
             call=self.model.call,
             guidance=self.guidance,
+            scheduler=self._scheduler(),
             rules=rules_of(best.candidate.schedule),
             prediction=Prediction(
                 metric=self.metric,
@@ -132,6 +134,11 @@ class Recommender:
             ),
             provenance=provenance(),
         )
+
+    def _scheduler(self) -> RunScheduler:
+        """Return what the scheduler does; the samplers with names of their own have one solver in any class."""
+        shown = self.model.probe(self.sampler, self.guidance).scheduler
+        return shown.with_options("variance_type") if self.sampler.name in OWN_SAMPLERS else shown
 
     def _timesteps(self) -> tuple[float, ...] | None:
         """Return the timesteps of a run, for a sampler whose settings do not determine them."""
