@@ -26,12 +26,13 @@ class Execution:
     The sampling loop calls `begin_step(i)` before it calls the UNet at step i, and `reset()` before a new run.
     """
 
+    _step: int | None = None
+
     def __init__(self, unet: nn.Module, resolved: ResolvedSchedule) -> None:
         self.resolved = resolved
         self.active = True
         self._unet = unet
         self._cache = Cache(resolved.last_reads())
-        self._step: int | None = None
         self._call = -1
         self._calls = StepCalls(resolved)
         self._trace: Trace | None = None

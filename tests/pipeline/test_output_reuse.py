@@ -42,9 +42,6 @@ class UNetActions(Execution):
     def begin_step(self, step: int) -> None:
         self.begun.append(step)
 
-    def end_step(self) -> None:
-        pass
-
     def unet_action(self, step: int) -> Action | None:
         assert self.begun[-1] == step
         return self.actions.get(step)
