@@ -6,6 +6,7 @@ are refused.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
+from store.folder.own_digest import with_digest, without_digest
 from store.records import Record, content_key
 from store.sampler import SamplerSettings, is_empty
 
@@ -106,8 +108,9 @@ class SkipPolicy(Record):
         """
         where = printable(where)
         try:
-            check_format(strict_json.parse(data))
-            return cls.model_validate_json(data, strict=True)
+            document = strict_json.parse(data)
+            check_format(document)
+            return cls.model_validate_json(_content(document), strict=True)
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{where}: {error}") from None
         except ValidationError as error:
@@ -132,16 +135,17 @@ class SkipPolicy(Record):
         return made
 
     def dumps(self) -> str:
-        """Return the JSON text that `save` writes; equal policies have equal texts."""
+        """Return the policy as JSON text, without a digest of its own; equal policies have equal texts."""
         return strict_json.indented(self.model_dump(mode="json", exclude_none=True)) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the policy to a file, atomically.
+        """Write the policy to a file, atomically, with a digest of its content: `load` refuses a file that has another.
 
         Raises PolicyError for a policy that `load` would refuse as too large, StoreError for a file that can't be
         written.
         """
-        data = self.dumps().encode("utf-8")
+        document = with_digest(self.model_dump(mode="json", exclude_none=True))
+        data = (strict_json.indented(document) + "\n").encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
         replace_file(Path(path), data)
@@ -199,3 +203,11 @@ class SkipPolicy(Record):
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )
+
+
+def _content(document: dict[str, Any]) -> str:
+    """Return the JSON text of a policy file's fields without its digest. Raises JsonRefused where that doesn't fit."""
+    try:
+        return json.dumps(without_digest(document))
+    except ValueError as error:
+        raise strict_json.JsonRefused(str(error)) from None
