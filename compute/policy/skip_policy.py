@@ -209,5 +209,7 @@ def _content(document: dict[str, Any]) -> str:
     """Return the JSON text of a policy file's fields without its digest. Raises JsonRefused where that doesn't fit."""
     try:
         return json.dumps(without_digest(document))
+    except RecursionError:
+        raise strict_json.JsonRefused("is nested too deeply") from None
     except ValueError as error:
         raise strict_json.JsonRefused(str(error)) from None
