@@ -46,7 +46,7 @@ class Action(Record):
     @field_validator("order", mode="before")
     @classmethod
     def _no_truth_value(cls, order: Any) -> Any:
-        if isinstance(order, bool):  # Python's True is 1
+        if isinstance(order, bool | float):  # Python's True is 1, and so is 1.0
             raise ValueError("0 or 1 is accepted")
         return order
 

@@ -66,7 +66,9 @@ class SamplerSettings(Record):
         if filled.get("spacing") is None and isinstance(name, str) and name in _SPACINGS:
             filled["spacing"] = _SPACINGS[name][0]
         if "steps" not in filled:
-            listed = next((filled[key] for key in ("timesteps", "sigmas") if isinstance(filled.get(key), list)), None)
+            listed = next(
+                (filled[key] for key in ("timesteps", "sigmas") if isinstance(filled.get(key), list | tuple)), None
+            )
             steps = filled.get("num_inference_steps") or (len(listed) if listed else None)
             if steps is not None:
                 filled["steps"] = steps

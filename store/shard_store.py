@@ -17,7 +17,7 @@ from store.shard.encoding import add_metrics_to, encode_shard
 from store.shard.opening import open_image, open_reader
 from store.shard.payload import UnitPayload, check_metrics, check_payload
 from store.shard.reader import UnitReader
-from store.shard.seal import read_sealed
+from store.shard.seal import check_sealed, read_sealed
 
 
 class ShardStore:
@@ -72,13 +72,16 @@ class ShardStore:
         return receipt_of(data, unit, payload)
 
     def read(self, key: str, *, check: bool = False) -> UnitReader:
-        """Open a shard for lazy reading; with `check`, compare the whole file with its checksum first.
+        """Open a shard for lazy reading.
 
+        The whole file is compared with its checksum before: once after each change of the file, with `check` always.
         Raises ShardMissing or ShardDamaged.
         """
         path = self.shard_path(key)
         if check:
             read_sealed(path)
+        else:
+            check_sealed(path)
         return open_reader(path, key)
 
     def receipt(self, key: str) -> ShardReceipt:

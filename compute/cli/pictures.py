@@ -37,8 +37,10 @@ def sample(
     from compute.models.loading import load_model
     from compute.models.source import stage_names
     from compute.policy.liveness import resolve
+    from compute.sweep.plan.conditions import check_prompt
     from store.records import Condition
 
+    check_prompt(prompt, "--prompt")
     if policy is None:
         name = model or "glide-mini"
         loaded = load_model(name, stage=stage or stage_names(name)[-1])

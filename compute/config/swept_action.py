@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from compute.config.plain_text import PlainText
 from store.records import Action, Record
 
 
@@ -16,7 +17,7 @@ class SweptAction(Record):
     """
 
     action: Action
-    components: tuple[str, ...] = ("*",)
+    components: tuple[PlainText, ...] = ("*",)
     together: bool = False
 
     @model_validator(mode="before")

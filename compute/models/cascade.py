@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from compute.config.messages import error_lines
+from compute.config.plain_text import CallArguments
 from compute.policy import strict_json
-from compute.policy.plain_text import CallArguments
 from store.errors import SkipscopeError
 from store.records import Record, StageName
 from store.sampler import SamplerSettings, is_empty

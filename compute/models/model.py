@@ -16,7 +16,8 @@ from compute.models.other_stage import OtherStage, StagePictures, images_of, sta
 from compute.models.source import ModelSource
 from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
 from compute.pipeline.encoder_cache import EncoderCache
-from compute.pipeline.follow import Replay, RunFollower, Step, following
+from compute.pipeline.follow import RunFollower, following
+from compute.pipeline.followed_step import Replay, Step
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import RUN_ERRORS, Probe, probe, refusal
 from compute.pipeline.schedulers import make_scheduler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from compute.pipeline.follow import RunFollower, check_can_be_followed, following
 from compute.pipeline.graphs import graph_of
 from compute.pipeline.policy_check import PolicyCheck
+from compute.pipeline.run_steps import RunSteps
 from compute.policy.graph import UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
@@ -27,9 +29,10 @@ def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
 
     Each call of the pipeline is a run of its own. Afterwards the UNet and the scheduler are exactly as before.
 
-    Raises PolicyError, on entry or when a run begins, where the policy is for other weights, another scheduler or
-    other steps; FollowError where the pipeline does not sample with its scheduler, or is followed already;
-    UnsupportedUNet where the UNet is not supported; ExecutionError where it already executes a schedule.
+    Raises PolicyError, on entry or when a run begins, where the policy is for other weights (compared by their content
+    both times), another scheduler or other steps; FollowError where the pipeline does not sample with its scheduler, or
+    is followed already; UnsupportedUNet where the UNet is not supported; ExecutionError where it already executes a
+    schedule.
     """
     unet = _unet_of(pipe)
     check_can_be_followed(pipe)
@@ -39,7 +42,12 @@ def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
     with execution_context as execution:
         check = PolicyCheck(policy, pipe)
-        follower = RunFollower(pipe, execution=execution, on_begin=check.begin, on_arguments=check.arguments)
+
+        def begin(steps: RunSteps, scheduler: Any) -> None:
+            check.begin(steps, scheduler)
+            _check_weights_again(policy, uncompiled(unet))
+
+        follower = RunFollower(pipe, execution=execution, on_begin=begin, on_arguments=check.arguments)
         with following(pipe, unet, follower):
             yield execution
 
@@ -65,6 +73,18 @@ def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
             f"weights: the policy is for {policy.model.name} ({name} {expected[:12]}), this UNet has others "
             f"({digest[:12]}): load that model, or make a policy for this one"
         )
+
+
+def _check_weights_again(policy: SkipPolicy, unet: nn.Module) -> None:
+    """Check the weights of a run that begins, which other code may have changed. Raises PolicyError."""
+    if any(tensor.is_meta for tensor in (*unet.parameters(), *unet.buffers())):
+        warnings.warn(
+            "weights: the UNet's are offloaded since the policy was applied, so changes of them are not noticed: "
+            "apply the policy anew after changing them",
+            stacklevel=2,
+        )
+    else:
+        _check_weights(policy, unet)
 
 
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:

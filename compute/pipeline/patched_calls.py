@@ -59,6 +59,7 @@ class Follower(Protocol):
 
     active: bool
 
+    def claim_run(self) -> None: ...
     def begin_run(self, scheduler: Any) -> None: ...
     def begin_unet_call(self, arguments: UNetArguments) -> bool: ...
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None: ...
@@ -84,6 +85,7 @@ class PatchedSchedulerMethod:
             return original(*args, **kwargs)
         if self._name == "step":
             return self._step(*args, **kwargs)
+        self._follower.claim_run()
         result = original(*args, **kwargs)
         self._follower.begin_run(self._scheduler)
         return result

@@ -11,15 +11,18 @@ name begins with its component's, and it has no edges: it runs whenever the comp
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import from_json
 
 from store.actions import KINDS, PART_KINDS, ActionName, Kind
 from store.errors import SkipscopeError
+from store.folder.own_digest import without_digest
 from store.records import Record, canonical_json
 
 UNET = "unet"
@@ -208,8 +211,9 @@ class ComponentGraph(Record):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ComponentGraph:
-        """Read a graph from JSON text. Raises pydantic's ValidationError for text that is no graph."""
-        return cls.model_validate_json(text)
+        """Read a graph from JSON text. Raises ValueError for text that is no graph, or has a digest of another one."""
+        document = from_json(text)
+        return cls.model_validate_json(json.dumps(without_digest(document)) if isinstance(document, dict) else text)
 
 
 def network_as_one() -> ComponentGraph:

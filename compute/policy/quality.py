@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from compute.policy.plain_text import Name, Text
+from compute.config.plain_text import Name, Text
 from compute.statistics.estimate import Estimate
 from store.records import Record, StageName
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from compute.policy.plain_text import Name
+from compute.config.plain_text import Name
 from compute.policy.schedule import Schedule
 from store.records import Action, Record, Window, components_text
 

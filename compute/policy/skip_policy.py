@@ -6,6 +6,7 @@ are refused.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,14 +15,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from compute.config.messages import error_lines
+from compute.config.plain_text import CallArguments, Name, Text, printable
 from compute.policy import strict_json
-from compute.policy.plain_text import CallArguments, Name, Text, printable
 from compute.policy.policy_format import check_format
 from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
+from store.folder.own_digest import with_digest, without_digest
 from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
 
@@ -52,7 +55,8 @@ class SkipPolicy(Record):
     """A skip policy: rules for a model and sampler, with prediction, validation and provenance.
 
     `timesteps` are those of the run's steps, where the sampler does not tell them by itself. `call` holds the further
-    arguments of the pipeline's call that the policy was made with, such as `height`.
+    arguments of the pipeline's call that the policy was made with, such as `height`. `scheduler` is what the run's
+    scheduler did; without it (policies of earlier releases, or written by hand) less can be compared.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
     `previous` is the policy of the cascade's stage before this one, for a cascade whose stages all follow one.
     """
@@ -65,6 +69,7 @@ class SkipPolicy(Record):
     timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
     call: CallArguments = Field(default_factory=dict, exclude_if=is_empty)
     guidance: Annotated[float, Field(ge=0, le=100)]
+    scheduler: RunScheduler | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
@@ -115,8 +120,9 @@ class SkipPolicy(Record):
         """
         where = printable(where)
         try:
-            check_format(strict_json.parse(data))
-            return cls.model_validate_json(data, strict=True)
+            document = strict_json.parse(data)
+            check_format(document)
+            return cls.model_validate_json(_content(document), strict=True)
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{where}: {error}") from None
         except ValidationError as error:
@@ -141,16 +147,17 @@ class SkipPolicy(Record):
         return made
 
     def dumps(self) -> str:
-        """Return the JSON text that `save` writes; equal policies have equal texts."""
+        """Return the policy as JSON text, without a digest of its own; equal policies have equal texts."""
         return strict_json.indented(self.model_dump(mode="json", exclude_none=True)) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the policy to a file, atomically.
+        """Write the policy to a file, atomically, with a digest of its content: `load` refuses a file that has another.
 
         Raises PolicyError for a policy that `load` would refuse as too large, StoreError for a file that can't be
         written.
         """
-        data = self.dumps().encode("utf-8")
+        document = with_digest(self.model_dump(mode="json", exclude_none=True))
+        data = (strict_json.indented(document) + "\n").encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
         replace_file(Path(path), data)
@@ -181,6 +188,7 @@ class SkipPolicy(Record):
             update={
                 "sampler": sampler,
                 "timesteps": None,
+                "scheduler": None if self.scheduler is None else self.scheduler.without_steps(),
                 "rules": rules_of(Schedule(steps=steps, actions=rows)),
                 "prediction": None,
                 "validation": None,
@@ -216,7 +224,7 @@ class SkipPolicy(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of weights, sampler, call, guidance and schedule; name, measurements and provenance do not count."""
+        """SHA-256 of what makes a run what it is; name, measurements and provenance do not count."""
         return content_key(
             {
                 "weights": self.model.weights,
@@ -225,6 +233,17 @@ class SkipPolicy(Record):
                 **({"timesteps": self.timesteps} if self.timesteps else {}),
                 **({"call": dict(self.call)} if self.call else {}),
                 **({"previous": self.previous.digest} if self.previous else {}),
+                **({"scheduler": self.scheduler.model_dump(mode="json")} if self.scheduler else {}),
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )
+
+
+def _content(document: dict[str, Any]) -> str:
+    """Return the JSON text of a policy file's fields without its digest. Raises JsonRefused where that doesn't fit."""
+    try:
+        return json.dumps(without_digest(document))
+    except RecursionError:
+        raise strict_json.JsonRefused("is nested too deeply") from None
+    except ValueError as error:
+        raise strict_json.JsonRefused(str(error)) from None

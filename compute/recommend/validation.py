@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.metrics.judge import Judge
+from compute.models.equal_prompts import check_different, token_key
 from compute.models.judges import judge_for
 from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
@@ -57,7 +58,8 @@ def validate(
     """
     conditions = evaluation.conditions
     prompts = [condition.prompt for condition in conditions]
-    _check_unseen(policy, conditions)
+    check_different(model.pipe.components, prompts, "--prompts")
+    _check_unseen(policy, prompts, model)
     judge = judge_for(model.source)
     if judge is not None:
         judge.check_prompts(prompts)
@@ -107,12 +109,13 @@ def _compared_runs(policy: SkipPolicy, model: Model, conditions: Sequence[Condit
     return [full, own, fewer]
 
 
-def _check_unseen(policy: SkipPolicy, conditions: Sequence[Condition]) -> None:
+def _check_unseen(policy: SkipPolicy, prompts: Sequence[str], model: Model) -> None:
     if policy.prediction is None:
         return
-    seen = sorted({condition.prompt for condition in conditions} & set(policy.prediction.prompts))
-    if seen:
-        raise PolicyError(f"prompts: {seen[0][:80]!r} took part in the search for this policy; give other prompts")
+    key = token_key(model.pipe.components)
+    seen = {key(prompt) for prompt in policy.prediction.prompts}
+    if (prompt := next((prompt for prompt in prompts if key(prompt) in seen), None)) is not None:
+        raise PolicyError(f"prompts: {prompt[:80]!r} took part in the search for this policy; give other prompts")
 
 
 def _run_in_turn(

@@ -11,6 +11,7 @@ from compute.config.call_values import call_key, call_values
 from compute.config.errors import ConfigError
 from compute.config.schema import SweepConfig
 from compute.metrics.metric_weights import NO_WEIGHTS, MetricWeights
+from compute.models.equal_prompts import check_different
 from compute.models.loading import load_model
 from compute.models.model import Model
 from compute.models.model_metrics import check_named_weights, metrics_for
@@ -51,6 +52,8 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
         config, source.digest, dict(model.scheduler(sampler).config), call_key(config, folder), model.previous
     )
     plan = make_plan(config, settings, model.graph, folder)
+    own = (condition.prompt for unit in plan.units for condition in unit.conditions)
+    check_different(model.pipe.components, own, "prompts")
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
 
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from store.index.json_lines import read_lines
+from store.index.json_lines import line_of, read_lines
 from store.metric import MetricInfo, MetricValues
 from store.records import Record, Unit, canonical_json
 
@@ -59,7 +59,7 @@ class CatalogueRow(_Fields):
         """The row as a line of the file, without its newline."""
         fields = self.model_dump(mode="json", exclude={"unit", "infos"})
         texts = {"unit": canonical_json(self.unit), "infos": _INFOS.dump_json(self.infos).decode("utf-8")}
-        return canonical_json({"key": self.key, **texts, **fields})
+        return line_of({"key": self.key, **texts, **fields})
 
 
 def metric_columns(metrics: Sequence[MetricValues]) -> tuple[tuple[MetricInfo, ...], tuple[Column, ...]]:
@@ -82,19 +82,32 @@ def _encoded(value: float) -> Value:
     return value
 
 
-def read_catalogue(path: Path, units: Mapping[str, Unit]) -> tuple[dict[str, CatalogueRow], list[int]]:
+class Catalogue(NamedTuple):
     """The rows by key, of which the last line counts, and the numbers of damaged lines.
 
-    Of units that are in `units` the text in the line is not parsed.
+    `unchecked` are the keys of rows whose line has no digest: earlier releases wrote it. `unfinished` says that the
+    last line has no newline.
     """
-    lines, damaged = read_lines(path, _Line)
-    rows: dict[str, CatalogueRow] = {}
-    for number, line in lines:
+
+    rows: dict[str, CatalogueRow]
+    damaged: list[int]
+    unchecked: set[str]
+    unfinished: bool
+
+
+def read_catalogue(path: Path, units: Mapping[str, Unit]) -> Catalogue:
+    """Read the catalogue. Of units that are in `units` the text in the line is not parsed."""
+    lines = read_lines(path, _Line)
+    catalogue = Catalogue({}, list(lines.damaged), set(), lines.unfinished)
+    for number, line in lines.records:
         try:
-            rows[line.key] = _row(line, units)
+            catalogue.rows[line.key] = _row(line, units)
+            change = catalogue.unchecked.add if number in lines.unchecked else catalogue.unchecked.discard
+            change(line.key)
         except (ValidationError, ValueError):
-            damaged.append(number)
-    return rows, sorted(damaged)
+            catalogue.damaged.append(number)
+    catalogue.damaged.sort()
+    return catalogue
 
 
 def _row(line: _Line, units: Mapping[str, Unit]) -> CatalogueRow:

@@ -31,19 +31,20 @@ def rebuild_indexes(
 ) -> RebuildReport:
     """Rewrite manifest and catalogue with one sorted row for each shard; rows without a shard are dropped.
 
-    A shard is read if a row is missing, if its size or seal differs from the manifest's, or if the two rows disagree.
+    A shard is read if a row is missing or has no digest, if its size or seal differs from the manifest's, or if the two
+    rows disagree.
     A shard that cannot be read keeps its manifest row, so that `verify` can compare. Files that stay the same are not
     written.
     """
     old_manifest, _ = read_manifest(root / MANIFEST)
-    old_catalogue, _ = read_catalogue(root / CATALOGUE, units)
+    old = read_catalogue(root / CATALOGUE, units)
     manifest: dict[str, ManifestRow] = {}
     catalogue: dict[str, CatalogueRow] = {}
     read, unreadable = 0, []
     for folder in SHARD_FOLDERS:
         for key, path in shards(root, folder):
             name = f"{folder}/{path.name}"
-            listed, row = old_manifest.get(name), old_catalogue.get(key)
+            listed, row = old_manifest.get(name), None if key in old.unchecked else old.rows.get(key)
             if listed and row and listed.sha256 == row.sha256 and _is_current(path, listed):
                 manifest[name], catalogue[key] = listed, row
                 continue
@@ -57,7 +58,7 @@ def rebuild_indexes(
                     manifest[name] = listed
     _write_lines(root / MANIFEST, [manifest[name].line() for name in sorted(manifest)])
     _write_lines(root / CATALOGUE, [catalogue[key].line() for key in sorted(catalogue)])
-    dropped = len(old_manifest.keys() - manifest.keys()) + len(old_catalogue.keys() - catalogue.keys())
+    dropped = len(old_manifest.keys() - manifest.keys()) + len(old.rows.keys() - catalogue.keys())
     return RebuildReport(read=read, dropped=dropped, unreadable=tuple(unreadable))
 
 

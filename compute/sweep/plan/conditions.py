@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from compute.config.errors import ConfigError
 from compute.config.field_types import PromptFile, PromptSplit
 from compute.config.loading import read_text
+from compute.config.messages import short_text
+from compute.config.plain_text import without_controls
 from compute.config.schema import SweepConfig
 from compute.config.seeds import MAX_CONDITIONS
 from compute.models.mini.scenes.scene import captions
@@ -41,13 +44,23 @@ def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Pa
     path = folder / prompts.file
     try:
         path = folder / Path(prompts.file).expanduser()
-        lines = [line.strip() for line in read_text(path, "prompts.file: ").splitlines()]
+        text = read_text(path, "prompts.file: ")
     except (OSError, RuntimeError, ValueError) as error:  # also ~ of an unknown user, NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"prompts.file: {str(path)!r} cannot be read: {reason}; give a text file, a prompt a line"
         ) from None
-    nonempty = [line for line in lines if line]
-    if not nonempty:
+    lines = {number: line.strip(" \t") for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)}
+    if not any(lines.values()):
         raise ConfigError(f"prompts.file: {path} holds no prompt; write one a line")
-    return nonempty
+    for number, line in lines.items():
+        check_prompt(line, f"prompts.file: {path}: line {number}")
+    return [line for line in lines.values() if line]
+
+
+def check_prompt(prompt: str, where: str) -> None:
+    """Raise ConfigError, which begins with `where`, for a prompt with a control character or half a surrogate pair."""
+    try:
+        without_controls(prompt)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {short_text(prompt)} {error}") from None

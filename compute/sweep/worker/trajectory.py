@@ -13,7 +13,7 @@ from torch import Tensor
 from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
 from compute.models.other_stage import StagePictures
-from compute.pipeline.follow import Replay, Step
+from compute.pipeline.followed_step import Replay, Step
 from compute.sweep.plan.runs import Run
 from store.errors import SkipscopeError
 from store.records import Condition

@@ -13,17 +13,18 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069"  # with marks of text direction
+_REFUSED = re.compile(f"[{_CONTROLS}\ud800-\udfff]")  # JSON Schema's patterns can't name half a surrogate pair
 
 
-def _without_controls(text: str) -> str:
-    if re.search(f"[{_CONTROLS}]", text):
-        raise ValueError("holds a control character; printable text is accepted")
+def without_controls(text: str) -> str:
+    """Return a text. Raises ValueError for one with a control character or half a surrogate pair."""
+    if (found := _REFUSED.search(text)) is not None:
+        what = "half a surrogate pair" if "\ud800" <= found.group() <= "\udfff" else "a control character"
+        raise ValueError(f"holds {what}; printable text is accepted")
     return text
 
 
-PlainText = Annotated[
-    str, AfterValidator(_without_controls), Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*$"})
-]
+PlainText = Annotated[str, AfterValidator(without_controls), Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*$"})]
 Name = Annotated[PlainText, Field(min_length=1, max_length=200)]
 Text = Annotated[PlainText, Field(max_length=2000)]
 _CallNumber = bool | int | float | Text | None
