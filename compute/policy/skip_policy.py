@@ -21,7 +21,7 @@ from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
-from store.folder.files import replace_file
+from store.folder.files import save_file
 from store.records import Record, content_key
 from store.sampler import SamplerSettings, is_empty
 
@@ -141,7 +141,7 @@ class SkipPolicy(Record):
         data = self.dumps().encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
-        replace_file(Path(path), data)
+        save_file(Path(path), data)
 
     def resampled(self, steps: int) -> SkipPolicy:
         """Return the policy for another number of steps: new step j has the actions of step floor(j N / steps).
