@@ -22,6 +22,7 @@ from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.quality import Prediction
 from compute.policy.rules import rules_of
 from compute.policy.search.evidence import Evidence
@@ -71,6 +72,7 @@ class Recommender:
         self.model: Model = load_model(
             source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
         )
+        check_prompts(self.model.pipe.components, self.prompts)
         if (long := long_prompts(self.model.pipe.components, self.prompts)) is not None:
             report(str(long))
         self.sampler = SamplerSettings.model_validate(settings["sampler"])

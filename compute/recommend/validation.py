@@ -20,6 +20,7 @@ from compute.metrics.registry import Sources, metrics
 from compute.models.judges import judge_for
 from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.liveness import resolve
 from compute.policy.quality import RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -59,6 +60,7 @@ def validate(
     conditions = evaluation.conditions
     prompts = [condition.prompt for condition in conditions]
     _check_unseen(policy, conditions)
+    check_prompts(model.pipe.components, prompts)
     judge = judge_for(model.source)
     if judge is not None:
         judge.check_prompts(prompts)
