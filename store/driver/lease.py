@@ -22,6 +22,7 @@ from store.driver.driver_state import STALE_SECONDS, DriverFile, DriverRecord, r
 from store.driver.locks import acquisition_lock, is_known_dead, lock_driver_file, machine_identity
 from store.errors import DriverRunning, StoreError
 from store.folder.layout import DRIVER
+from store.stop_signals import stop_signals
 
 HEARTBEAT_SECONDS = 5.0
 _held: weakref.WeakSet[Lease] = weakref.WeakSet()
@@ -32,8 +33,8 @@ class Lease:
     """The right to drive a store, held while the context is active; a thread updates the heartbeat.
 
     Entering raises DriverRunning if another driver is alive. Leaving records why the driver stopped: the reason given
-    to `stop`, else `finished`, `interrupted` after Ctrl-C, or `failed` after another exception. A lease for
-    `maintenance` restores the record of the previous driver instead.
+    to `stop`, else `finished`, `interrupted` after Ctrl-C or another stop signal, or `failed` after another exception.
+    A lease for `maintenance` restores the record of the previous driver instead.
     """
 
     def __init__(
@@ -91,9 +92,14 @@ class Lease:
         _held.discard(self)
         if os.getpid() != self._record.pid:
             return  # a forked child leaves its parent's lease alone
+        with stop_signals.deferred():  # a second Ctrl-C must not keep the lease
+            self._give_back(kind)
+
+    def _give_back(self, kind: type[BaseException] | None) -> None:
         self._left.set()
         self._thread.join()
-        failed = "interrupted" if kind is not None and issubclass(kind, KeyboardInterrupt) else "failed"
+        interrupted = stop_signals.first is not None or (kind is not None and issubclass(kind, KeyboardInterrupt))
+        failed = "interrupted" if interrupted else "failed"
         try:
             if self._is_ours():
                 self._record_end(self._reason or (failed if kind else "finished"))
