@@ -112,8 +112,12 @@ def is_known_dead(pid: int, machine: str) -> bool:
         return True
     except PermissionError:
         return False
+    return process_state(pid) in ("Z", "X")
+
+
+def process_state(pid: int) -> str | None:
+    """Return the letter of a process's state, as in `/proc`: T is suspended, Z a zombie. None where it is not known."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state in "ZX"
+        return None
