@@ -42,6 +42,7 @@ def cluster() -> Iterator[Cluster]:
     # A folder of its own, in which Ray writes its address; the names of its sockets must be short.
     scratch = tempfile.mkdtemp(prefix="r", dir="/tmp")
     variables = {"RAY_TMPDIR": scratch, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    variables["RAY_worker_niceness"] = "0"  # as docs/cluster.md advises: workers would starve on a busy machine
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | variables
     head = subprocess.Popen(
         [*command, *more],
