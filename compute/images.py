@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageFont
 
 from store.errors import SkipscopeError
+from store.folder.files import save_file
 
 INK, PAPER, RULE = (32, 33, 36), (255, 255, 255), (190, 192, 196)
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -40,6 +42,8 @@ def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG and create its folder. Raises SkipscopeError if that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG")
     except OSError as error:
         raise SkipscopeError(f"{path}: cannot be written: {error.strerror or error}") from error
+    png = BytesIO()
+    image.save(png, format="PNG")
+    save_file(path, png.getvalue())

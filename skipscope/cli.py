@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from compute.cli.main import app as compute_app
 from store.cli import app as store_app
-from store.exit_status import run_app
+from store.exit_status import exit_process, run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_app.info.help)
 app.add_typer(compute_app)
@@ -36,4 +35,4 @@ def dashboard(
 
 def main() -> None:
     """Run the command line and exit the process."""
-    sys.exit(run_app(app))
+    exit_process(run_app(app))

@@ -71,9 +71,14 @@ class SweepStore(ShardStore):
         return cls(root, read_header(root))
 
     def extend(self, header: SweepHeader) -> None:
-        """Replace the header atomically. Shards stay, also those no longer planned. Raises StoreError, StoreFull."""
+        """Replace the header atomically, and remove the failures of units that are no longer planned.
+
+        Shards stay, also those no longer planned. Raises StoreError, StoreFull.
+        """
         replace_file(self.root / HEADER, encode_header(header))
         self.header = header
+        for key in self.failures().keys() - header.units.keys():
+            remove_failure(self.root, key)
 
     # Manifest and catalogue
 

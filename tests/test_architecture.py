@@ -26,7 +26,7 @@ FORBIDDEN = {
     "compute/analysis": {"torch", "ray", "diffusers", "torchvision"},
     "dashboard": {"skipscope", "torch", "ray", "diffusers", "torchvision", "h5py"},
 }
-ONLY_IN = {"ray": ("compute/sweep/executors/ray_executor.py",), "h5py": ("store/",), "streamlit": ("dashboard/",)}
+ONLY_IN = {"ray": ("compute/sweep/executors/ray_",), "h5py": ("store/",), "streamlit": ("dashboard/",)}
 
 
 def name_of(path: Path) -> str:

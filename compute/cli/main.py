@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from compute.cli import findings, paper, pictures, policies, sweeps, training
-from store.exit_status import run_app
+from store.exit_status import exit_process, run_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,4 +19,4 @@ for group in (sweeps, findings, policies, paper, pictures, training):
 
 def main(application: typer.Typer = app) -> None:
     """Run a command line and exit the process."""
-    sys.exit(run_app(application))
+    exit_process(run_app(application))

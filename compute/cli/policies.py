@@ -96,7 +96,7 @@ def validate(
     from compute.recommend.policy_model import load_for
     from compute.recommend.validation import validate as run
     from compute.recommend.validation_picture import validation_picture
-    from store.folder.files import replace_file
+    from store.folder.files import save_file
 
     if output is not None and len(policies) > 1:
         raise SkipscopeError(f"--output: is one file and {len(policies)} policies are given; leave --output away")
@@ -115,7 +115,7 @@ def validate(
         target.parent.mkdir(parents=True, exist_ok=True)
         result.policy.save(target)
         pictures = target.with_name(target.name.removesuffix(".json") + ".png")
-        replace_file(pictures, validation_picture(result.pictures, result.conditions))
+        save_file(pictures, validation_picture(result.pictures, result.conditions))
         by_path[path] = result.policy
     if json_:
         print(json.dumps([validation_document(policy) for policy in by_path.values()], indent=1))

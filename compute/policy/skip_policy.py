@@ -23,7 +23,7 @@ from compute.policy.rules import Rule, rules_of, schedule_of_rules
 from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
-from store.folder.files import replace_file
+from store.folder.files import save_file
 from store.folder.own_digest import with_digest, without_digest
 from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
@@ -160,7 +160,7 @@ class SkipPolicy(Record):
         data = (strict_json.indented(document) + "\n").encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
-        replace_file(Path(path), data)
+        save_file(Path(path), data)
 
     def resampled(self, steps: int) -> SkipPolicy:
         """Return the policy for another number of steps: new step j has the actions of step floor(j N / steps).

@@ -23,6 +23,7 @@ from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.quality import Prediction
 from compute.policy.rules import rules_of
 from compute.policy.run_scheduler import RunScheduler
@@ -73,6 +74,7 @@ class Recommender:
         self.model: Model = load_model(
             source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
         )
+        check_prompts(self.model.pipe.components, self.prompts)
         own = (condition.prompt for condition in conditions)
         check_different(self.model.pipe.components, own, "--prompts" if is_given else "prompts")
         if (long := long_prompts(self.model.pipe.components, self.prompts)) is not None:

@@ -20,6 +20,7 @@ from compute.models.equal_prompts import check_different, token_key
 from compute.models.judges import judge_for
 from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.liveness import resolve
 from compute.policy.quality import EndQuality, RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -58,6 +59,7 @@ def validate(
     """
     conditions = evaluation.conditions
     prompts = [condition.prompt for condition in conditions]
+    check_prompts(model.pipe.components, prompts)
     check_different(model.pipe.components, prompts, "--prompts")
     _check_unseen(policy, prompts, model)
     judge = judge_for(model.source)

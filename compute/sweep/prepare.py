@@ -16,6 +16,8 @@ from compute.models.loading import load_model
 from compute.models.model import Model
 from compute.models.model_metrics import check_named_weights, metrics_for
 from compute.models.source import ModelSource
+from compute.models.unreadable_prompts import check_prompts
+from compute.sweep.plan.conditions import read_prompts
 from compute.sweep.plan.plan import Plan, make_plan
 from compute.sweep.plan.settings import settings_of
 
@@ -44,7 +46,7 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
     check_named_weights(metric_set, weights)
     call = call_values(config, folder)
     model = load_model(source, call=call)
-    _check_prompts(config, model)
+    _check_prompts(config, model, folder)
     sampler = model.resolved(config.sampler, config.guidance)
     config = config.model_copy(update={"sampler": sampler, "stage": source.stage})
     metric_set.check_size(model.probe(config.sampler, config.guidance).picture_shape[1:])
@@ -57,10 +59,12 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
 
 
-def _check_prompts(config: SweepConfig, model: Model) -> None:
-    """Raise ConfigError for a model that needs prompts and has none, and for one that has some and takes none."""
+def _check_prompts(config: SweepConfig, model: Model, folder: Path) -> None:
+    """Raise ConfigError for a model without the prompts that it needs, or with some that it doesn't take or read."""
     name = type(model.pipe).__name__
     if config.prompts is None and model.takes_prompts:
         raise ConfigError(f"prompts: is missing; a {name} samples from texts")
     if config.prompts is not None and not model.takes_prompts:
         raise ConfigError(f"prompts: a {name} takes none; leave prompts out")
+    if config.prompts is not None:
+        check_prompts(model.pipe.components, read_prompts(config.prompts, folder))

@@ -101,6 +101,7 @@ class Optimisation:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
+        path = path.resolve()  # a symbolic link stays
         temporary = path.with_suffix(".new")
         torch.save(state, temporary)
         temporary.replace(path)
