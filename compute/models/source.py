@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compute.file_digest import file_digest
-from store.errors import SkipscopeError
+from store.errors import SkipscopeError, StoreError
+from store.folder.files import JSON_LIMIT, parse_json, read_file
 
 GLIDE_MINI = "glide-mini"
 BUNDLED = {GLIDE_MINI: Path(__file__).parent / "mini" / "weights" / GLIDE_MINI}
@@ -57,10 +57,11 @@ class ModelSource:
 
 
 def _index(folder: Path) -> dict[str, Any]:
+    path = folder / "model_index.json"
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelNotFound(f"model: {folder / 'model_index.json'} cannot be read: {error}") from None
+        index = parse_json(read_file(path.resolve(), JSON_LIMIT), path)  # a model cache's files are links
+    except (OSError, StoreError) as error:
+        raise ModelNotFound(f"model: {path} cannot be read: {error}") from None
     if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str | list):
         raise ModelNotFound(f"model: {folder / 'model_index.json'} is no index of a diffusers pipeline: no _class_name")
     return index

@@ -19,6 +19,7 @@ from store.records import Condition, Intervention, Record, Role, Unit, canonical
 
 _BATCH = TypeAdapter(tuple[Condition, ...])
 _FIRST_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})",\n')
+_CHECKSUM_LINE = 100  # bytes, more than it takes
 _VERSION = re.compile(rb'^"format": "skipscope-sweep",\n"version": ([0-9]{1,9}),\n', re.MULTILINE)
 
 
@@ -118,6 +119,11 @@ def encode_header(header: SweepHeader) -> bytes:
     lists = {"batches": [_BATCH.dump_json(batch).decode("utf-8") for batch in batches], "plan": plan}
     lines += [json.dumps(name) + ": [\n" + ",\n".join(items) + "\n]" for name, items in lists.items()]
     rest = (",\n".join(lines) + "\n}\n").encode("utf-8")
+    if len(rest) > JSON_LIMIT - _CHECKSUM_LINE:
+        raise StoreError(
+            f"{HEADER}: {len(rest)} bytes for {len(header.plan)} units; at most {JSON_LIMIT} are accepted: "
+            "split the sweep"
+        )
     return b'{"sha256": "' + hashlib.sha256(rest).hexdigest().encode("ascii") + b'",\n' + rest
 
 

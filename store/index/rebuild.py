@@ -70,5 +70,5 @@ def _is_current(path: Path, row: ManifestRow) -> bool:
 
 def _write_lines(path: Path, lines: list[str]) -> None:
     data = "".join(line + "\n" for line in lines).encode("ascii")
-    if not path.is_file() or path.read_bytes() != data:
+    if not path.is_file() or path.stat().st_size != len(data) or path.read_bytes() != data:
         replace_file(path, data)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from store.errors import PayloadError, StoreError
 from store.metric import MetricInfo, MetricValues
 from store.records import Unit
+from store.shard.chunks import check_total, read_values
 from store.shard.elements import Element, translate_hdf5_errors
 from store.shard.encoding import ENCODING, ENCODING_VERSION
 from store.shard.payload import (
@@ -69,6 +70,8 @@ class UnitReader:
         self._output, output_steps = self._trajectory("output", self.steps - 1)
         if self._output is not None and output_steps != tuple(range(self.steps)):
             raise self._root.error("output", f"{len(output_steps)} of {self.steps} steps")
+        arrays = [array for array in (self._final, self._x_t, self._pred_x0, self._output) if array is not None]
+        check_total(arrays, file.id.get_filesize(), source)
 
     def __enter__(self) -> UnitReader:
         return self
@@ -112,7 +115,8 @@ class UnitReader:
 
     def _values(self, name: str, dataset: h5py.Dataset, selection: Any) -> Array:
         with translate_hdf5_errors(f"{self._source}: {name}"):
-            values: Array = dataset[selection]
+            chosen = selection if isinstance(selection, tuple) else (selection,)
+            values: Array = read_values(dataset, chosen, f"{self._source}: {name}")
         return widen_bfloat16(values) if values.dtype == np.uint16 else values
 
     def x_t(self, step: int) -> Float[np.ndarray, "B C H W"]:
