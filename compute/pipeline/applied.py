@@ -11,7 +11,7 @@ from torch import nn
 from compute.pipeline.follow import RunFollower, check_can_be_followed, following
 from compute.pipeline.graphs import graph_of
 from compute.pipeline.policy_check import PolicyCheck
-from compute.policy.graph import UnknownComponent, network_as_one
+from compute.policy.graph import UNET, UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -73,8 +73,9 @@ def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
     A policy that reuses the UNet as a whole needs no graph. Raises PolicyError, UnsupportedUNet.
     """
     try:
-        if all(name == "unet" for _, name, _ in policy.schedule.entries()):
-            return resolve(network_as_one(), policy.schedule)
-        return resolve(graph_of(unet), policy.schedule)
+        schedule = policy.schedule
+        if schedule.components <= {UNET}:
+            return resolve(network_as_one(), schedule)
+        return resolve(graph_of(unet), schedule)
     except (ScheduleError, UnknownComponent) as error:
         raise PolicyError(f"rules: {error}") from None

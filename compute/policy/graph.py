@@ -25,7 +25,7 @@ from store.records import Record, canonical_json
 UNET = "unet"
 SKIP_PREFIX = "skip:"
 StructureKind = Literal["embedding", "input", "convolution", "layer", "concat", "output"]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 NodeName = Annotated[str, Field(max_length=200)]
 
 
