@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.data.store_path import select_store
+from dashboard.data.arguments import select_store
 from dashboard.data.sweep import Sweep, open_sweep
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.panels import errors_as_panel, panel
