@@ -56,9 +56,7 @@ class AccessCheck:
         hosts, origins = ([value.decode("latin-1") for key, value in headers if key == name] for name in _CHECKED)
         host = _name(f"//{hosts[0]}") if len(hosts) == 1 else None
         if host is None or not (host in self._allowed or is_own_name(host)):
-            return (
-                f"Host: {_shown(hosts)} is not the dashboard's name; start it with --allow-host NAME to allow one"
-            )
+            return f"Host: {_shown(hosts)} is not the dashboard's name; start it with --allow-host NAME to allow one"
         for origin in origins:
             if urlsplit(origin).netloc.lower() != hosts[0].lower() and _name(origin) not in self._allowed:
                 return f"Origin: {_shown(origins)} is another site; the dashboard answers its own pages only"

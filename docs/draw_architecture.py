@@ -18,7 +18,7 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 # left out because all others use them.
 PACKAGES: Mapping[str, Mapping[str, str | None]] = {
     "store": {
-        **dict.fromkeys(("errors", "exit_status", "extras", "paths", "cli"), None),
+        **dict.fromkeys(("errors", "exit_status", "extras", "paths", "standard_streams", "cli"), None),
         **dict.fromkeys(("actions", "sampler", "metric"), "records"),
         **dict.fromkeys(("shard_store", "sweep_reader"), "sweep_store"),
     },

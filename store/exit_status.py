@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ import typer
 
 from store.errors import SkipscopeError
 from store.extras import how_to_install
+from store.paths import expand_paths
+from store.standard_streams import make_usable
 
 _INTERRUPTED = "interrupted; what is done stays, and the same command goes on from there"
 
@@ -21,6 +24,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_na
     and a missing optional dependency, printed as `skipscope: <message>`, one line for each of the message's; 130 after
     Ctrl-C. Other exceptions are raised. `arguments` are those of the process by default.
     """
+    make_usable()
+    expand_paths(app)
     try:
         status = app(arguments, prog_name=prog_name, standalone_mode=False)
         sys.stdout.flush()
@@ -48,8 +53,9 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_na
 
 
 def _fail(message: str, status: int) -> int:
-    for line in message.splitlines():
-        print(f"skipscope: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads standard error
+        for line in message.splitlines():
+            print(f"skipscope: {line}", file=sys.stderr, flush=True)
     return status
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from compute.config.errors import ConfigError
 from compute.config.messages import error_lines
 from compute.config.schema import SweepConfig
+from store.paths import expanded
 
 _MAX_BYTES = 1 << 20
 
@@ -17,7 +18,7 @@ _MAX_BYTES = 1 << 20
 def load_config(path: str | Path) -> SweepConfig:
     """Return the configuration in a YAML file. Raises ConfigError with a line for each error in it."""
     try:
-        data = yaml.safe_load(read_text(Path(path)))
+        data = yaml.safe_load(read_text(expanded(path)))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # e.g. of a date that does not exist

@@ -22,6 +22,7 @@ from compute.policy.rules import Rule, rules_of, schedule_of_rules
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import replace_file
+from store.paths import expanded
 from store.records import Record, content_key
 from store.sampler import SamplerSettings, is_empty
 
@@ -91,7 +92,7 @@ class SkipPolicy(Record):
     def load(cls, path: str | Path) -> SkipPolicy:
         """Read a policy file without trusting it. Raises PolicyError with one line for each mistake."""
         try:
-            return cls.loads(strict_json.read_bytes(Path(path)), where=str(path))
+            return cls.loads(strict_json.read_bytes(expanded(path)), where=str(path))
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{printable(path)}: {error}") from None
 
@@ -141,7 +142,7 @@ class SkipPolicy(Record):
         data = self.dumps().encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
-        replace_file(Path(path), data)
+        replace_file(expanded(path), data)
 
     def resampled(self, steps: int) -> SkipPolicy:
         """Return the policy for another number of steps: new step j has the actions of step floor(j N / steps).
