@@ -14,7 +14,7 @@ from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Split, captions
 from compute.models.source import ModelSource
 from compute.policy.skip_policy import SkipPolicy
-from compute.sweep.plan.conditions import read_prompts
+from compute.sweep.plan.conditions import check_lengths, read_prompts
 from store.records import Condition
 from store.sweep_store import SweepStore
 
@@ -159,6 +159,7 @@ def _prompt_lines(prompts: PromptLines) -> list[str]:
         return read_prompts(PromptFile(file=str(prompts.absolute())), Path())
     if isinstance(prompts, str) or not prompts:
         raise ConfigError("prompts: give a list of prompts, or the Path of a text file with a prompt a line")
+    check_lengths(prompts, "prompts")
     return list(prompts)
 
 

@@ -17,7 +17,7 @@ from store.shard.chunks import PICTURE_LIMIT, layout_problem
 
 COMPRESSION_LEVEL = 1  # float noise shrinks by 11% at level 1 and by 12% at level 4, which takes a fifth longer
 JSON_ELEMENT_LIMIT = 1 << 23  # bytes
-_ATTRIBUTE_LIMIT = 1 << 16  # bytes
+_ATTRIBUTE_LIMIT = 1 << 14  # bytes
 
 
 def mark(element: h5py.Group | h5py.Dataset, encoding: str, version: int = 1) -> None:
@@ -144,6 +144,8 @@ class Element:
             )
         value = self._element.attrs[name]
         plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, str) and len(plain) > _ATTRIBUTE_LIMIT:
+            raise self.error(element, f"has {len(plain)} characters; at most {_ATTRIBUTE_LIMIT} are accepted")
         if type(plain) is not kind or (isinstance(plain, float) and not math.isfinite(plain)):
             raise self.error(element, f"is {str(plain)[:40]!r}, not a {kind.__name__}")
         return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from compute.config.errors import ConfigError
@@ -10,7 +11,7 @@ from compute.config.loading import read_text
 from compute.config.schema import SweepConfig
 from compute.config.seeds import MAX_CONDITIONS
 from compute.models.mini.scenes.scene import captions
-from store.records import Condition
+from store.records import PROMPT_LIMIT, Condition
 
 
 def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
@@ -35,6 +36,7 @@ def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
 def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Path) -> list[str]:
     """Return the prompts themselves. Raises ConfigError for a file that is missing, not text, or without a prompt."""
     if isinstance(prompts, tuple):
+        check_lengths(prompts, "prompts")
         return list(prompts)
     if isinstance(prompts, PromptSplit):
         return captions(prompts.split, prompts.count, prompts.seed)
@@ -50,4 +52,14 @@ def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Pa
     nonempty = [line for line in lines if line]
     if not nonempty:
         raise ConfigError(f"prompts.file: {path} holds no prompt; write one a line")
+    check_lengths(nonempty, f"prompts.file: {path}")
     return nonempty
+
+
+def check_lengths(prompts: Sequence[str], where: str) -> None:
+    """Raise ConfigError, which begins with `where`, for a prompt that is longer than a condition's may be."""
+    for number, prompt in enumerate(prompts, start=1):
+        if len(prompt) > PROMPT_LIMIT:
+            raise ConfigError(
+                f"{where}: prompt {number} has {len(prompt)} characters; at most {PROMPT_LIMIT} are accepted"
+            )
