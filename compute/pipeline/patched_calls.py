@@ -9,11 +9,15 @@ import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import torch
 from diffusers.utils import BaseOutput
 from torch import Tensor
+
+from compute.pipeline.run_steps import FollowError
+
+NOT_PICKLED = "cannot be pickled while its runs are followed: leave the context first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +72,14 @@ class Follower(Protocol):
 class PatchedSchedulerMethod:
     """A scheduler's `set_timesteps` or `step` that also informs a follower.
 
-    A deep copy of the scheduler, which some pipelines make, has patched methods that inform the same follower.
+    A deep copy of the scheduler, which some pipelines make, has patched methods that inform the same follower; in a
+    deep copy of the whole pipeline `pipe`, and once the follower is inactive, it has its own methods.
     """
 
     __wrapped__: Any
 
-    def __init__(self, follower: Follower, scheduler: Any, name: str) -> None:
-        self._follower, self._scheduler, self._name = follower, scheduler, name
+    def __init__(self, follower: Follower, scheduler: Any, name: str, pipe: Any = None) -> None:
+        self._follower, self._scheduler, self._name, self._pipe = follower, scheduler, name, pipe
         functools.update_wrapper(self, getattr(scheduler, name))
         self._signature = inspect.signature(getattr(type(scheduler), name))  # others may have replaced the method
 
@@ -97,9 +102,27 @@ class PatchedSchedulerMethod:
         self._follower.end_step(self._scheduler, result[0])
         return result
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> PatchedSchedulerMethod:
+    @property
+    def active(self) -> bool:
+        """Whether the run's follower still follows."""
+        return self._follower.active
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         scheduler = memo.get(id(self._scheduler), self._scheduler)
-        return PatchedSchedulerMethod(self._follower, scheduler, self._name)
+        if id(self._pipe) in memo or not self._follower.active:
+            return getattr(type(scheduler), self._name).__get__(scheduler)
+        return PatchedSchedulerMethod(self._follower, scheduler, self._name, self._pipe)
+
+    def __reduce__(self) -> Never:
+        raise FollowError(f"pipe.scheduler {NOT_PICKLED}")
+
+
+def drop_dead_patches(scheduler: Any) -> None:
+    """Remove what a deep copy of a scheduler, made during a followed run, still has of it."""
+    for name in ("set_timesteps", "step"):
+        method = scheduler.__dict__.get(name)
+        if isinstance(method, PatchedSchedulerMethod) and not method.active:
+            del scheduler.__dict__[name]
 
 
 @dataclass
@@ -131,6 +154,9 @@ class PatchedUNetForward:
         shape = (len(sample), int(self._unet.config.out_channels), *sample.shape[2:])
         output = sample.new_full(shape, torch.nan)
         return SkippedOutput(sample=output) if kwargs.get("return_dict", True) else (output,)
+
+    def __reduce__(self) -> Never:
+        raise FollowError(f"pipe.unet {NOT_PICKLED}")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = memo.get(id(self._unet))

@@ -110,7 +110,7 @@ class Execution:
             if earlier != shape:
                 raise ExecutionError(
                     f"samples have shape {shape} at step {plan.step} and had {earlier} at step {source}, which it "
-                    "reuses: call reset() before a new run, and keep the batch as it is within one"
+                    "reuses: keep the batch and the size as they are within a run"
                 )
         if plan.actions or plan.dead or plan.writes:
             self._trace = trace_of_call(self._unet, args, kwargs)
