@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Never, Protocol
 
@@ -117,14 +117,6 @@ class PatchedSchedulerMethod:
         raise FollowError(f"pipe.scheduler {NOT_PICKLED}")
 
 
-def drop_dead_patches(scheduler: Any) -> None:
-    """Remove what a deep copy of a scheduler, made during a followed run, still has of it."""
-    for name in ("set_timesteps", "step"):
-        method = scheduler.__dict__.get(name)
-        if isinstance(method, PatchedSchedulerMethod) and not method.active:
-            del scheduler.__dict__[name]
-
-
 @dataclass
 class SkippedOutput(BaseOutput):
     """The output of a UNet that did not run: NaN of the right shape, so that a read by mistake shows."""
@@ -161,3 +153,25 @@ class PatchedUNetForward:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = memo.get(id(self._unet))
         return self.__wrapped__ if copied is None else type(copied).forward.__get__(copied)
+
+
+def patched_methods(follower: Follower, pipe: Any, unet: Any) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Yield what is replaced while a pipeline is followed: an object, the name of its method, the new method."""
+    yield unet, "forward", PatchedUNetForward(follower, unet)
+    for name in ("set_timesteps", "step"):
+        yield pipe.scheduler, name, PatchedSchedulerMethod(follower, pipe.scheduler, name, pipe)
+
+
+def check_not_followed(scheduler: Any, unet: Any) -> None:
+    """Raise FollowError where runs are followed already.
+
+    What a deep copy of a scheduler, made during a run, still has of that run after its end is removed.
+    """
+    for name in ("set_timesteps", "step"):
+        method = scheduler.__dict__.get(name)
+        if isinstance(method, PatchedSchedulerMethod) and not method.active:
+            del scheduler.__dict__[name]
+    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
+        raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
+    if isinstance(unet.__dict__.get("forward"), PatchedUNetForward):
+        raise FollowError("pipe: its UNet is followed already: leave that context before entering another")
