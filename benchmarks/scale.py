@@ -2,13 +2,15 @@
 
     python -m benchmarks.scale DIR [--units 20000] [--workers 1000]
 
-DIR is a new folder; a synthetic sweep is written into it (`benchmarks.large_store`). The workers are simulated, in this
-process: a unit is handed over with its stored receipt, so all that is measured is the driver's.
+DIR is a new folder; the plan of a synthetic sweep (`benchmarks.large_store`) is written into it. The workers are
+simulated, in this process: their shards are a seal without content, of which a driver reads no more, and their rows
+those of one real unit. So all that is measured is the driver's. `verify` would call such shards foreign.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import time
 from collections import deque
@@ -16,13 +18,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.large_store import make_large_store
+from benchmarks.large_store import make_planned_store
+from benchmarks.synthetic_units import SyntheticUnits
 from compute.sweep.executors.executor import Done, Outcome
 from compute.sweep.run import run_sweep
 from store.care.status import sweep_status
-from store.folder.layout import CATALOGUE, HEADER, MANIFEST, SHARD_FOLDERS
-from store.index.receipt import ShardReceipt
+from store.folder.layout import CATALOGUE, HEADER, MANIFEST, SHARD_FOLDERS, shard_name
+from store.index.manifest import ManifestRow
+from store.index.receipt import ShardReceipt, receipt_of
 from store.records import Unit
+from store.shard.encoding import encode_shard
+from store.shard.seal import seal_digest, sealed
 from store.sweep_reader import sweep_table
 from store.sweep_store import SweepStore
 
@@ -30,8 +36,8 @@ from store.sweep_store import SweepStore
 class SimulatedWorkers:
     """An executor whose workers end their units at once, in turn; each holds one unit at a time."""
 
-    def __init__(self, store: SweepStore, workers: int, receipts: dict[str, ShardReceipt], hidden: Path) -> None:
-        self._store, self._workers, self._receipts, self._hidden = store, workers, receipts, hidden
+    def __init__(self, store: SweepStore, workers: int, pattern: ShardReceipt) -> None:
+        self._store, self._workers, self._pattern = store, workers, pattern
 
     def execute(self, units: Sequence[Unit]) -> Iterator[Outcome]:
         """Yield each unit's outcome once all workers before it have ended one."""
@@ -39,10 +45,15 @@ class SimulatedWorkers:
         while waiting or running:
             while waiting and len(running) < self._workers:
                 running.append(waiting.popleft())
-            unit = running.popleft()
-            receipt = self._receipts[unit.key]
-            (self._hidden / Path(receipt.manifest.path).name).rename(self._store.root / receipt.manifest.path)
-            yield Done(unit=unit, receipt=receipt)
+            yield Done(unit=(unit := running.popleft()), receipt=self._ended(unit))
+
+    def _ended(self, unit: Unit) -> ShardReceipt:
+        data = sealed(unit.key.encode("ascii"))
+        name, digest = shard_name(unit.role, unit.key), hashlib.sha256(data).hexdigest()
+        (self._store.root / name).write_bytes(data)
+        manifest = ManifestRow(path=name, sha256=digest, seal=str(seal_digest(data)), size=len(data))
+        row = self._pattern.catalogue.model_copy(update={"unit": unit, "sha256": digest})
+        return ShardReceipt(manifest=manifest, catalogue=row)
 
     def close(self) -> None:
         """Release nothing."""
@@ -75,13 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1000)
     options = parser.parse_args(arguments)
     units = options.units
-    make_large_store(options.folder, units)
+    store, graph = make_planned_store(options.folder, units)
+    unit = store.header.plan[0]
+    payload = SyntheticUnits.of(graph).payload(unit)
+    pattern = receipt_of(encode_shard(unit, payload, store.header.settings_digest), unit, payload)
+    with measured(f"sweep, {options.workers} workers", units):
+        run_sweep(store, lambda: SimulatedWorkers(store, options.workers, pattern), Silent())
     _print_sizes(options.folder)
     _measure_reading(options.folder, units)
-    store = SweepStore.open(options.folder)
-    with measured("resume, nothing to do", units):
-        run_sweep(store, lambda: SimulatedWorkers(store, 1, {}, store.root), Silent())
-    _measure_driver(options.folder, units, options.workers)
+    for name in ("resume, lists to sort", "resume, nothing to do"):
+        with measured(name, units):
+            run_sweep(SweepStore.open(options.folder), lambda: SimulatedWorkers(store, 1, pattern), Silent())
 
 
 def _print_sizes(folder: Path) -> None:
@@ -98,20 +113,6 @@ def _measure_reading(folder: Path, units: int) -> None:
         sweep_status(store)
     with measured("table", units):
         sweep_table(store)
-
-
-def _measure_driver(folder: Path, units: int, workers: int) -> None:
-    """Run the sweep's units through the driver as if none was done: their shards are put aside until they are."""
-    store = SweepStore.open(folder)
-    receipts = {unit.key: store.receipt(unit.key) for unit in store.header.plan}
-    hidden = folder.with_name(f"{folder.name}-shards")
-    hidden.mkdir()
-    for receipt in receipts.values():
-        path = folder / receipt.manifest.path
-        path.rename(hidden / path.name)
-    with measured(f"sweep, {workers} workers", units):
-        run_sweep(store, lambda: SimulatedWorkers(store, workers, receipts, hidden), Silent())
-    hidden.rmdir()
 
 
 if __name__ == "__main__":

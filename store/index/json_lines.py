@@ -10,7 +10,7 @@ from store.folder.files import read_file
 from store.records import Record
 
 FILE_LIMIT = 1 << 29  # bytes
-LINES_LIMIT = 1 << 18
+LINES_LIMIT = 1 << 19  # three times the units that the largest sweep.json holds
 LINE_LIMIT = 1 << 24  # bytes
 _REMEDY = "remove it, and the next driver makes it again from the shards"
 Line = TypeVar("Line", bound=Record)
