@@ -26,11 +26,15 @@ def dashboard(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The first free one from 8501 unless given.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further name that it is reached under, as behind a proxy."),
+    ] = None,
 ) -> None:
     """Look at a sweep in the browser; Ctrl-C ends it."""
     from dashboard.launch import launch
 
-    launch(store, address=address, port=port)
+    launch(store, address=address, port=port, allow_host=allow_host or ())
 
 
 def main() -> None:

@@ -13,6 +13,8 @@ import typer
 
 from store.errors import SkipscopeError
 from store.extras import how_to_install
+from store.paths import expand_paths
+from store.standard_streams import make_usable
 from store.stop_signals import stop_signals
 
 _SIGNAL_STATUS = 128  # more the signal's number: what a shell reports of a process that a signal has ended
@@ -27,6 +29,8 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_na
     Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Other exceptions are raised. `arguments` are those of the process by
     default.
     """
+    make_usable()
+    expand_paths(app)
     with stop_signals.handled():
         return _status_of(app, arguments, prog_name)
 
@@ -83,8 +87,9 @@ def _stopped() -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    for line in message.splitlines():
-        print(f"skipscope: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads standard error
+        for line in message.splitlines():
+            print(f"skipscope: {line}", file=sys.stderr, flush=True)
     return status
 
 

@@ -82,7 +82,7 @@ class ShardStore:
             read_sealed(path)
         else:
             check_sealed(path)
-        return open_reader(path, key)
+        return open_reader(path, key, self.header.units.get(key))
 
     def receipt(self, key: str) -> ShardReceipt:
         """The receipt of a stored shard, which is read and checked in full. Raises ShardMissing or ShardDamaged."""

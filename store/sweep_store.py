@@ -20,6 +20,7 @@ from store.index.catalogue import CatalogueRow, read_catalogue
 from store.index.manifest import read_manifest
 from store.index.rebuild import RebuildReport, rebuild_indexes
 from store.index.receipt import ShardReceipt
+from store.paths import expanded
 from store.records import Record
 from store.shard_store import ShardStore
 
@@ -49,7 +50,7 @@ class SweepStore(ShardStore):
     @classmethod
     def create(cls, path: str | os.PathLike[str], header: SweepHeader) -> SweepStore:
         """Create a store in a new or empty folder. Raises NotASweep for any other path, StoreFull."""
-        root = Path(path).absolute()
+        root = expanded(path).absolute()
         data = encode_header(header)
         try:
             # A process that died while it created this store may have left folders and a temporary header.
@@ -67,7 +68,7 @@ class SweepStore(ShardStore):
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepStore:
         """Open a store. Raises NotASweep, NewerFormat or SweepDamaged."""
-        root = Path(path).absolute()
+        root = expanded(path).absolute()
         return cls(root, read_header(root))
 
     def extend(self, header: SweepHeader) -> None:

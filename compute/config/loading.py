@@ -11,6 +11,7 @@ from compute.config import strict_yaml
 from compute.config.errors import ConfigError
 from compute.config.messages import error_lines
 from compute.config.schema import SweepConfig
+from store.paths import expanded
 
 _MAX_BYTES = 1 << 20
 
@@ -18,7 +19,7 @@ _MAX_BYTES = 1 << 20
 def load_config(path: str | Path) -> SweepConfig:
     """Return the configuration in a YAML file. Raises ConfigError with a line for each error in it."""
     try:
-        data = strict_yaml.parse(read_text(Path(path)), no_words_in="call")
+        data = strict_yaml.parse(read_text(expanded(path)), no_words_in="call")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except strict_yaml.YamlRefused as error:

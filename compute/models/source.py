@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 from compute.file_digest import file_digest
 from compute.models.cascade import Cascade, CascadeError, CascadeStage
-from store.errors import SkipscopeError
+from store.errors import SkipscopeError, StoreError
+from store.folder.files import JSON_LIMIT, parse_json, read_file
 from store.folder.header import SweepHeader
 from store.records import ONLY_STAGE
 from store.sampler import SamplerSettings
@@ -126,10 +126,11 @@ def _no_pipeline(name: str) -> ModelNotFound:
 
 
 def _index(folder: Path) -> dict[str, Any]:
+    path = folder / "model_index.json"
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelNotFound(f"model: {folder / 'model_index.json'} cannot be read: {error}") from None
+        index = parse_json(read_file(path.resolve(), JSON_LIMIT), path)  # a model cache's files are links
+    except (OSError, StoreError) as error:
+        raise ModelNotFound(f"model: {path} cannot be read: {error}") from None
     if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str | list):
         raise ModelNotFound(f"model: {folder / 'model_index.json'} is no index of a diffusers pipeline: no _class_name")
     return index

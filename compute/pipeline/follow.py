@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from compute.pipeline.followed_step import OpenStep, Replay, Step
 from compute.pipeline.noise import step_generators
 from compute.pipeline.output_reuse import OutputHistory
-from compute.pipeline.patched_calls import Follower, PatchedSchedulerMethod, PatchedUNetForward, UNetArguments
+from compute.pipeline.patched_calls import Follower, UNetArguments, check_not_followed, patched_methods
 from compute.pipeline.run_steps import (
     FollowError,
     RunSteps,
@@ -205,16 +205,11 @@ def following(pipe: Any, unet: nn.Module, follower: Follower) -> Iterator[None]:
 
     Raises FollowError where the pipeline's scheduler or its UNet is followed already.
     """
-    scheduler = pipe.scheduler
-    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
-        raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
-    if isinstance(unet.__dict__.get("forward"), PatchedUNetForward):
-        raise FollowError("pipe: its UNet is followed already: leave that context before entering another")
+    check_not_followed(pipe.scheduler, unet)
     patches: list[MethodPatch] = []
     try:
-        patches.append(MethodPatch(unet, "forward", PatchedUNetForward(follower, unet)))
-        for name in ("set_timesteps", "step"):
-            patches.append(MethodPatch(scheduler, name, PatchedSchedulerMethod(follower, scheduler, name)))
+        for owner, name, method in patched_methods(follower, pipe, unet):
+            patches.append(MethodPatch(owner, name, method))
         yield
     finally:
         follower.active = False

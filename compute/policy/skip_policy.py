@@ -25,6 +25,7 @@ from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
 from store.folder.files import save_file
 from store.folder.own_digest import with_digest, without_digest
+from store.paths import expanded
 from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
 
@@ -108,7 +109,7 @@ class SkipPolicy(Record):
     def load(cls, path: str | Path) -> SkipPolicy:
         """Read a policy file without trusting it. Raises PolicyError with one line for each mistake."""
         try:
-            return cls.loads(strict_json.read_bytes(Path(path)), where=str(path))
+            return cls.loads(strict_json.read_bytes(expanded(path)), where=str(path))
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{printable(path)}: {error}") from None
 
@@ -160,7 +161,7 @@ class SkipPolicy(Record):
         data = (strict_json.indented(document) + "\n").encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
-        save_file(Path(path), data)
+        save_file(expanded(path), data)
 
     def resampled(self, steps: int) -> SkipPolicy:
         """Return the policy for another number of steps: new step j has the actions of step floor(j N / steps).

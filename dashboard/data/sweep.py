@@ -31,7 +31,7 @@ from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
 from store.index.table import Table
-from store.records import Ablation, Components, Condition
+from store.records import STEP_LIMIT, Ablation, Components, Condition
 from store.sweep_reader import SweepReader, sweep_table
 from store.sweep_store import SweepStore
 
@@ -67,7 +67,7 @@ class Sweep:
     def steps(self) -> int:
         """The number of sampling steps of every run. Raises SweepDamaged if the header has none."""
         steps = self.header.settings.get("sampler", {}).get("steps")
-        if not isinstance(steps, int) or not 1 <= steps <= 1_000_000:
+        if not isinstance(steps, int) or not 1 <= steps <= STEP_LIMIT:
             raise SweepDamaged(
                 f"sweep.json: settings.sampler.steps is {str(steps)[:40]}; a number of steps is accepted"
             )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.data.arguments import BadArguments, select_store
 from dashboard.data.fingerprint import Fingerprint, store_state
-from dashboard.data.store_path import BadArguments, select_store
 from dashboard.data.sweep import Sweep, open_sweep
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.panels import errors_as_panel, panel

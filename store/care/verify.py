@@ -29,7 +29,7 @@ from store.index.receipt import receipt_of
 from store.records import Record
 from store.shard.elements import translate_hdf5_errors
 from store.shard.opening import open_image
-from store.shard.seal import seal_digest, seal_state
+from store.shard.seal import SHARD_LIMIT, seal_digest, seal_state
 from store.sweep_store import SweepStore
 
 ProblemKind = Literal["truncated", "flipped", "foreign", "stale", "unlisted", "missing", "damaged"]
@@ -128,11 +128,11 @@ def _problems_of_shard(
     store: SweepStore, name: str, listed: ManifestRow | None, catalogue: Mapping[str, CatalogueRow]
 ) -> Iterator[Problem]:
     try:
-        data = read_file(store.root / name)
+        data = read_file(store.root / name, SHARD_LIMIT)
     except FileNotFoundError:
         return
     except StoreError as error:
-        yield Problem(kind="damaged", path=name, detail=str(error))
+        yield Problem(kind="foreign", path=name, detail=str(error).removeprefix(f"{store.root / name}: "))
         return
     problem = _problem_of_bytes(name, data, listed)
     if problem is not None:

@@ -14,7 +14,7 @@ from typing import Any, Never
 from store.errors import StoreError, StoreFull
 from store.folder.layout import temporary_name
 
-JSON_LIMIT = 1 << 30  # bytes
+JSON_LIMIT = 1 << 26  # bytes; parsed, a text may take thirty times its size
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MODE = 0o666  # less what the umask takes: in a folder that a group shares, the group may write
 
@@ -166,7 +166,7 @@ def _end_of_last_line(descriptor: int, end: int, block: int = 1 << 16) -> int:
     return start + os.pread(descriptor, end - start, start).rfind(b"\n") + 1
 
 
-def read_file(path: Path, limit: int | None = None) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes; links are not followed.
 
     Raises FileNotFoundError, and StoreError for anything but a regular file and for one that is too large.
@@ -182,12 +182,14 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(f"{path}: is not a regular file")
-        if limit is not None and status.st_size > limit:
+        if status.st_size > limit:
             raise StoreError(f"{path}: {status.st_size} bytes are more than the {limit} that are accepted here")
         try:
-            return file.read()
+            return file.read(status.st_size)  # a file that grows meanwhile is appended to: what was there is whole
         except OSError as error:
             raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+        except MemoryError:
+            raise StoreError(f"{path}: {status.st_size} bytes do not fit into memory") from None
 
 
 def parse_json(text: bytes | str, name: object) -> Any:

@@ -8,13 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
+from store.errors import StoreError
 from store.folder.files import read_file
 from store.records import Record, canonical_json
 
+FILE_LIMIT = 1 << 29  # bytes
+LINES_LIMIT = 1 << 19  # three times the units that the largest sweep.json holds
+LINE_LIMIT = 1 << 24  # bytes
+_REMEDY = "remove it, and the next driver makes it again from the shards"
 Line = TypeVar("Line", bound=Record)
-_CHECK = re.compile(rb'\{"check":"([0-9a-f]{64})",')
+CHECKED = b'{"check":"'
+"""How a line with a digest begins."""
+_CHECK = re.compile(re.escape(CHECKED) + b'([0-9a-f]{64})",')
 
 
 class Lines(NamedTuple, Generic[Line]):
@@ -40,20 +45,28 @@ def read_lines(path: Path, kind: type[Line]) -> Lines[Line]:
     """Read the lines of a file. A line with a digest that does not fit is damaged.
 
     A last line without a newline is being written or was cut off by a crash, and is ignored. A missing file is empty.
+    Raises StoreError for a file that is larger, or has more lines, than a driver writes.
     """
     try:
-        lines = read_file(path).split(b"\n")
+        data = read_file(path, FILE_LIMIT)
     except FileNotFoundError:
-        lines = []
-    found: Lines[Line] = Lines([], [], set(), bool(lines and lines[-1]))
+        return Lines([], [], set(), False)
+    except StoreError as error:
+        raise StoreError(f"{error}; {_REMEDY}") from error
+    if (count := data.count(b"\n")) > LINES_LIMIT:
+        raise StoreError(f"{path}: {count} lines are more than the {LINES_LIMIT} that are accepted; {_REMEDY}")
+    lines = data.split(b"\n")
+    found: Lines[Line] = Lines([], [], set(), bool(lines[-1]))
     for number, line in enumerate(lines[:-1], start=1):
         check = _CHECK.match(line)
         text = b"{" + line[check.end() :] if check else line
         try:
+            if len(line) > LINE_LIMIT:
+                raise ValueError(f"{len(line)} bytes")
             if check and hashlib.sha256(text).hexdigest().encode("ascii") != check.group(1):
                 raise ValueError("the line was changed")
             found.records.append((number, kind.model_validate_json(text)))
-        except (ValidationError, ValueError):
+        except ValueError:  # pydantic's ValidationError is one
             found.damaged.append(number)
         else:
             if not check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -13,6 +14,7 @@ from jaxtyping import Float32, UInt16
 from store.errors import PayloadError
 from store.metric import MetricValues
 from store.records import Unit
+from store.shard.chunks import PICTURE_LIMIT, READ_LIMIT
 
 Array = npt.NDArray[Any]
 DistanceName = Literal["x_t_rel_l2", "x_t_cosine", "pred_x0_rel_l2", "pred_x0_cosine"]
@@ -125,6 +127,12 @@ def _check_array(name: str, values: Array, dimensions: int, dtypes: tuple[str, .
     _require(values.dtype.name in dtypes, name, f"type {values.dtype}; {', '.join(dtypes)} are accepted")
     _require(
         values.ndim == dimensions and values.size > 0, name, f"shape {values.shape}; {dimensions} axes are accepted"
+    )
+    picture = values.nbytes // math.prod(values.shape[:-3])
+    _require(
+        picture <= PICTURE_LIMIT and values.nbytes <= READ_LIMIT,
+        name,
+        f"shape {values.shape}: at most {PICTURE_LIMIT} bytes a picture and {READ_LIMIT} in all are accepted",
     )
     numbers = widen_bfloat16(values) if values.dtype == np.uint16 else values
     _require(bool(np.isfinite(numbers).all()), name, "holds numbers that are not finite")

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from store.errors import PayloadError, StoreError
 from store.metric import MetricInfo, MetricValues
-from store.records import Unit
+from store.records import STEP_LIMIT, Unit
+from store.shard.chunks import check_total, read_values
 from store.shard.elements import Element, translate_hdf5_errors
 from store.shard.encoding import ENCODING, ENCODING_VERSION
 from store.shard.payload import (
@@ -61,7 +62,7 @@ class UnitReader:
         self.seconds: float = self._root.attribute("seconds", float)
         self.unet_evaluations: int = self._root.attribute("unet_evaluations", int)
         self.settings_digest: str = self._root.attribute("settings", str)
-        if not 0 <= self.start < self.steps <= 1_000_000:
+        if not 0 <= self.start < self.steps <= STEP_LIMIT:
             raise self._root.error("start", f"{self.start} of {self.steps} steps")
         self._batch = len(self.unit.conditions)
         self._final = self._root.array("final", "pictures", PICTURE_DTYPES, (self._batch, None, None, None))
@@ -73,6 +74,8 @@ class UnitReader:
             self._inputs = self._root.array("inputs", "pictures", INPUT_DTYPES, (self._batch, None, None, 3))
         if self._output is not None and output_steps != tuple(range(self.steps)):
             raise self._root.error("output", f"{len(output_steps)} of {self.steps} steps")
+        arrays = [array for array in (self._final, self._x_t, self._pred_x0, self._output) if array is not None]
+        check_total(arrays, file.id.get_filesize(), source)
 
     def __enter__(self) -> UnitReader:
         return self
@@ -116,8 +119,12 @@ class UnitReader:
 
     def _values(self, name: str, dataset: h5py.Dataset, selection: Any) -> Array:
         with translate_hdf5_errors(f"{self._source}: {name}"):
-            values: Array = dataset[selection]
-        return widen_bfloat16(values) if values.dtype == np.uint16 else values
+            chosen = selection if isinstance(selection, tuple) else (selection,)
+            values: Array = read_values(dataset, chosen, f"{self._source}: {name}")
+        numbers = widen_bfloat16(values) if values.dtype == np.uint16 else values
+        if not (name.startswith("metrics/") or np.isfinite(numbers).all()):
+            raise self._root.error(name, "holds numbers that are not finite")
+        return numbers
 
     def x_t(self, step: int) -> Float[np.ndarray, "B C H W"]:
         """The states that are the input of `step`; N gives the final states. Raises StoreError if not stored."""

@@ -14,6 +14,7 @@ from store.errors import ShardDamaged, ShardMissing, StoreError
 from store.folder.files import read_file
 
 SEAL_SIZE = 512
+SHARD_LIMIT = 1 << 32  # bytes; a shard is read and written in memory
 _MOST_CHECKED = 100_000
 _checked: dict[str, tuple[int, int, int]] = {}
 _SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 ([0-9a-f]{64}) *\n")
@@ -53,7 +54,7 @@ def read_seal_digest(path: Path) -> str | None:
 def read_sealed(path: Path) -> bytes:
     """Read a shard in full. Raises ShardMissing, or ShardDamaged unless its bytes are those that were sealed."""
     try:
-        data = read_file(path)
+        data = read_file(path, SHARD_LIMIT)
     except FileNotFoundError:
         raise ShardMissing(f"{path}: no such shard") from None
     except StoreError as error:

@@ -9,8 +9,8 @@ import pytest
 
 from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
-from dashboard.data import store_path
-from dashboard.data.store_path import BadArguments, select_store
+from dashboard.data import arguments
+from dashboard.data.arguments import BadArguments, select_store
 from dashboard.navigation import PAGES
 from dashboard.views.overview.sweep_state import config_file
 from store.sweep_store import SweepStore
@@ -20,7 +20,7 @@ from tests.dashboard.stores import ABLATED, ABLATIONS, PLAN, kill_driver, make_s
 
 def test_the_demo_is_shown_else_the_example_else_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(store_path, "EXAMPLE", tmp_path / "example")
+    monkeypatch.setattr(arguments, "EXAMPLE", tmp_path / "example")
     assert select_store([]) is None
     make_store(tmp_path / "example", done=0)
     assert select_store([]) == tmp_path / "example"
@@ -41,7 +41,7 @@ def test_without_a_sweep_a_page_shows_how_to_make_one(
     open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(store_path, "EXAMPLE", tmp_path / "example")
+    monkeypatch.setattr(arguments, "EXAMPLE", tmp_path / "example")
     app = open_page(page, None)
     assert not app.exception
     assert "skipscope sweep" in text(app)

@@ -13,7 +13,7 @@ from compute.config.plain_text import without_controls
 from compute.config.schema import SweepConfig
 from compute.config.seeds import MAX_CONDITIONS
 from compute.models.mini.scenes.scene import captions
-from store.records import Condition
+from store.records import PROMPT_LIMIT, Condition
 
 
 def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
@@ -38,6 +38,8 @@ def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
 def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Path) -> list[str]:
     """Return the prompts themselves. Raises ConfigError for a file that is missing, not text, or without a prompt."""
     if isinstance(prompts, tuple):
+        for number, prompt in enumerate(prompts):
+            check_prompt(prompt, f"prompts.{number}")
         return list(prompts)
     if isinstance(prompts, PromptSplit):
         return captions(prompts.split, prompts.count, prompts.seed)
@@ -59,8 +61,10 @@ def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Pa
 
 
 def check_prompt(prompt: str, where: str) -> None:
-    """Raise ConfigError, which begins with `where`, for a prompt with a control character or half a surrogate pair."""
+    """Raise ConfigError, which begins with `where`, for a prompt that is too long or that holds a control character."""
     try:
         without_controls(prompt)
     except ValueError as error:
         raise ConfigError(f"{where}: {short_text(prompt)} {error}") from None
+    if len(prompt) > PROMPT_LIMIT:
+        raise ConfigError(f"{where}: the prompt has {len(prompt)} characters; at most {PROMPT_LIMIT} are accepted")
