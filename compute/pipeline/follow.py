@@ -145,13 +145,13 @@ class RunFollower:
         where the replayed run had another.
         """
         self._thread.check()
-        steps = self._start(arguments["timestep"])
-        if self._unet_calls == 0:
+        if self._scheduler is not None and self._unet_calls == 0:
             raise FollowError(
                 f"pipe: its scheduler steps without a call of the UNet that was seen, at step {self._index}: other "
                 "code has replaced the UNet's forward since the context was entered (model offloading does so after "
                 "each call of the pipeline): enter the context anew for each call"
             )
+        steps = self._start(arguments["timestep"])
         if self._execution is not None and not self._is_known:
             self._execution.end_step()  # before the scheduler takes what the UNet put out
         if self._on_arguments is not None:

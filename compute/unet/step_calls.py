@@ -8,7 +8,7 @@ the same place.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from compute.policy.liveness import ResolvedSchedule
 from compute.unet.cache import ExecutionError
 from compute.unet.call_traces import form_of, freeu_of
 
+_VARIADIC, _KEYWORDS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _RESIDUAL = "residual"
 """In the names of the arguments for ControlNets and adapters, whose values change from step to step."""
 
@@ -81,9 +82,10 @@ class StepCalls:
         number = self._made.get(step, 0)
         sources = self._sources.get(step, [])
         if sources or step in self._read:
-            arguments = _named(type(unet).forward, args, kwargs)
+            names = _parameters(type(unet).forward)
+            arguments = _named(names, args, kwargs)
             form = {name: _form(value) for name, value in arguments.items()} | {"FreeU": freeu_of(unet)}
-            tensors = _conditioning(arguments)
+            tensors = _conditioning(arguments, names[:2])
             for source in sources:
                 self._compare(step, number, source, form, tensors)
             if step in self._read:
@@ -142,25 +144,30 @@ def _equal(a: Iterable[Tensor], b: Iterable[Tensor]) -> bool:
     return all(torch.equal(left, right.to(left)) for left, right in zip(a, b, strict=True))
 
 
-def _conditioning(arguments: Mapping[str, Any]) -> tuple[Tensor, ...]:
-    """Return the tensors that have a row for each row of the sample and that tell these apart."""
-    sample, _, *others = arguments  # and the timestep
-    rows = len(arguments[sample])
-    given = [arguments[name] for name in others if _RESIDUAL not in name]
+def _conditioning(arguments: Mapping[str, Any], own: Sequence[str]) -> tuple[Tensor, ...]:
+    """Return the tensors that have a row for each row of the sample and that tell these apart.
+
+    `own` are the names of the network's input and of the timestep.
+    """
+    rows = len(arguments[own[0]] if own and own[0] in arguments else next(iter(arguments.values())))
+    given = [value for name, value in arguments.items() if name not in own and _RESIDUAL not in name]
     tensors = (leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor))
     return tuple(tensor for tensor in tensors if tensor.ndim and len(tensor) == rows)
 
 
-def _named(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    names = _parameters(forward)
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    return {name: given[name] for name in names if given.get(name) is not None and name != "return_dict"}
+def _named(names: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are given, by name; those of a call in the order of a network's parameters."""
+    numbered = (*names, *(f"argument {number}" for number in range(len(names), len(args))))
+    given = dict(zip(numbered, args, strict=False)) | dict(kwargs)
+    ordered = dict.fromkeys((*(name for name in names if name in given), *given))
+    return {name: given[name] for name in ordered if given[name] is not None and name != "return_dict"}
 
 
 @lru_cache(maxsize=64)
 def _parameters(forward: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of a network's arguments; the first two are its input and the timestep."""
-    return tuple(inspect.signature(forward).parameters)[1:]
+    own = list(inspect.signature(forward).parameters.values())[1:]
+    return tuple(parameter.name for parameter in own if parameter.kind not in (_VARIADIC, _KEYWORDS))
 
 
 def _form(value: Any) -> Any:
