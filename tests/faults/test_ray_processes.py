@@ -164,6 +164,7 @@ def test_a_second_signal_hurries(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_kills_leave_is_removed_at_the_next_start(
     write: Callable[..., Path],  # noqa: F811
     commands: ForkServer,
