@@ -32,15 +32,6 @@ def read_fingerprint(root: Path) -> Fingerprint:
     return tuple(parts)
 
 
-def store_state(root: Path) -> tuple[Fingerprint, str]:
-    """Return what a page's content depends on: the store's fingerprint, and whether its sweep runs. Raises nothing."""
-    try:
-        driver: str = driver_state(root).state
-    except (StoreError, OSError):
-        driver = ""
-    return read_fingerprint(root), driver
-
-
 def settled_fingerprint(root: Path) -> Fingerprint:
     """Return the fingerprint of a store; while its sweep runs, one that changes every few seconds at most.
 
@@ -55,6 +46,14 @@ def settled_fingerprint(root: Path) -> Fingerprint:
             return previous
     _latest()[str(root)] = (now, fingerprint)
     return fingerprint
+
+
+def store_state(root: Path) -> tuple[Fingerprint, str]:
+    """Return what a page's content depends on: the settled fingerprint, and whether the sweep runs. Raises nothing."""
+    try:
+        return settled_fingerprint(root), driver_state(root).state
+    except (StoreError, OSError):
+        return read_fingerprint(root), ""
 
 
 @st.cache_resource

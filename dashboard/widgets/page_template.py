@@ -64,7 +64,7 @@ def _seen() -> StoreState | None:
     """Return the state of the selected store, or None without one."""
     with suppress(BadArguments):
         path = select_store(sys.argv[1:])
-        return None if path is None else (str(path), store_state(path))
+        return None if path is None else (str(path), store_state(path.absolute()))
     return None
 
 

@@ -11,11 +11,13 @@ from compute.config.loading import load_config
 from compute.config.schema import SweepConfig
 from dashboard.data import arguments
 from dashboard.data.arguments import BadArguments, select_store
+from dashboard.data.fingerprint import read_fingerprint, store_state
+from dashboard.data.sweep import open_sweep
 from dashboard.navigation import PAGES
 from dashboard.views.overview.sweep_state import config_file
 from store.sweep_store import SweepStore
 from tests.dashboard.opened_page import OpenPage, chart_rows, charts, text
-from tests.dashboard.stores import ABLATED, ABLATIONS, PLAN, kill_driver, make_store
+from tests.dashboard.stores import ABLATED, ABLATIONS, PLAN, kill_driver, make_store, payload
 
 
 def test_the_demo_is_shown_else_the_example_else_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +99,15 @@ def test_a_stopped_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: P
     assert f"4 of {len(PLAN)} units done, {len(PLAN) - 4} left" in shown
     assert "Stopped" in shown
     assert f"skipscope sweep sweep.yaml --store {store.root}" in shown
+
+
+def test_a_page_never_takes_its_older_content_for_the_newest(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "sweep", done=2)
+    with store.drive("a test"):
+        open_sweep(store.root)
+        store.record(store.write(PLAN[2], payload(PLAN[2])))
+        shown = open_sweep(store.root).fingerprint  # of a few seconds ago, so that not every unit discards the caches
+        assert store_state(store.root) == (shown, "running") and shown != read_fingerprint(store.root)
 
 
 def test_the_configuration_can_be_saved_and_run(tmp_path: Path) -> None:
