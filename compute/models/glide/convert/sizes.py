@@ -74,7 +74,9 @@ def _unet_sizes(name: str, shapes: Shapes) -> UNetSizes:
         )
     for width in channels:
         if width < 1 or width % _NORM_GROUPS:
-            raise ConversionError(f"{name}: its levels have {channels} channels; multiples of {_NORM_GROUPS} are accepted")
+            raise ConversionError(
+                f"{name}: its levels have {channels} channels; multiples of {_NORM_GROUPS} are accepted"
+            )
     attention = tuple(f"input_blocks.{first}.1.qkv.weight" in shapes for first in firsts)
     for width, has_attention in zip(channels, (*attention[:-1], True), strict=True):
         if has_attention and width % _HEAD_CHANNELS:
