@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from compute.cli import findings, pictures, policies, sweeps, training
+from compute.cli import findings, models, pictures, policies, sweeps, training
 from store.exit_status import run_app
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Skipscope: see which parts of a diffusion UNet matter at which step, and stop paying for the rest.",
 )
-for group in (sweeps, findings, policies, pictures, training):
+for group in (sweeps, findings, policies, pictures, models, training):
     app.add_typer(group.commands)
 
 

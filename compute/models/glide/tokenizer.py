@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import GPT2Tokenizer
+from transformers import GPT2Tokenizer, PreTrainedTokenizerFast
+
+__all__ = ["GlideTokenizer", "PreTrainedTokenizerFast"]  # diffusers finds out by the base class here how to load it
 
 
 class GlideTokenizer(GPT2Tokenizer):

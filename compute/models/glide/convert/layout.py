@@ -121,16 +121,17 @@ def _attention(sizes: UNetSizes, source: str, target: str, channels: int) -> Ite
 
 
 def _text(sizes: TextSizes) -> Iterator[Entry]:
-    width, part = sizes.width, "text_encoder"
+    width = sizes.width
+    part: Part = "text_encoder"
     for name in ("positional_embedding", "padding_embedding"):
-        yield Entry(source=name, shape=(sizes.length, width), part="text_encoder", targets=(name,), convert=_kept)
+        yield Entry(source=name, shape=(sizes.length, width), part=part, targets=(name,), convert=_kept)
     name = "token_embedding.weight"
-    yield Entry(source=name, shape=(sizes.vocabulary, width), part="text_encoder", targets=(name,), convert=_kept)
+    yield Entry(source=name, shape=(sizes.vocabulary, width), part=part, targets=(name,), convert=_kept)
     for index in range(sizes.layers):
         source, target = f"transformer.resblocks.{index}", f"blocks.{index}"
         for kind, shape in (("weight", (3 * width, width)), ("bias", (3 * width,))):
             name, qkv = f"{source}.attn.c_qkv.{kind}", (f"{target}.qkv.{kind}",)
-            yield Entry(source=name, shape=shape, part="text_encoder", targets=qkv, convert=_heads_inside(sizes.heads))
+            yield Entry(source=name, shape=shape, part=part, targets=qkv, convert=_heads_inside(sizes.heads))
         yield from _affine(part, f"{source}.attn.c_proj", f"{target}.proj", (width, width))
         yield from _affine(part, f"{source}.ln_1", f"{target}.norm1", (width,))
         yield from _affine(part, f"{source}.ln_2", f"{target}.norm2", (width,))
