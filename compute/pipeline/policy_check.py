@@ -11,7 +11,7 @@ from compute.pipeline.run_steps import RunSteps, is_same_timestep
 from compute.pipeline.schedulers import SamplerError, make_scheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 
-_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}
+_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}  # or a class derived from it
 
 
 class PolicyCheck:

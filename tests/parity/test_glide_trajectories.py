@@ -1,4 +1,4 @@
-"""The pipelines sample what OpenAI's package samples with the same noise: guided, by DDPM and DDIM, several captions."""
+"""The pipelines sample what OpenAI's package samples with the same noise, by DDPM and DDIM, guided, several captions."""
 
 from __future__ import annotations
 

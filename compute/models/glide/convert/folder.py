@@ -22,6 +22,7 @@ from compute.models.glide.convert.stages import StageKind
 from compute.models.glide.text_transformer import TextTransformer
 from compute.models.glide.tokenizer import GlideTokenizer
 from compute.models.glide.unet import build_scheduler, build_unet
+from compute.pipeline.exact_ddpm import ExactDDPMScheduler
 from compute.progress import Bar, bar
 from store.errors import StoreFull
 from store.folder.files import free_bytes, sync_folder
@@ -93,7 +94,7 @@ def _write_stage(
             heads=sizes.text.heads,
             pooled=sizes.text.pooled,
         )
-    scheduler = build_scheduler(stage.betas)
+    scheduler = ExactDDPMScheduler.from_config(build_scheduler(stage.betas).config)
     tokenizer.model_max_length = sizes.text.length
     stage.pipeline(text, unet, scheduler, tokenizer).save_config(folder)
     unet.save_config(folder / "unet")
