@@ -21,7 +21,7 @@ _LARGEST_BETA = 0.999
 class ExactDDPMScheduler(DDPMScheduler):
     """diffusers' DDPM with betas and their products in float64; betas are squared-cosine or linear."""
 
-    @wraps(DDPMScheduler.__init__)  # diffusers reads from the signature which options a class has
+    @wraps(DDPMScheduler.__init__)  # type: ignore[misc]  # diffusers reads the options from the signature
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         use_exact_tables(self)

@@ -26,8 +26,8 @@ LEVELS = {"base": (1, 4), "upsample": (1, 1, 4)}
 OPTIONS = {"base": "--base", "upsample": "--upsample", "inpaint": "--inpaint", "upsample-inpaint": "--upsample-inpaint"}
 
 
-def network(kind: str) -> Any:
-    """Return a narrow network of the package: its own defaults but for its widths, random weights."""
+def network(kind: str, spread: float) -> Any:
+    """Return a narrow network of the package: its own defaults but for its widths, and random weights."""
     upsamples = kind.startswith("upsample")
     defaults = (
         creation.model_and_diffusion_defaults_upsampler() if upsamples else creation.model_and_diffusion_defaults()
@@ -57,7 +57,7 @@ def network(kind: str) -> Any:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             is_gain = any(part in name for part in ("ln", "norm", "layers.0", "out.0")) and name.endswith("weight")
-            parameter.copy_(float(is_gain) + 0.06 * torch.randn(parameter.shape, generator=generator))
+            parameter.copy_(float(is_gain) + spread * torch.randn(parameter.shape, generator=generator))
     return model
 
 
@@ -85,10 +85,11 @@ class Stages:
 
 
 @cache
-def converted(kind: str, folder: Path) -> Stages:
-    """Return a stage, converted in a folder through a checkpoint file."""
-    official = network(kind)
-    torch.save(official.state_dict(), folder / f"{kind}.pt")
-    (made,) = convert_glide({OPTIONS[kind]: str(folder / f"{kind}.pt")}, folder / f"converted-{kind}")
+def converted(kind: str, folder: Path, spread: float = 0.06) -> Stages:
+    """Return a stage, converted in a folder through a checkpoint file; `spread` is that of its weights."""
+    official = network(kind, spread)
+    file = folder / f"{kind}-{spread}.pt"
+    torch.save(official.state_dict(), file)
+    (made,) = convert_glide({OPTIONS[kind]: str(file)}, file.with_suffix(""))
     pipe = load_model(str(made)).pipe
     return Stages(official=official, pipe=pipe)

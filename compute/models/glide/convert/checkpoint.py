@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import re
 import warnings
 import zipfile
@@ -112,13 +111,14 @@ def _load_errors(name: str) -> Iterator[None]:
     """Raise ConversionError for what torch and the operating system say of an unreadable file."""
     try:
         yield
-    except pickle.UnpicklingError as error:
-        found = _REFUSED.search(str(error))
-        what = f" ({found.group(1)[:80]})" if found else ""
-        raise ConversionError(
-            f"{name}: holds code or objects besides tensors{what}, which are not loaded; a state dict is accepted"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise ConversionError(f"{name}: is truncated, or no checkpoint of PyTorch") from error
+    except ConversionError:
+        raise
     except OSError as error:
         raise ConversionError(f"{name}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a foreign file can make torch's reader fail in any way
+        if (found := _REFUSED.search(str(error))) is None:
+            raise ConversionError(f"{name}: is truncated, or no checkpoint of PyTorch") from error
+        raise ConversionError(
+            f"{name}: holds code or objects besides tensors ({found.group(1)[:80]}), which are not loaded; "
+            "a state dict is accepted"
+        ) from error

@@ -37,7 +37,7 @@ def find_tokenizer(merges: Path | None, vocabulary: Path | None, tokens: int) ->
             f"{vocabulary or merges}: makes {len(numbers)} tokens, the checkpoint has {tokens}: it is no vocabulary of "
             "this model (GLIDE reads GPT-2's, with 50257)"
         )
-    lacking = [token for token in [*_byte_characters(), *map("".join, pairs)] if token not in numbers]
+    lacking = [token for token in [*byte_characters(), *map("".join, pairs)] if token not in numbers]
     if lacking or sorted(numbers.values()) != list(range(tokens)):
         raise ConversionError(f"{vocabulary}: is no vocabulary of the merges in {merges}: {lacking[:3] or 'numbers'}")
     return GlideTokenizer(vocab=numbers, merges=list(pairs))
@@ -85,11 +85,11 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
 
 def _derived(pairs: Merges) -> dict[str, int]:
     """Return the vocabulary that GPT-2 numbers from its merges: the bytes, the merged tokens, the end of a text."""
-    tokens = [*_byte_characters(), *map("".join, pairs), _END]
+    tokens = [*byte_characters(), *map("".join, pairs), _END]
     return {token: number for number, token in enumerate(dict.fromkeys(tokens))}
 
 
-def _byte_characters() -> list[str]:
+def byte_characters() -> list[str]:
     """Return the characters that stand for bytes in GPT-2's tokens: visible ones for themselves, others from 256 on."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     return [chr(byte) for byte in visible] + [chr(256 + number) for number in range(256 - len(visible))]
