@@ -157,7 +157,7 @@ def test_a_scheduler_that_takes_no_timesteps_needs_a_number(upsampler: Any) -> N
 def test_a_policy_on_the_upsampler(upsampler: Any) -> None:
     policy = SkipPolicy.for_pipeline(
         upsampler,
-        rules=[{"components": ["unet"], "action": "reuse", "steps": [2]}],
+        rules=[{"components": ["unet"], "action": "reuse", "window": [2, 3]}],
         steps=4,
         guidance=1.0,
         call={"prompt": "a cat", "image": image_of(LOW[0].numpy())},
