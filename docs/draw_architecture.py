@@ -22,7 +22,9 @@ PACKAGES: Mapping[str, Mapping[str, str | None]] = {
         **dict.fromkeys(("actions", "sampler", "metric"), "records"),
         **dict.fromkeys(("shard_store", "sweep_reader"), "sweep_store"),
     },
-    "compute": dict.fromkeys(("file_digest", "images", "progress", "provenance", "torchvision_ops"), None),
+    "compute": dict.fromkeys(
+        ("file_digest", "images", "progress", "provenance", "torchvision_ops", "user_cache"), None
+    ),
     "dashboard": dict.fromkeys(("access", "navigation", "launch", "script"), "app"),
 }
 WHOLE = ("benchmarks", "skipscope")

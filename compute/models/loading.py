@@ -9,14 +9,22 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils.logging import disable_progress_bar
 
-from compute.models.glide import GlidePipeline
+from compute.models.glide import (
+    GlideInpaintPipeline,
+    GlidePipeline,
+    GlideUpsamplerInpaintPipeline,
+    GlideUpsamplerPipeline,
+)
 from compute.models.model import Model
 from compute.models.other_stage import OtherStage
 from compute.models.source import ModelNotFound, ModelSource
 from compute.pipeline.call import CallError, check_options
 from compute.pipeline.follow import check_can_be_followed
 
-_OWN_PIPELINES: Mapping[str, type[DiffusionPipeline]] = {"GlidePipeline": GlidePipeline}
+_OWN_PIPELINES: Mapping[str, type[DiffusionPipeline]] = {
+    kind.__name__: kind
+    for kind in (GlidePipeline, GlideUpsamplerPipeline, GlideInpaintPipeline, GlideUpsamplerInpaintPipeline)
+}
 _WITHOUT = ("safety_checker",)  # it replaces pictures by black ones, which a measurement would take for damage
 
 

@@ -16,6 +16,7 @@ from compute.models.other_stage import OtherStage, StagePictures, images_of, sta
 from compute.models.source import ModelSource
 from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
 from compute.pipeline.encoder_cache import EncoderCache
+from compute.pipeline.exact_ddpm import ExactDDPMScheduler
 from compute.pipeline.follow import RunFollower, following
 from compute.pipeline.followed_step import Replay, Step
 from compute.pipeline.noise import initial_noise
@@ -77,7 +78,7 @@ class Model:
         """The name of the sampler that the pipeline was loaded with: GLIDE's is `ddpm`, others go by their class."""
         name = str(self.base_scheduler["_class_name"])
         is_glide = name == "DDPMScheduler" and self.base_scheduler.get("variance_type") == "learned_range"
-        return "ddpm" if is_glide else name
+        return "ddpm" if is_glide or name == ExactDDPMScheduler.__name__ else name
 
     @property
     def default_guidance(self) -> float:

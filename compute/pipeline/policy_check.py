@@ -13,7 +13,7 @@ from compute.pipeline.schedulers import SamplerError, make_scheduler
 from compute.policy.run_scheduler import RunScheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 
-_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}
+_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}  # or a class derived from it
 
 
 class PolicyCheck:

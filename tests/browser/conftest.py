@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.browser import NO_BROWSER, WATCH, WINDOW, browsing, find_browser
 from benchmarks.server import Server, serving
-from dashboard.data.store_path import EXAMPLE
+from dashboard.data.arguments import EXAMPLE
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:

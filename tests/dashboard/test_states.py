@@ -111,7 +111,7 @@ def test_a_page_never_takes_its_older_content_for_the_newest(tmp_path: Path) -> 
 
 
 def test_the_configuration_can_be_saved_and_run(tmp_path: Path) -> None:
-    config = SweepStore.open(store_path.EXAMPLE).header.config
+    config = SweepStore.open(arguments.EXAMPLE).header.config
     (tmp_path / "sweep.yaml").write_bytes(config_file(config))
     assert load_config(tmp_path / "sweep.yaml") == SweepConfig.model_validate(config)
 
