@@ -24,7 +24,7 @@ def sample(
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the last unless given.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="25 unless given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="25, or those of the cascade's stage, unless given.")] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0, max=100, help="The pipeline's own unless given; 3 for glide-mini.")
     ] = None,
@@ -35,17 +35,19 @@ def sample(
     """Sample one picture, at full compute or under a skip policy."""
     from compute.images import image_of, save_png
     from compute.models.loading import load_model
-    from compute.models.source import stage_names
+    from compute.models.source import stage_run
     from compute.policy.liveness import resolve
     from compute.sweep.plan.conditions import check_prompt
     from store.records import Condition
 
     check_prompt(prompt, "--prompt")
     if policy is None:
-        name = model or "glide-mini"
-        loaded = load_model(name, stage=stage or stage_names(name)[-1])
-        guidance = loaded.default_guidance if guidance is None else guidance
-        settings = _sampler_settings(sampler or loaded.own_sampler, steps or 25)
+        run = stage_run(model or "glide-mini", stage)
+        loaded = load_model(run.source, call=run.call)
+        own_guidance = loaded.default_guidance if run.guidance is None else run.guidance
+        guidance = own_guidance if guidance is None else guidance
+        settings = run.sampler if sampler is None and steps is None else None
+        settings = settings or _sampler_settings(sampler or loaded.own_sampler, steps or 25)
         pictures = loaded.run([Condition(prompt=prompt, seed=seed, guidance=guidance)], settings)
     else:
         from compute.policy.skip_policy import SkipPolicy

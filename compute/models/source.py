@@ -86,6 +86,12 @@ class StageRun:
     call: Mapping[str, Any] = field(default_factory=dict)
 
 
+def stage_run(name: str, stage: str | None = None) -> StageRun:
+    """Return a stage of a model, by default the last, and how it runs. Raises ModelNotFound, CascadeError."""
+    source = ModelSource.find(name, stage or stage_names(name)[-1])
+    return next(run for run in stage_runs(name) if run.source.stage == source.stage)
+
+
 def stage_names(name: str) -> tuple[str, ...]:
     """Return the names of a model's stages in the order in which they run. Raises ModelNotFound, CascadeError."""
     return tuple(stage.name for stage in _stages(_folder(name)))

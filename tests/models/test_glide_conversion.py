@@ -11,18 +11,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from compute.cli.main import app
+from compute.models.cascade import Cascade
+from compute.models.glide import respaced_timesteps
 from compute.models.glide.convert import folder as folder_module
 from compute.models.glide.convert.commands import convert_glide
 from compute.models.glide.convert.layout import entries
 from compute.models.glide.convert.sizes import ConversionError, sizes_of
 from compute.models.loading import load_model
+from compute.models.other_stage import stage_pictures
 from store.errors import StoreFull
 from store.exit_status import run_app
+from store.records import Condition
+from store.sampler import SamplerSettings
 from tests.models.glide_checkpoints import CONTEXT, OPTIONS, merges_file, saved, sizes, state
 from tests.test_architecture import ROOT
 
@@ -56,6 +62,35 @@ def test_every_stage_is_an_ordinary_pipeline_folder(converted: Path, channels: i
     for part in ("unet", "text_encoder"):
         weights = load_file(folder / part / "diffusion_pytorch_model.safetensors")
         assert set(weights) == set(getattr(pipe, part).state_dict()), "no key is missing or too many"
+
+
+def test_base_and_upsampler_are_a_cascade(converted: Path, tmp_path: Path) -> None:
+    """The upsampler is given the base's pictures, each sampled as in OpenAI's notebooks; here with fewer steps."""
+    cascade = Cascade.read(converted)
+    assert cascade is not None and [stage.name for stage in cascade.stages] == ["base", "upsampler"]
+    samplers = [stage.sampler for stage in cascade.stages]
+    assert samplers[0] == SamplerSettings(name="ddpm", steps=100)
+    assert samplers[1] is not None and samplers[1].timesteps == tuple(respaced_timesteps("fast27"))
+    assert [stage.guidance for stage in cascade.stages] == [3.0, 1.0]
+    short = cascade.model_dump(mode="json", exclude_none=True)
+    short["stages"][0] |= {"folder": str(converted / "base"), "sampler": {"name": "ddpm", "steps": 3}}
+    short["stages"][1] |= {"folder": str(converted / "upsampler")}
+    (tmp_path / "cascade.json").write_text(json.dumps(short))
+    model = load_model(str(tmp_path), stage="upsampler")
+    condition = Condition(prompt="a cat", seed=1, guidance=1.0)
+    small = load_model(str(converted / "base")).run(
+        [condition.model_copy(update={"guidance": 3.0})], SamplerSettings(name="ddpm", steps=3)
+    )
+    inputs = model.inputs([condition])
+    assert inputs is not None
+    np.testing.assert_array_equal(inputs, stage_pictures(small))
+    picture = model.run([condition], SamplerSettings(name="ddpm", steps=3))
+    assert picture.shape[-1] == model.pipe.unet.config.sample_size > small.shape[-1]
+
+
+def test_one_stage_is_no_cascade(tmp_path: Path) -> None:
+    convert_glide({"--base": str(saved(tmp_path, 3))}, tmp_path / "glide", merges=merges_file(tmp_path))
+    assert not (tmp_path / "glide" / "cascade.json").exists()
 
 
 def test_a_saved_pipeline_is_loaded_unchanged(converted: Path, tmp_path: Path) -> None:

@@ -203,3 +203,15 @@ def test_a_recommendation_for_a_stage(cascade: Path, tmp_path: Path) -> None:
     policy = recommend(tmp_path / "store", max_damage=1.0)
     assert policy.model.stage == "refiner"
     assert load_for(policy).source.stage == "refiner"
+
+
+def test_a_sample_is_made_as_the_cascade_says(cascade: Path, tmp_path: Path) -> None:
+    """Without --steps and --sampler a stage runs by its own in cascade.json."""
+    cli, pictures = CliRunner(), []
+    for options in ([], ["--sampler", "DDIMScheduler", "--steps", "3", "--guidance", "2"], ["--steps", "5"]):
+        path = tmp_path / f"{len(pictures)}.png"
+        arguments = ["sample", "--model", str(cascade), "--stage", "base", "--prompt", "a cat", "-o", str(path)]
+        result = cli.invoke(app, [*arguments, *options])
+        assert result.exit_code == 0, result.output
+        pictures.append(path.read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]

@@ -15,10 +15,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from compute.models.cascade import CASCADE_FILE
 from compute.models.glide.convert.checkpoint import Checkpoint
 from compute.models.glide.convert.layout import Part, entries
 from compute.models.glide.convert.sizes import ConversionError
-from compute.models.glide.convert.stages import StageKind
+from compute.models.glide.convert.stages import StageKind, cascade_of
 from compute.models.glide.text_transformer import TextTransformer
 from compute.models.glide.tokenizer import GlideTokenizer
 from compute.models.glide.unet import build_scheduler, build_unet
@@ -40,6 +41,7 @@ def write_stages(
 ) -> None:
     """Write a pipeline folder for each stage into the new folder `output`, in `dtype` or each checkpoint's own.
 
+    Of a base and an upsampler a `cascade.json` makes a cascade.
     `output` appears when it is whole. The weights of one part of one stage are in memory at a time. Raises
     ConversionError for numbers that `dtype` cannot hold and an output that cannot be written, StoreFull.
     """
@@ -57,8 +59,11 @@ def write_stages(
             with bar("convert", total, unit="tensor") as progress:
                 for stage, checkpoint in checkpoints.items():
                     _write_stage(stage, checkpoint, tokenizer, temporary / stage.folder, dtype, progress)
+            if (cascade := cascade_of(checkpoints)) is not None:
+                (temporary / CASCADE_FILE).write_text(cascade.dumps(), encoding="utf-8")
             _sync(temporary)
-            temporary.chmod(next(temporary.iterdir()).stat().st_mode)  # mkdtemp's is for the owner alone
+            some_folder = temporary / next(iter(checkpoints)).folder
+            temporary.chmod(some_folder.stat().st_mode)  # mkdtemp's is for the owner alone
             check_output(output)
             temporary.rename(output)
             sync_folder(output.parent)

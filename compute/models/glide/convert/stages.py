@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from compute.models.cascade import Cascade, CascadeStage
 from compute.models.glide.convert.checkpoint import Checkpoint
 from compute.models.glide.convert.sizes import ConversionError
 from compute.models.glide.inpainting import GlideInpaintPipeline, GlideUpsamplerInpaintPipeline
 from compute.models.glide.pipeline import GlidePipeline
+from compute.models.glide.respacing import FAST27, respaced_timesteps
 from compute.models.glide.stage import GlideStage
 from compute.models.glide.upsampler import GlideUpsamplerPipeline
+from store.sampler import SamplerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,30 @@ STAGES = (
         betas="linear",
     ),
 )
+
+
+_BASE_STEPS = 100  # as in OpenAI's notebooks
+
+
+def cascade_of(stages: Iterable[StageKind]) -> Cascade | None:
+    """Return the cascade of base and upsampler, with the samplers of OpenAI's notebooks; None without both."""
+    folders = {stage.folder for stage in stages}
+    if not {"base", "upsampler"} <= folders:
+        return None
+    fast27 = tuple(float(t) for t in respaced_timesteps(FAST27))
+    return Cascade(
+        stages=(
+            CascadeStage(
+                name="base", folder="base", sampler=SamplerSettings(name="ddpm", steps=_BASE_STEPS), guidance=3.0
+            ),
+            CascadeStage(
+                name="upsampler",
+                folder="upsampler",
+                sampler=SamplerSettings(name="ddpm", steps=len(fast27), timesteps=fast27),
+                guidance=1.0,
+            ),
+        )
+    )
 
 
 def check_stages(checkpoints: Mapping[StageKind, Checkpoint]) -> None:
