@@ -24,7 +24,9 @@ def sample(
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the last unless given.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="25, or those of the cascade's stage, unless given.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="25, or those of the cascade's stage, unless given.")
+    ] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0, max=100, help="The pipeline's own unless given; 3 for glide-mini.")
     ] = None,

@@ -1,10 +1,8 @@
-"""Shards, compared with their checksums before anything in them is shown: once for each modification of a file."""
+"""Shards as the dashboard opens them: one that is damaged is an error that pages show in one panel."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import streamlit as st
 
 from store.errors import ShardDamaged, ShardMissing
 from store.shard.reader import UnitReader
@@ -12,7 +10,6 @@ from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
 FileStamp = tuple[int, int]
-_MAX_CHECKED = 100_000
 _NAME_LENGTH = 12
 
 
@@ -34,28 +31,16 @@ class CheckedReader(SweepReader):
 
 
 def open_checked(store: SweepStore, key: str) -> UnitReader:
-    """Open a shard whose file is as it was written. Raises DamagedShard, ShardMissing or OSError."""
-    path = store.shard_path(key)
-    if not _is_whole(store, str(store.root), key, file_stamp(path)):
-        raise DamagedShard(store.root, path)
+    """Open a shard, which the store checks once for each modification. Raises DamagedShard, ShardMissing or OSError."""
     try:
         return store.read(key)
     except ShardMissing:
         raise
-    except ShardDamaged as error:  # whole, but of another unit or with other elements
-        raise DamagedShard(store.root, path) from error
+    except ShardDamaged as error:
+        raise DamagedShard(store.root, store.shard_path(key)) from error
 
 
 def file_stamp(path: Path) -> FileStamp:
     """Return the modification time (ns) and the size of a file."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
-
-
-@st.cache_resource(max_entries=_MAX_CHECKED, show_spinner=False)
-def _is_whole(_store: SweepStore, root: str, key: str, stamp: FileStamp) -> bool:
-    try:
-        _store.read(key, check=True).close()
-    except ShardDamaged:
-        return False
-    return True
