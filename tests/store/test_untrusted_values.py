@@ -131,5 +131,5 @@ def test_a_prompt_in_a_file_is_named(tmp_path: Path) -> None:
     from compute.sweep.plan.conditions import read_prompts
 
     (tmp_path / "prompts.txt").write_text(f"a cat\n{LONG}\n")
-    with pytest.raises(ConfigError, match="prompt 2 has 60000 characters; at most 10000"):
+    with pytest.raises(ConfigError, match="line 2: the prompt has 60000 characters; at most 10000"):
         read_prompts(PromptFile(file="prompts.txt"), tmp_path)
