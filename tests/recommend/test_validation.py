@@ -124,7 +124,7 @@ def test_the_runs_take_turns(model: Model, monkeypatch: pytest.MonkeyPatch) -> N
     order: list[str] = []
 
     def noted(
-        model: Model, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: object = None
+        model: Model, conditions: Sequence[Condition], sampler: SamplerSettings, resolved: object = None, **_: object
     ) -> torch.Tensor:
         name = "policy" if resolved else "full" if sampler.steps == STEPS else "fewer"
         order.append("other" if conditions[0].seed > 1000 else name)
