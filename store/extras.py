@@ -12,6 +12,7 @@ EXTRA_OF = {
     "lpips": "sweep",
     "piq": "sweep",
     "streamlit": "dashboard",
+    "starlette": "dashboard",
     "altair": "dashboard",
     "pandas": "dashboard",
 }
