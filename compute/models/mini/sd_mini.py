@@ -26,7 +26,7 @@ class Layout:
     The autoencoder's are multiples of NORM_GROUPS, the UNet's of HEAD_CHANNELS.
     """
 
-    autoencoder_channels: tuple[int, int, int] = (32, 64, 96)
+    autoencoder_channels: tuple[int, int, int] = (16, 32, 64)
     unet_channels: tuple[int, int, int] = (64, 96, 128)
     unet_layers: int = 2
 

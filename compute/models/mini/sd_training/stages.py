@@ -7,6 +7,7 @@ and `pipeline/` (the averaged weights of the last checkpoint).
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from store.errors import SkipscopeError
 
 Stage = Literal["autoencoder", "latents", "text", "diffusion"]
 PIPELINE_FOLDER = "pipeline"
+BUNDLED_AUTOENCODER = Path(__file__).parents[1] / "weights" / "sd-mini" / "vae"
 _AUTOENCODER_FOLDER, _LATENTS_FOLDER = "autoencoder", "latents"
 
 
@@ -41,6 +43,8 @@ class SdRecipe:
     autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
     diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
     layout: Layout = field(default_factory=Layout)
+    fresh_autoencoder: bool = False
+    """Whether to train an autoencoder, too, instead of taking the bundled one."""
     least_haarpsi: float = 0.95
     """That the autoencoder's reconstructions must exceed, or no UNet is trained."""
     least_judged: float = 0.98
@@ -69,6 +73,10 @@ class StageReport:
     loss: float | None
 
 
+class NotFresh(SkipscopeError):
+    """A folder whose training goes on with another autoencoder than the one asked for."""
+
+
 class Checkpoints:
     """Says when to write one: every so many seconds and at a stage's end; `stopping` is whether to stop after one."""
 
@@ -86,7 +94,8 @@ class Checkpoints:
 def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda: False) -> Iterator[StageReport]:
     """Train what is left to train, and yield after every iteration, until `stopping` says so or all is done.
 
-    Raises AutoencoderTooWeak where the first stage ends below its bars.
+    A folder whose autoencoder's training has begun goes on with it. Raises AutoencoderTooWeak where that ends below its
+    bars, NotFresh where the recipe wants a fresh autoencoder in a folder that has the bundled one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -107,10 +116,15 @@ def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda:
 def _train_autoencoder(
     recipe: SdRecipe, folder: Path, device: torch.device, checkpoints: Checkpoints
 ) -> Iterator[StageReport]:
-    if (folder / _AUTOENCODER_FOLDER).exists():
+    file, finished = folder / "autoencoder.pt", folder / _AUTOENCODER_FOLDER
+    if not file.exists() and not recipe.fresh_autoencoder:
+        _take_bundled_autoencoder(finished)
+    if finished.exists():
+        if recipe.fresh_autoencoder and not file.exists():
+            raise NotFresh(f"--fresh-autoencoder: {folder} was begun with the bundled autoencoder; give another folder")
         return
     training = AutoencoderTraining(recipe.autoencoder, recipe.layout, device)
-    state, file = training.optimisation, folder / "autoencoder.pt"
+    state = training.optimisation
     state.resume(file)
     while not state.finished:
         loss = training.step()
@@ -121,6 +135,14 @@ def _train_autoencoder(
             state.save(file)
             return
     _finish_autoencoder(training.averaged(), recipe, folder)
+
+
+def _take_bundled_autoencoder(finished: Path) -> None:
+    """Copy the bundled autoencoder to where one that was trained would be, unless there is one."""
+    if not finished.exists():
+        temporary = finished.with_suffix(".new")
+        shutil.copytree(BUNDLED_AUTOENCODER, temporary, dirs_exist_ok=True)
+        temporary.replace(finished)
 
 
 def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Path) -> None:
