@@ -27,7 +27,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_training_writes_a_log_samples_and_the_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train_sd_mini(tmp_path, iterations=2, fresh_autoencoder=True)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    expected = [("autoencoder", 3), ("text", 3), ("diffusion", 2)]
+    expected = [("autoencoder", 3), ("decoder", 3), ("text", 3), ("diffusion", 2)]
     assert [(line["stage"], line["iteration"]) for line in lines] == [
         (stage, i + 1) for stage, count in expected for i in range(count)
     ]

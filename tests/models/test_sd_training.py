@@ -52,25 +52,32 @@ def checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 def test_the_stages_follow_each_other(whole: tuple[Path, list[StageReport]]) -> None:
     steps = [(report.stage, report.iteration) for report in whole[1]]
-    names = ("autoencoder", "latents", "text", "diffusion")
+    names = ("autoencoder", "decoder", "latents", "text", "diffusion")
     assert steps == [(name, i + 1) for name in names for i in range(TINY.length(name))]  # type: ignore[arg-type]
     assert all((report.loss is None) == (report.stage == "latents") for report in whole[1])
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4, 6, 9])
+@pytest.mark.parametrize("stop_after", [1, 3, 5, 6, 7, 9, 12])
 def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one(
     whole: tuple[Path, list[StageReport]], tmp_path: Path, stop_after: int
 ) -> None:
-    """Stopped in the autoencoder, after it, in the latents, in the text encoder, and in the diffusion."""
+    """Stopped in the autoencoder, after it, in and after its decoder, in latents, text encoder, and diffusion."""
     reports: list[StageReport] = []
     for report in train(replace(TINY, checkpoint_seconds=1e9), tmp_path, lambda: len(reports) >= stop_after):
         reports.append(report)
     assert reports == whole[1][:stop_after]
     list(train(TINY, tmp_path))
-    for name in ("autoencoder.pt", "diffusion.pt"):
+    for name in ("autoencoder.pt", "decoder.pt", "diffusion.pt"):
         expected, resumed = checkpoint(whole[0] / name), checkpoint(tmp_path / name)
         assert expected.keys() == resumed.keys()
         assert [key for key in expected if not torch.equal(expected[key], resumed[key])] == []
+
+
+def test_the_decoder_goes_on_from_the_average_and_the_encoder_stays(whole: tuple[Path, list[StageReport]]) -> None:
+    both, decoder = checkpoint(whole[0] / "autoencoder.pt"), checkpoint(whole[0] / "decoder.pt")
+    names = [name for name in both if name.startswith("average.") and name.endswith("weight")]
+    changed = {name for name in names if not torch.equal(both[name], decoder[name.replace("average.", "modules.")])}
+    assert changed == {name for name in names if "decoder." in name or "post_quant_conv." in name}
 
 
 def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Path, list[StageReport]]) -> None:
@@ -91,7 +98,7 @@ def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> No
 
 
 def test_a_weak_autoencoder_ends_the_training(tmp_path: Path) -> None:
-    with pytest.raises(AutoencoderTooWeak, match=r"HaarPSI 0\.\d+, .* after 3 .*more than 0\.95"):
+    with pytest.raises(AutoencoderTooWeak, match=r"HaarPSI 0\.\d+, .* after 3 iterations, 3 of .*more than 0\.95"):
         list(train(replace(TINY, least_haarpsi=0.95), tmp_path))
     assert not (tmp_path / "autoencoder").exists()
 

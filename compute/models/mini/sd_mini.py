@@ -27,7 +27,7 @@ class Layout:
     """
 
     autoencoder_channels: tuple[int, int, int] = (16, 32, 64)
-    unet_channels: tuple[int, int, int] = (64, 96, 128)
+    unet_channels: tuple[int, int, int] = (32, 96, 128)
     unet_layers: int = 2
 
 

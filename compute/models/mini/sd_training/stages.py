@@ -1,7 +1,7 @@
 """The stages of sd-mini's training, one after the other, each resumed where an earlier run stopped.
 
-The folder then holds `autoencoder.pt` and `diffusion.pt` (checkpoints), `autoencoder/` and `latents/` (finished stages)
-and `pipeline/` (the averaged weights of the last checkpoint).
+The folder then holds `autoencoder.pt`, `decoder.pt` and `diffusion.pt` (checkpoints), `autoencoder/` and `latents/`
+(finished stages) and `pipeline/` (the averaged weights of the last checkpoint).
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from compute.models.mini.sd_training.diffusion import DiffusionRecipe, Diffusion
 from compute.models.mini.sd_training.latents import LatentPool, encode_chunk, write_latents
 from compute.models.mini.sd_training.optimisation import Optimisation
 from compute.models.mini.sd_training.quality import reconstruction_quality
+from compute.models.source import BUNDLED, SD_MINI
 from store.errors import SkipscopeError
 
-Stage = Literal["autoencoder", "latents", "text", "diffusion"]
+Stage = Literal["autoencoder", "decoder", "latents", "text", "diffusion"]
 PIPELINE_FOLDER = "pipeline"
-BUNDLED_AUTOENCODER = Path(__file__).parents[1] / "weights" / "sd-mini" / "vae"
+BUNDLED_AUTOENCODER = BUNDLED[SD_MINI] / "vae"
 _AUTOENCODER_FOLDER, _LATENTS_FOLDER = "autoencoder", "latents"
 
 
@@ -57,6 +58,7 @@ class SdRecipe:
         """Return the number of a stage's iterations."""
         lengths: dict[Stage, int] = {
             "autoencoder": self.autoencoder.pace.iterations,
+            "decoder": self.autoencoder.decoder.iterations,
             "latents": self.diffusion.latents.chunks,
             "text": self.diffusion.text.iterations,
             "diffusion": self.diffusion.pace.iterations,
@@ -124,17 +126,27 @@ def _train_autoencoder(
             raise NotFresh(f"--fresh-autoencoder: {folder} was begun with the bundled autoencoder; give another folder")
         return
     training = AutoencoderTraining(recipe.autoencoder, recipe.layout, device)
+    yield from _train_to_the_end("autoencoder", training, file, checkpoints)
+    if training.optimisation.finished and not checkpoints.stopping():
+        decoder = AutoencoderTraining(recipe.autoencoder, recipe.layout, device, trained=training.averaged())
+        yield from _train_to_the_end("decoder", decoder, folder / "decoder.pt", checkpoints)
+        if decoder.optimisation.finished and not checkpoints.stopping():
+            _finish_autoencoder(decoder.averaged(), recipe, folder)
+
+
+def _train_to_the_end(
+    stage: Stage, training: AutoencoderTraining, file: Path, checkpoints: Checkpoints
+) -> Iterator[StageReport]:
     state = training.optimisation
     state.resume(file)
     while not state.finished:
         loss = training.step()
         if checkpoints.due(state):
             state.save(file)
-        yield StageReport(stage="autoencoder", iteration=state.iteration, loss=loss)
+        yield StageReport(stage=stage, iteration=state.iteration, loss=loss)
         if checkpoints.stopping():
             state.save(file)
             return
-    _finish_autoencoder(training.averaged(), recipe, folder)
 
 
 def _take_bundled_autoencoder(finished: Path) -> None:
@@ -152,7 +164,7 @@ def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Pa
     if quality.haarpsi <= recipe.least_haarpsi or quality.judged.mean < recipe.least_judged:
         raise AutoencoderTooWeak(
             f"autoencoder: HaarPSI {quality.haarpsi:.3f}, judged right {quality.judged.mean:.1%} after "
-            f"{recipe.autoencoder.pace.iterations} iterations; "
+            f"{recipe.autoencoder.pace.iterations} iterations, {recipe.autoencoder.decoder.iterations} of the decoder; "
             f"a UNet needs more than {recipe.least_haarpsi} and at least {recipe.least_judged:.0%}: train it longer"
         )
     spread = encode_chunk(autoencoder, recipe.diffusion.latents, 0).float().std().item()
