@@ -44,7 +44,7 @@ def test_a_training_writes_a_log_samples_and_the_pipeline(tmp_path: Path, capsys
 def test_a_signal_ends_the_training_with_a_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """It comes in the second iteration of the autoencoder, of three."""
+    """It comes in the second iteration of the autoencoder, of three; three of its decoder follow."""
     step, before, steps = stages.AutoencoderTraining.step, signal.getsignal(number), []
 
     def step_and_kill(training: stages.AutoencoderTraining) -> float:
@@ -59,4 +59,4 @@ def test_a_signal_ends_the_training_with_a_checkpoint(
     assert "stopped; the same command resumes" in capsys.readouterr().out
     assert signal.getsignal(number) == before
     train_sd_mini(tmp_path)
-    assert len(steps) == 3
+    assert len(steps) == 3 + 3

@@ -88,6 +88,7 @@ def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Pa
     assert pictures.isfinite().all()
     average = torch.load(whole[0] / "diffusion.pt", weights_only=True)["average"]
     assert torch.equal(pipe.unet.conv_in.weight, average["unet.conv_in.weight"].half().float())
+    assert not [file for file in (whole[0] / "pipeline").rglob("*.json") if str(whole[0]) in file.read_text()]
 
 
 def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> None:

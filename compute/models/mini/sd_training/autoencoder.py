@@ -26,12 +26,14 @@ class AutoencoderRecipe:
     """The settings that determine the autoencoder's weights."""
 
     pace: Pace = field(
-        default_factory=lambda: Pace(iterations=10000, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2)
+        default_factory=lambda: Pace(
+            iterations=10000, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2, decay_from=0.4
+        )
     )
     """Of encoder and decoder."""
     decoder: Pace = field(
         default_factory=lambda: Pace(
-            iterations=8000, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2, decay_from=0.2
+            iterations=12000, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2, decay_from=0.2
         )
     )
     """Of the decoder alone, after that: it goes on learning details when the latents are good enough."""

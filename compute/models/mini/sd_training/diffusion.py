@@ -37,7 +37,7 @@ class DiffusionRecipe:
     """Of the text encoder alone, before the UNet."""
     pace: Pace = field(
         default_factory=lambda: Pace(
-            iterations=3700, batch=32, learning_rate=1e-3, matrix_learning_rate=5e-3, warmup=400, decay_from=0.5
+            iterations=3200, batch=32, learning_rate=1e-3, matrix_learning_rate=5e-3, warmup=400, decay_from=0.5
         )
     )
     """Of both together."""

@@ -106,6 +106,7 @@ def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda:
     if stopping():
         return
     autoencoder = AutoencoderKL.from_pretrained(folder / _AUTOENCODER_FOLDER).to(device).eval().requires_grad_(False)
+    autoencoder.register_to_config(_name_or_path="")  # or the pipeline's files would name this machine's folder
     latents, settings = folder / _LATENTS_FOLDER, recipe.diffusion.latents
     for number in write_latents(latents, autoencoder, settings):
         yield StageReport(stage="latents", iteration=number + 1, loss=None)
