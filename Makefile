@@ -19,7 +19,7 @@ EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 SD_MINI ?= runs/sd-mini
 
-.PHONY: help demo dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
+.PHONY: help demo paper dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 	@echo 'to sample by a policy:   $(SKIPSCOPE) sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'
 	@echo 'to apply it in Python:   policy = SkipPolicy.load("$(STORE)/policies/mse-damage-0.01.json")'
 	@echo '                         with applied(policy, pipe): ...    # see the README'
+
+paper: $(RUN_READY) ## the seed paper's study on glide-mini, into runs/paper: its claims beside what is found here
+	$(SKIPSCOPE) paper configs/paper.yaml --store runs/paper
 
 dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
 	$(SKIPSCOPE) dashboard $(if $(wildcard $(STORE)/sweep.json),$(STORE))

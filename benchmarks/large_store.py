@@ -18,6 +18,7 @@ from benchmarks.synthetic_units import EVERY, METRICS, STEPS, SyntheticUnits
 from compute.config.schema import SweepConfig
 from compute.models.loading import load_model
 from compute.models.source import ModelSource
+from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import write_graph
 from compute.progress import bar
 from compute.provenance import provenance
@@ -56,6 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def make_large_store(folder: Path, units: int) -> SweepStore:
     """Write a finished synthetic sweep. Raises SkipscopeError for too few units, NotASweep, StoreFull."""
+    store, graph = make_planned_store(folder, units)
+    synthetic, lines = SyntheticUnits.of(graph), []
+    with store.drive("a benchmark"), bar("write", units) as progress:
+        for unit in store.header.plan:
+            lines.append(_write(store, unit, synthetic.payload(unit)))
+            progress.advance()
+        for name, rows in zip((MANIFEST, CATALOGUE), zip(*lines, strict=True), strict=True):
+            replace_file(store.root / name, "".join(f"{row}\n" for row in rows).encode("ascii"))
+    return store
+
+
+def make_planned_store(folder: Path, units: int) -> tuple[SweepStore, ComponentGraph]:
+    """Write a synthetic sweep of which no unit is done, and return the network's graph, too. Raises as above."""
     if units < _LEAST_UNITS:
         raise SkipscopeError(f"--units: {units} units do not hold this plan; {_LEAST_UNITS} or more are accepted")
     source = ModelSource.find("glide-mini")
@@ -72,14 +86,7 @@ def make_large_store(folder: Path, units: int) -> SweepStore:
         ),
     )
     write_graph(store.root, model.graph)
-    synthetic, lines = SyntheticUnits.of(model.graph), []
-    with store.drive("a benchmark"), bar("write", units) as progress:
-        for unit in store.header.plan:
-            lines.append(_write(store, unit, synthetic.payload(unit)))
-            progress.advance()
-        for name, rows in zip((MANIFEST, CATALOGUE), zip(*lines, strict=True), strict=True):
-            replace_file(store.root / name, "".join(f"{row}\n" for row in rows).encode("ascii"))
-    return store
+    return store, model.graph
 
 
 def _write(store: SweepStore, unit: Unit, payload: UnitPayload) -> tuple[str, str]:

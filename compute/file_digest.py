@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 
+from compute.user_cache import user_cache
 from store.errors import StoreError
 from store.folder.files import replace_file
 
@@ -38,8 +38,7 @@ def _hash(path: Path) -> str:
 
 def _folder() -> Path:
     """Return the folder of remembered digests, in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "skipscope" / "digests"
+    return user_cache() / "digests"
 
 
 def _read(entry: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,30 @@ from jaxtyping import Float
 from PIL import Image, ImageFont
 
 from store.errors import SkipscopeError
+from store.folder.files import save_file
 
 INK, PAPER, RULE = (32, 33, 36), (255, 255, 255), (190, 192, 196)
+PIXEL_LIMIT = 1 << 26
+"""Pixels of a picture that is read: 8192 x 8192."""
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Read a picture file as RGB.
+
+    Raises SkipscopeError, whose message does not name the file, for one that is no picture or has more pixels than
+    PIXEL_LIMIT; they are counted before any is unpacked.
+    """
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path) as image,
+        ):
+            if image.width * image.height > PIXEL_LIMIT:
+                raise SkipscopeError(f"{image.width} x {image.height} pixels; at most {PIXEL_LIMIT} are accepted")
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+        raise SkipscopeError((str(error) or type(error).__name__).partition("\n")[0][:200]) from None
 
 
 def image_of(picture: Float[np.ndarray, "3 H W"], side: int | None = None) -> Image.Image:
@@ -40,6 +63,8 @@ def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG and create its folder. Raises SkipscopeError if that is impossible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG")
     except OSError as error:
         raise SkipscopeError(f"{path}: cannot be written: {error.strerror or error}") from error
+    png = BytesIO()
+    image.save(png, format="PNG")
+    save_file(path, png.getvalue())

@@ -10,7 +10,7 @@ How to add a page
        def show(sweep: Sweep) -> None:
            \"""Show the page.\"""
            section("A heading")
-           cached_chart("a chart", lambda palette: some_chart(sweep.impact(), palette), sweep)
+           cached_chart("a chart", lambda palette: some_chart(sweep.impact(), palette), sweep, alt_text="What it shows")
 
        if __name__ == "__main__":
            render_page("One sentence that says what the page answers.", show)

@@ -1,4 +1,4 @@
-"""The dashboard's entry: `python -m streamlit run dashboard/app.py -- --store DIR`."""
+"""The dashboard's entry: `python -m streamlit run dashboard/app.py -- --store DIR [--allow-host NAME]`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from dashboard import navigation
-from dashboard.theme.browser_theme import watch_theme
+from dashboard.access import AccessCheck
+from dashboard.data.arguments import allowed_hosts
 
-_THEME = Path(__file__).parent / "theme"
-_MARK, _WORDMARK = (str(_THEME / "assets" / name) for name in ("mark.svg", "wordmark.svg"))
-
-st.set_page_config(page_title="Skipscope", page_icon=_MARK, layout="wide")
-st.html(_THEME / "style.css")
-st.logo(_WORDMARK, size="large")
-page = st.navigation([navigation.page(name) for name in navigation.PAGES], position="top")
-st.title(page.title, anchor=False)
-page.run()
-watch_theme()
+app = st.App(
+    Path(__file__).resolve().with_name("script.py"),
+    middleware=[Middleware(AccessCheck, allowed=allowed_hosts(sys.argv[1:]))],
+)

@@ -18,12 +18,14 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 # left out because all others use them.
 PACKAGES: Mapping[str, Mapping[str, str | None]] = {
     "store": {
-        **dict.fromkeys(("errors", "exit_status", "extras", "cli"), None),
+        **dict.fromkeys(("errors", "exit_status", "extras", "paths", "standard_streams", "cli"), None),
         **dict.fromkeys(("actions", "sampler", "metric"), "records"),
         **dict.fromkeys(("shard_store", "sweep_reader"), "sweep_store"),
     },
-    "compute": dict.fromkeys(("file_digest", "images", "progress", "provenance", "torchvision_ops"), None),
-    "dashboard": dict.fromkeys(("navigation", "launch"), "app"),
+    "compute": dict.fromkeys(
+        ("file_digest", "images", "progress", "provenance", "torchvision_ops", "user_cache"), None
+    ),
+    "dashboard": dict.fromkeys(("access", "navigation", "launch", "script"), "app"),
 }
 WHOLE = ("benchmarks", "skipscope")
 COLORS = {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from compute.analysis.phases.phase_evidence import phases_of
     from compute.config.loading import load_config
     from compute.config.schema import SweepConfig
+    from compute.models.glide.respacing import respaced_timesteps
     from compute.models.loading import load_model
     from compute.pipeline import methods
     from compute.pipeline.applied import applied
@@ -38,6 +39,7 @@ __all__ = [
     "phases_of",
     "read_graph",
     "recommend",
+    "respaced_timesteps",
     "sweep",
     "validate",
 ]
@@ -55,6 +57,7 @@ _MODULES = {
     "phases_of": "compute.analysis.phases.phase_evidence",
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
+    "respaced_timesteps": "compute.models.glide.respacing",
     "sweep": "compute.sweep.launch",
     "validate": "compute.recommend.find_policy",
 }

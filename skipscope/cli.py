@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from compute.cli.main import app as compute_app
 from store.cli import app as store_app
-from store.exit_status import run_app
+from store.exit_status import exit_process, run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=compute_app.info.help)
 app.add_typer(compute_app)
@@ -27,13 +26,17 @@ def dashboard(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="The first free one from 8501 unless given.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further name that it is reached under, as behind a proxy."),
+    ] = None,
 ) -> None:
     """Look at a sweep in the browser; Ctrl-C ends it."""
     from dashboard.launch import launch
 
-    launch(store, address=address, port=port)
+    launch(store, address=address, port=port, allow_host=allow_host or ())
 
 
 def main() -> None:
     """Run the command line and exit the process."""
-    sys.exit(run_app(app))
+    exit_process(run_app(app))

@@ -61,7 +61,7 @@ ACTIONS: Mapping[ActionName, ActionProperties] = {
         removes=False,
         label="Compute",
         state="Is computed",
-        colors=("#A9C0E0", "#45658F"),
+        colors=("#E6EAF1", "#262D38"),
     ),
     "bypass": ActionProperties(
         requires="residual",

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from store.errors import PayloadError
 from store.records import Record
 
+REASON_LIMIT = 2000  # characters
 ROUNDING = 1e-3  # single precision lets a similarity exceed 1 by a little
 
 
@@ -27,13 +28,13 @@ class MetricInfo(Record):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Annotated[int, Field(ge=1, lt=2**63)] = 1
     direction: Literal["lower", "higher"]
     low: float | None = None
     high: float | None = None
     paired: bool = True
-    label: str = ""
-    weights: str | None = None
+    label: Annotated[str, Field(max_length=200)] = ""
+    weights: Annotated[str, Field(max_length=200)] | None = None
 
     def loss(self, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """Return how far the values of a paired metric are from that of identical pictures: 0 or more.
@@ -65,6 +66,8 @@ class MetricValues:
     absent: str | None = None
 
     def __post_init__(self) -> None:
+        if self.absent is not None and len(self.absent) > REASON_LIMIT:
+            object.__setattr__(self, "absent", self.absent[: REASON_LIMIT - 1] + "…")
         if (self.values is None) == (not self.absent):
             raise PayloadError(f"metric {self.info.name}: has either values or a reason why it is absent")
         if self.values is not None:

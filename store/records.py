@@ -15,8 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from store.actions import ACTIONS, READING, ActionName, ActionProperties
 
-Components = tuple[str, ...]
+ComponentName = Annotated[str, Field(max_length=200)]
+Components = tuple[ComponentName, ...]
 """Names of components that are acted on together, sorted."""
+StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+"""The name of a stage of a model: one of the pipelines that run one after the other."""
+ONLY_STAGE = "base"
+"""The name of the only stage of a model that has one."""
+PROMPT_LIMIT = 10_000
+"""Characters of a prompt; a text encoder reads hundreds."""
+STEP_LIMIT = 1_000_000
+"""No run makes more steps."""
+Prompt = Annotated[str, Field(max_length=PROMPT_LIMIT)]
 RESEED_OFFSET = 1_000_003
 """What the control `Reseed` adds to a condition's seed."""
 
@@ -42,7 +52,7 @@ class Action(Record):
     @field_validator("order", mode="before")
     @classmethod
     def _no_truth_value(cls, order: Any) -> Any:
-        if isinstance(order, bool):  # Python's True is 1
+        if isinstance(order, bool | float):  # Python's True is 1, and so is 1.0
             raise ValueError("0 or 1 is accepted")
         return order
 
@@ -115,7 +125,7 @@ class Reseed(Record):
     """The other control: the same prompt with another seed, whose distance to the baseline is 1 on the damage scale."""
 
     type: Literal["reseed"] = "reseed"
-    offset: Annotated[int, Field(ge=1)]
+    offset: Annotated[int, Field(ge=1, lt=2**63)]
 
     def __str__(self) -> str:
         return f"another seed (+{self.offset})"
@@ -129,8 +139,8 @@ class PromptSwitch(Record):
     """
 
     type: Literal["prompt_switch"] = "prompt_switch"
-    step: Annotated[int, Field(ge=0)]
-    prompts: Annotated[tuple[str, ...], Field(min_length=1)]
+    step: Annotated[int, Field(ge=0, le=STEP_LIMIT)]
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1)]
 
     def __str__(self) -> str:
         return f"another prompt from step {self.step}"
@@ -142,7 +152,7 @@ Intervention = Annotated[Ablation | Reseed | PromptSwitch, Field(discriminator="
 class Condition(Record):
     """What one picture is asked to be: a prompt, a seed and a guidance scale."""
 
-    prompt: str
+    prompt: Prompt
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     guidance: Annotated[float, Field(ge=0)]
 

@@ -40,7 +40,8 @@ class SamplerSettings(Record):
     `name` is `ddpm`, `ddim` or the name of a diffusers scheduler class, whose configuration `options` change. `steps`
     is the number of steps that a run makes; where another number is asked of the pipeline, because the scheduler makes
     more (Heun, PNDM) or the pipeline fewer (image-to-image), that is `num_inference_steps`. Before a run has been tried
-    `steps` is the number asked for. `timesteps` or `sigmas` replace the scheduler's own.
+    `steps` is the number asked for. `timesteps` or `sigmas` replace the scheduler's own; `ddpm` and `ddim` take whole
+    timesteps alone.
 
     `eta` and `spacing` belong to `ddim` and `ddpm`; `eta` is DDIM's share of fresh noise: 0 is deterministic, 1 is
     DDPM-like. A missing `spacing` is filled in with the sampler's own, so that equal samplers are equal records.
@@ -66,7 +67,9 @@ class SamplerSettings(Record):
         if filled.get("spacing") is None and isinstance(name, str) and name in _SPACINGS:
             filled["spacing"] = _SPACINGS[name][0]
         if "steps" not in filled:
-            listed = next((filled[key] for key in ("timesteps", "sigmas") if isinstance(filled.get(key), list)), None)
+            listed = next(
+                (filled[key] for key in ("timesteps", "sigmas") if isinstance(filled.get(key), list | tuple)), None
+            )
             steps = filled.get("num_inference_steps") or (len(listed) if listed else None)
             if steps is not None:
                 filled["steps"] = steps
@@ -95,8 +98,10 @@ class SamplerSettings(Record):
                     "as an argument of the pipeline's call"
                 )
             return self
-        if self.options or self.timesteps or self.sigmas:
-            raise ValueError(f"options, timesteps and sigmas belong to diffusers schedulers, not to {self.name}")
+        if self.options or self.sigmas:
+            raise ValueError(f"options and sigmas belong to diffusers schedulers, not to {self.name}")
+        if self.timesteps and (self.steps != len(self.timesteps) or any(t != int(t) for t in self.timesteps)):
+            raise ValueError(f"timesteps of {self.name} are whole numbers, as many as steps")
         if self.spacing not in _SPACINGS[self.name]:
             raise ValueError(f"spacing of {self.name} is {' or '.join(_SPACINGS[self.name])}, not {self.spacing}")
         if self.name == "ddpm" and self.eta:

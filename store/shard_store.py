@@ -17,7 +17,7 @@ from store.shard.encoding import add_metrics_to, encode_shard
 from store.shard.opening import open_image, open_reader
 from store.shard.payload import UnitPayload, check_metrics, check_payload
 from store.shard.reader import UnitReader
-from store.shard.seal import read_sealed
+from store.shard.seal import check_sealed, read_sealed
 
 
 class ShardStore:
@@ -72,14 +72,17 @@ class ShardStore:
         return receipt_of(data, unit, payload)
 
     def read(self, key: str, *, check: bool = False) -> UnitReader:
-        """Open a shard for lazy reading; with `check`, compare the whole file with its checksum first.
+        """Open a shard for lazy reading.
 
+        The whole file is compared with its checksum before: once after each change of the file, with `check` always.
         Raises ShardMissing or ShardDamaged.
         """
         path = self.shard_path(key)
         if check:
             read_sealed(path)
-        return open_reader(path, key)
+        else:
+            check_sealed(path)
+        return open_reader(path, key, self.header.units.get(key))
 
     def receipt(self, key: str) -> ShardReceipt:
         """The receipt of a stored shard, which is read and checked in full. Raises ShardMissing or ShardDamaged."""

@@ -15,10 +15,12 @@ from store.errors import NotASweep, ShardDamaged, ShardMissing
 from store.folder.failures import Failure, read_failures, remove_failure, write_failure
 from store.folder.files import append_line, create_file, free_bytes, replace_file, sync_folder
 from store.folder.header import SweepHeader, encode_header, read_header
-from store.folder.layout import CATALOGUE, FOLDERS, HEADER, MANIFEST, checked_key, is_temporary, real_folder
+from store.folder.layout import CATALOGUE, FOLDERS, HEADER, MANIFEST, checked_key, is_temporary, real_folder, shard_name
 from store.index.catalogue import CatalogueRow, read_catalogue
+from store.index.manifest import read_manifest
 from store.index.rebuild import RebuildReport, rebuild_indexes
 from store.index.receipt import ShardReceipt
+from store.paths import expanded
 from store.records import Record
 from store.shard_store import ShardStore
 
@@ -48,7 +50,7 @@ class SweepStore(ShardStore):
     @classmethod
     def create(cls, path: str | os.PathLike[str], header: SweepHeader) -> SweepStore:
         """Create a store in a new or empty folder. Raises NotASweep for any other path, StoreFull."""
-        root = Path(path).absolute()
+        root = expanded(path).absolute()
         data = encode_header(header)
         try:
             # A process that died while it created this store may have left folders and a temporary header.
@@ -66,13 +68,18 @@ class SweepStore(ShardStore):
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepStore:
         """Open a store. Raises NotASweep, NewerFormat or SweepDamaged."""
-        root = Path(path).absolute()
+        root = expanded(path).absolute()
         return cls(root, read_header(root))
 
     def extend(self, header: SweepHeader) -> None:
-        """Replace the header atomically. Shards stay, also those no longer planned. Raises StoreError, StoreFull."""
+        """Replace the header atomically, and remove the failures of units that are no longer planned.
+
+        Shards stay, also those no longer planned. Raises StoreError, StoreFull.
+        """
         replace_file(self.root / HEADER, encode_header(header))
         self.header = header
+        for key in self.failures().keys() - header.units.keys():
+            remove_failure(self.root, key)
 
     # Manifest and catalogue
 
@@ -87,7 +94,7 @@ class SweepStore(ShardStore):
 
         A shard that cannot be read is left out; `verify` names it.
         """
-        rows, _ = read_catalogue(self.root / CATALOGUE, self.header.units)
+        rows = self._whole_rows()
         present = self.present()
         for key in present - rows.keys():
             try:
@@ -95,6 +102,16 @@ class SweepStore(ShardStore):
             except (ShardDamaged, ShardMissing):
                 continue
         return {key: row for key, row in rows.items() if key in present}
+
+    def _whole_rows(self) -> dict[str, CatalogueRow]:
+        """The catalogue's rows. Where a line is damaged, one before it may be out of date: the manifest says which."""
+        catalogue = read_catalogue(self.root / CATALOGUE, self.header.units)
+        rows = catalogue.rows
+        if not catalogue.damaged and not catalogue.unfinished:
+            return rows
+        listed, _ = read_manifest(self.root / MANIFEST)
+        digests = {key: listed.get(shard_name(row.unit.role, key)) for key, row in rows.items()}
+        return {key: row for key, row in rows.items() if (own := digests[key]) and own.sha256 == row.sha256}
 
     def rebuild(self) -> RebuildReport:
         """Bring manifest and catalogue in line with the shards. Raises DriverRunning if another process drives."""

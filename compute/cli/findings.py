@@ -21,7 +21,9 @@ def summary(
     json_: AsJson = False,
 ) -> None:
     """The components that matter most and least, by window, and a sample sheet."""
+    from compute.analysis.coverage import ablation_coverage
     from compute.analysis.impact.ablation_impact import impact_of
+    from compute.analysis.report.findings import too_early
     from compute.analysis.report.terminal import describe_impact
     from store.sweep_store import SweepStore
 
@@ -31,6 +33,9 @@ def summary(
         from compute.analysis.report.sample_sheet import write_sheet
 
         write_sheet(opened, impact, sheet)
+    early = too_early(ablation_coverage(opened.header.plan, opened.present()))
+    if early and not json_:
+        print(f"Too early for findings. {early} What is done so far:\n")
     print(json.dumps(impact.as_json(), indent=1) if json_ else describe_impact(impact))
     if sheet is not None and not json_:
         print(f"\nsample sheet: {sheet}")

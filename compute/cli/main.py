@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from compute.cli import findings, pictures, policies, sweeps, training
-from store.exit_status import run_app
+from compute.cli import findings, models, paper, pictures, policies, sweeps, training
+from store.exit_status import exit_process, run_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,10 +13,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Skipscope: see which parts of a diffusion UNet matter at which step, and stop paying for the rest.",
 )
-for group in (sweeps, findings, policies, pictures, training):
+for group in (sweeps, findings, policies, paper, pictures, models, training):
     app.add_typer(group.commands)
 
 
 def main(application: typer.Typer = app) -> None:
     """Run a command line and exit the process."""
-    sys.exit(run_app(application))
+    exit_process(run_app(application))

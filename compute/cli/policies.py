@@ -96,7 +96,7 @@ def validate(
     from compute.recommend.policy_model import load_for
     from compute.recommend.validation import validate as run
     from compute.recommend.validation_picture import validation_picture
-    from store.folder.files import replace_file
+    from store.folder.files import save_file
 
     if output is not None and len(policies) > 1:
         raise SkipscopeError(f"--output: is one file and {len(policies)} policies are given; leave --output away")
@@ -115,13 +115,35 @@ def validate(
         target.parent.mkdir(parents=True, exist_ok=True)
         result.policy.save(target)
         pictures = target.with_name(target.name.removesuffix(".json") + ".png")
-        replace_file(pictures, validation_picture(result.pictures, result.conditions))
+        save_file(pictures, validation_picture(result.pictures, result.conditions))
         by_path[path] = result.policy
     if json_:
         print(json.dumps([validation_document(policy) for policy in by_path.values()], indent=1))
         return
     for path, policy in by_path.items():
         print("\n".join([*validation_lines(policy), f"  {output or path}"]))
+
+
+@commands.command()
+def combine(
+    policies: Annotated[
+        list[Path],
+        typer.Argument(metavar="POLICY.json...", help="Policies of a cascade's stages, the first stage first."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The policy file to write.")],
+) -> None:
+    """Put the policies of a cascade's stages into one file, which `validate` measures as a whole."""
+    from functools import reduce
+
+    from compute.policy.skip_policy import SkipPolicy
+
+    if len(policies) < 2:
+        raise SkipscopeError("POLICY.json: give the policies of two stages or more")
+    loaded = [SkipPolicy.load(path) for path in policies]
+    _check_writable(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    reduce(lambda before, policy: policy.after(before), loaded).save(output)
+    print(f"{output}: {len(policies)} stages; not validated together yet: skipscope validate {output}")
 
 
 def _print_to_stderr(line: str) -> None:

@@ -29,7 +29,22 @@ def validation_lines(policy: SkipPolicy) -> list[str]:
     lines += [f"  damage by {metric}: {damage}" for metric, damage in validation.policy.damage.items()]
     if "all" in validation.fidelity_difference:
         lines.append(f"  whole prompt right, policy - full: {validation.fidelity_difference['all'].shown('+.1%')}")
-    return lines + _clip_lines(validation)
+    return lines + _end_lines(validation) + _clip_lines(validation)
+
+
+def _end_lines(validation: Validation) -> list[str]:
+    """Return the lines of the quality at the cascade's end; none where no stage comes after the policy's."""
+    lines = []
+    for run in validation.runs:
+        if run.end is None:
+            continue
+        if "all" in run.end.fidelity:
+            right = run.end.fidelity["all"].shown(".1%")
+            lines.append(f"  after the stage {run.end.stage}, {_RUN_NAMES[run.name]}: whole prompt right {right}")
+        lines += [
+            f"  after the stage {run.end.stage}, damage by {name}: {value}" for name, value in run.end.damage.items()
+        ]
+    return lines
 
 
 def _clip_lines(validation: Validation) -> list[str]:

@@ -13,6 +13,8 @@ from PIL import Image
 from compute.config.errors import ConfigError
 from compute.config.field_types import CallValue, ImageFile
 from compute.config.schema import SweepConfig
+from compute.images import read_picture
+from store.errors import SkipscopeError
 
 
 def call_values(config: SweepConfig, folder: Path) -> dict[str, Any]:
@@ -37,15 +39,15 @@ def _mapped(value: CallValue, of_file: Callable[[str], Any]) -> Any:
 def _picture(name: str, folder: Path, file: str) -> Image.Image:
     path = folder / Path(file).expanduser()
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        return read_picture(path)
+    except SkipscopeError as error:
         raise ConfigError(f"call.{name}.file: {str(path)!r} cannot be read as a picture: {error}") from None
 
 
 def _digest(name: str, folder: Path, file: str) -> dict[str, str]:
     path = folder / Path(file).expanduser()
     try:
-        return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        with path.open("rb") as opened:
+            return {"sha256": hashlib.file_digest(opened, "sha256").hexdigest()}
     except (OSError, ValueError) as error:
         raise ConfigError(f"call.{name}.file: {str(path)!r} cannot be read: {error}") from None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from compute.config.plain_text import PlainText
 from compute.config.seeds import seeds_from_yaml
 from store.records import Record, Window
 
@@ -34,7 +35,7 @@ class ImageFile(Record):
     file: str
 
 
-Number = bool | int | float | str | None
+Number = bool | int | float | PlainText | None
 CallValue = Number | ImageFile | tuple[Number | ImageFile, ...]
 
 
@@ -87,7 +88,7 @@ def _kept_states_tag(value: Any) -> str | None:
 Prompts = Annotated[
     Annotated[PromptFile, Tag(_FILE)]
     | Annotated[PromptSplit, Tag(_SPLIT)]
-    | Annotated[tuple[str, ...], Field(min_length=1), Tag(_LIST)],
+    | Annotated[tuple[PlainText, ...], Field(min_length=1), Tag(_LIST)],
     Discriminator(
         _prompts_tag,
         custom_error_type="prompts",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from compute.config import strict_yaml
 from compute.config.errors import ConfigError
 from compute.config.messages import error_lines
 from compute.config.schema import SweepConfig
+from store.paths import expanded
 
 _MAX_BYTES = 1 << 20
 
@@ -17,20 +19,24 @@ _MAX_BYTES = 1 << 20
 def load_config(path: str | Path) -> SweepConfig:
     """Return the configuration in a YAML file. Raises ConfigError with a line for each error in it."""
     try:
-        data = yaml.safe_load(read_text(Path(path)))
+        data = strict_yaml.parse(read_text(expanded(path)), no_words_in="call")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # e.g. of a date that does not exist
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        problem = (str(getattr(error, "problem", None) or error) or "nested too deeply").splitlines()[0]
-        raise ConfigError(f"{path}: is not YAML{line}: {problem}") from None
+    except strict_yaml.YamlRefused as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: holds no configuration; write for instance `model: glide-mini`")
     try:
-        return SweepConfig.model_validate(data)
+        return SweepConfig.model_validate(_frozen(data), strict=True)  # "25", 25.0 and true are no 25
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in error_lines(error, SweepConfig))) from None
+
+
+def _frozen(value: Any) -> Any:
+    """Return a document's value with tuples for its lists, as records hold them."""
+    if isinstance(value, dict):
+        return {key: _frozen(part) for key, part in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def read_text(path: Path, field: str = "") -> str:

@@ -9,7 +9,14 @@ from pydantic import BaseModel, ValidationError
 
 _MAX_LINES = 50
 _VALUE_ERROR = "Value error, "  # pydantic puts it before the text of a validator's ValueError
-_SHORT = reprlib.Repr()
+
+
+class _Short(reprlib.Repr):
+    def repr_tuple(self, value: tuple[Any, ...], level: int) -> str:  # a list in the user's file
+        return self.repr_list(list(value), level)
+
+
+_SHORT = _Short()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 60, 60
 
 

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from compute.config.field_types import CallValue, KeptStates, Prompts, Seeds, SwitchSteps, WindowCount, Windows
+from compute.config.plain_text import PlainText
 from compute.config.swept_action import ScreenedAction, SweptAction
-from store.records import Record
+from store.records import Record, StageName
 from store.sampler import SamplerSettings
 
 
@@ -33,22 +34,22 @@ class SweepConfig(Record):
     not.
     """
 
-    model: str = "glide-mini"
-    stage: Literal["base"] = "base"
+    model: PlainText = "glide-mini"
+    stage: StageName | None = None
     sampler: SamplerSettings = SamplerSettings(name="ddpm", steps=25)
-    call: Mapping[str, CallValue] = Field(default_factory=dict)
+    call: Mapping[PlainText, CallValue] = Field(default_factory=dict)
     guidance: Annotated[float, Field(ge=0, le=100)] = 3.0
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     prompts: Prompts | None = None
     seeds: Seeds = (0,)
-    components: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    components: Annotated[tuple[PlainText, ...], Field(min_length=1)] = ("*",)
     windows: Windows = WindowCount(count=5)
     actions: Annotated[tuple[SweptAction, ...], Field(min_length=1)]
     screen: tuple[ScreenedAction, ...] = ()
     prompt_switch: SwitchSteps | None = None
     conditions_per_unit: Annotated[int, Field(ge=1, le=4096)] = 8
 
-    metrics: tuple[str, ...] = ("mse", "rel_l2", "ssim", "haarpsi")
+    metrics: tuple[PlainText, ...] = ("mse", "rel_l2", "ssim", "haarpsi")
     keep: Kept = Kept()
     workers: Annotated[int, Field(ge=1, le=4096)] | None = None
     gpus_per_worker: Annotated[float, Field(ge=0, le=64)] = 0

@@ -6,14 +6,19 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from compute.config.plain_text import PlainText
 from store.records import Action, Record
 
 
 class SweptAction(Record):
-    """An action, and patterns of the components that it is tried on; those that do not admit it are skipped."""
+    """An action, and patterns of the components that it is tried on; those that do not admit it are skipped.
+
+    It is tried on one component after the other, or with `together` on all of them at once.
+    """
 
     action: Action
-    components: tuple[str, ...] = ("*",)
+    components: tuple[PlainText, ...] = ("*",)
+    together: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -22,7 +27,7 @@ class SweptAction(Record):
         if isinstance(data, str):
             return {"action": {"name": data}}
         if isinstance(data, dict) and "name" in data:
-            own = {key: data[key] for key in ("components", "lengths") if key in data}
+            own = {key: data[key] for key in ("components", "together", "lengths") if key in data}
             return {"action": {key: value for key, value in data.items() if key not in own}, **own}
         return data
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from torch import Tensor
 from compute.file_digest import file_digest
 from compute.metrics.clip_preprocessing import ClipPreprocessing
 from compute.metrics.metric import AbsentError
+from store.errors import StoreError
+from store.folder.files import JSON_LIMIT, parse_json, read_file
 
 BATCH = 64
 """Pictures or prompts that are embedded at once."""
@@ -97,8 +98,8 @@ def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise AbsentError(f"{folder} is not a folder")
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
+        kind = parse_json(read_file((folder / "config.json").resolve(), JSON_LIMIT), "config.json").get("model_type")
+    except (OSError, StoreError, AttributeError):
         raise AbsentError(f"{folder} has no config.json of a model that transformers has saved") from None
     if kind != "clip":
         raise AbsentError(f"{folder} holds a model of type {str(kind)[:40]!r}; a CLIPModel (type 'clip') is accepted")

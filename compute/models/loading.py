@@ -9,42 +9,65 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.utils.logging import disable_progress_bar
 
-from compute.models.glide import GlidePipeline
+from compute.models.glide import (
+    GlideInpaintPipeline,
+    GlidePipeline,
+    GlideUpsamplerInpaintPipeline,
+    GlideUpsamplerPipeline,
+)
 from compute.models.model import Model
+from compute.models.other_stage import OtherStage
 from compute.models.source import ModelNotFound, ModelSource
-from compute.pipeline.call import check_options
+from compute.pipeline.call import CallError, check_options
 from compute.pipeline.follow import check_can_be_followed
 
-_OWN_PIPELINES: Mapping[str, type[DiffusionPipeline]] = {"GlidePipeline": GlidePipeline}
+_OWN_PIPELINES: Mapping[str, type[DiffusionPipeline]] = {
+    kind.__name__: kind
+    for kind in (GlidePipeline, GlideUpsamplerPipeline, GlideInpaintPipeline, GlideUpsamplerInpaintPipeline)
+}
 _WITHOUT = ("safety_checker",)  # it replaces pictures by black ones, which a measurement would take for damage
 
 
 def load_model(
     model: str | ModelSource,
     *,
+    stage: str | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     call: Mapping[str, Any] | None = None,
+    previous: OtherStage | None = None,
 ) -> Model:
     """Load a model by its name, its folder or its source, for inference; `call` holds further arguments of its calls.
 
-    Nothing is downloaded, and weights are read from safetensors alone. Raises ModelNotFound where there is no such
-    model, where its files are damaged, and where they have changed since the source was made; CallError for arguments
-    that the pipeline lacks; FollowError for a pipeline without a scheduler that can be followed.
+    `stage` names a stage of a cascade; by default it is the first. `previous` replaces the stage before it. Nothing is
+    downloaded, and weights are read from safetensors alone. Raises ModelNotFound where there is no such model, where
+    its files are damaged, and where they have changed since the source was made; CascadeError for a stage that the
+    model lacks; CallError for arguments that the pipeline lacks; FollowError for a pipeline without a scheduler that
+    can be followed.
     """
-    source = ModelSource.find(model) if isinstance(model, str) else model
+    source = ModelSource.find(model, stage) if isinstance(model, str) else model
     source.check_unchanged()
     pipe = _pipeline(source, dtype)
     if not isinstance(getattr(pipe, "unet", None), torch.nn.Module):
         raise ModelNotFound(f"model: {source.folder} holds a {type(pipe).__name__}, which has no unet")
     check_can_be_followed(pipe)
     check_options(pipe, call or {})
+    if source.previous is not None and "image" in (call or {}):
+        raise CallError(f"call.image: the stage {source.previous.source.stage!r} makes it; leave it out")
     pipe.to(device)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
     pipe.set_progress_bar_config(disable=True)
-    return Model(source=source, pipe=pipe, call=dict(call or {}))
+    return Model(source=source, pipe=pipe, call=dict(call or {}), previous=previous or _previous(source, device, dtype))
+
+
+def _previous(source: ModelSource, device: torch.device | str, dtype: torch.dtype) -> OtherStage | None:
+    """Return the stage before that of a source, to be loaded in the same way, or None for a first stage."""
+    run = source.previous
+    if run is None:
+        return None
+    return OtherStage(run, lambda: load_model(run.source, device=device, dtype=dtype, call=run.call))
 
 
 def _pipeline(source: ModelSource, dtype: torch.dtype) -> Any:

@@ -46,13 +46,14 @@ def long_prompts(components: Mapping[str, Any], prompts: Sequence[str]) -> LongP
     found = [
         LongPrompts(prompts=cut, count=len(different), context=tokenizer.model_max_length)
         for name, tokenizer in components.items()
-        if name.startswith("tokenizer") and _has_limit(tokenizer)
+        if name.startswith("tokenizer") and has_limit(tokenizer)
         if (cut := tuple(prompt for prompt in different if _tokens(tokenizer, prompt) > tokenizer.model_max_length))
     ]
     return max(found, key=lambda long: len(long.prompts), default=None)
 
 
-def _has_limit(tokenizer: Any) -> bool:
+def has_limit(tokenizer: Any) -> bool:
+    """Return whether a tokenizer knows how many tokens its text encoder reads."""
     limit = getattr(tokenizer, "model_max_length", None)
     return isinstance(limit, int) and 0 < limit < _LONGEST_CONTEXT
 

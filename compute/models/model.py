@@ -12,10 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from compute.models.other_stage import OtherStage, StagePictures, images_of, stage_seed
 from compute.models.source import ModelSource
 from compute.pipeline.call import CallError, call_arguments, call_parameters, default_guidance, pictures_of
 from compute.pipeline.encoder_cache import EncoderCache
-from compute.pipeline.follow import Replay, RunFollower, Step, following
+from compute.pipeline.exact_ddpm import ExactDDPMScheduler
+from compute.pipeline.follow import RunFollower, following
+from compute.pipeline.followed_step import Replay, Step
 from compute.pipeline.noise import initial_noise
 from compute.pipeline.probe import RUN_ERRORS, Probe, probe, refusal
 from compute.pipeline.schedulers import make_scheduler
@@ -31,11 +34,15 @@ _PROBED_STEPS = 10  # enough for every scheduler
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded pipeline, the source that it was loaded from, and further arguments of its calls."""
+    """A loaded pipeline, the source that it was loaded from, and further arguments of its calls.
+
+    `previous` is the stage of a cascade whose pictures the pipeline is given as its `image`.
+    """
 
     source: ModelSource
     pipe: Any
     call: Mapping[str, Any] = field(default_factory=dict)
+    previous: OtherStage | None = None
     _probes: dict[str, Probe] = field(default_factory=dict, repr=False, compare=False)
     _schedulers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -71,7 +78,7 @@ class Model:
         """The name of the sampler that the pipeline was loaded with: GLIDE's is `ddpm`, others go by their class."""
         name = str(self.base_scheduler["_class_name"])
         is_glide = name == "DDPMScheduler" and self.base_scheduler.get("variance_type") == "learned_range"
-        return "ddpm" if is_glide else name
+        return "ddpm" if is_glide or name == ExactDDPMScheduler.__name__ else name
 
     @property
     def default_guidance(self) -> float:
@@ -106,7 +113,8 @@ class Model:
         if key not in self._probes:
             condition = Condition(prompt="", seed=0, guidance=guidance)
             self.pipe.scheduler = self.scheduler(sampler)
-            arguments = call_arguments(self.pipe, sampler, [condition], self.call)
+            pictures = None if self.previous is None else images_of(self.previous.blank_pictures(1))
+            arguments = call_arguments(self.pipe, sampler, [condition], self.call, pictures=pictures)
             try:
                 self._probes[key] = probe(self.pipe, self.unet, lambda: pictures_of(self.pipe(**arguments)))
             except RUN_ERRORS as error:
@@ -120,6 +128,10 @@ class Model:
         """Return a sampler with the number of steps that a run really makes."""
         return sampler.making(len(self.probe(sampler, guidance).steps))
 
+    def inputs(self, conditions: Sequence[Condition]) -> StagePictures | None:
+        """Return the pictures of the stage before this one for conditions, or None for a first stage."""
+        return None if self.previous is None else self.previous.pictures(conditions)
+
     @torch.inference_mode()
     def run(
         self,
@@ -128,20 +140,28 @@ class Model:
         resolved: ResolvedSchedule | None = None,
         *,
         replay: Replay | None = None,
+        inputs: StagePictures | None = None,
         on_step: Callable[[Step], None] | None = None,
         on_begin: Callable[[], None] | None = None,
     ) -> Float[Tensor, "B 3 H W"]:
         """Sample the pictures of conditions, which share one guidance scale, by the pipeline's own call; in [-1, 1].
 
         Noise depends on seed and step alone. Without a schedule all components are computed. With `replay` the run
-        continues from its last step. `on_begin` is called before the first call of the UNet, `on_step` at the end of
-        each step. Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
+        continues from its last step. `inputs` are the pictures of the cascade's stage before this one, which are
+        sampled where they are not given. `on_begin` is called before the first call of the UNet, `on_step` at the end
+        of each step. Raises UnreadablePrompt for a prompt that the text encoder cannot represent.
         """
+        pictures = self.inputs(conditions) if inputs is None else inputs
+        conditions = [
+            condition.model_copy(update={"seed": stage_seed(condition.seed, self.source.number)})
+            for condition in conditions
+        ]
         seeds = [condition.seed for condition in conditions]
         shown = self.probe(sampler, conditions[0].guidance)
         self.pipe.scheduler = self.scheduler(sampler)
         latents = initial_noise(seeds, shown.state_shape, dtype=shown.state_dtype, device=self.device)
-        arguments = call_arguments(self.pipe, sampler, conditions, self.call, latents)
+        images = None if pictures is None else images_of(pictures)
+        arguments = call_arguments(self.pipe, sampler, conditions, self.call, latents, images)
         with nullcontext() if resolved is None else executing(self.unet, resolved) as execution:
             follower = RunFollower(
                 self.pipe,
@@ -152,8 +172,8 @@ class Model:
                 on_begin=None if on_begin is None else lambda steps, scheduler: on_begin(),
             )
             with self._encoders.used(), following(self.pipe, self.unet, follower):
-                pictures = pictures_of(self.pipe(**arguments))
-        return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous() * 2 - 1
+                sampled = pictures_of(self.pipe(**arguments))
+        return torch.from_numpy(sampled).permute(0, 3, 1, 2).contiguous() * 2 - 1
 
     def call_unet(self, sampler: SamplerSettings, guidance: float, batch: int) -> None:
         """Call the UNet once as a run of `batch` conditions does, with the inputs of a run's first call."""

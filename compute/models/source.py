@@ -1,15 +1,20 @@
-"""Where a model's files are, and their digest. Nothing is loaded here."""
+"""Where a model's files are, and their digest; of a cascade, those of one stage. Nothing is loaded here."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from compute.file_digest import file_digest
-from store.errors import SkipscopeError
+from compute.models.cascade import Cascade, CascadeError, CascadeStage
+from store.errors import SkipscopeError, StoreError
+from store.folder.files import JSON_LIMIT, parse_json, read_file
+from store.folder.header import SweepHeader
+from store.records import ONLY_STAGE
+from store.sampler import SamplerSettings
 
 GLIDE_MINI = "glide-mini"
 SD_MINI = "sd-mini"
@@ -25,25 +30,38 @@ class ModelNotFound(SkipscopeError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """The folder of a model, and the SHA-256 of its configurations and weights, which every worker checks."""
+    """The folder of a pipeline, and the SHA-256 of its configurations and weights, which every worker checks.
+
+    Of a cascade it is the pipeline of one stage; `previous` is then the run of the stage before it, whose pictures
+    this one is given.
+    """
 
     name: str
     folder: Path
     digest: str
+    stage: str = ONLY_STAGE
+    previous: StageRun | None = None
 
     @staticmethod
-    def find(name: str) -> ModelSource:
-        """Return the source of a bundled model by its name, or of the pipeline in a folder. Raises ModelNotFound."""
-        try:
-            folder = BUNDLED.get(name, Path(name)).expanduser().absolute()
-            is_pipeline = (folder / "model_index.json").is_file()
-        except (OSError, RuntimeError):  # a name that is too long, or ~ with an unknown user
-            is_pipeline = False
-        if not is_pipeline:
-            raise ModelNotFound(
-                f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
-            )
-        return ModelSource(name=name, folder=folder, digest=_digest(folder))
+    def find(name: str, stage: str | None = None) -> ModelSource:
+        """Return the source of a bundled model by its name, or of the pipeline in a folder.
+
+        `stage` names a stage of a cascade; by default it is the first. Raises ModelNotFound, CascadeError.
+        """
+        names = stage_names(name)
+        if stage is not None and stage not in names:
+            raise CascadeError(f"stage: {name[:200]!r} has no stage {stage!r}; it has {', '.join(names)}")
+        return next(run.source for run in stage_runs(name) if stage in (run.source.stage, None))
+
+    @staticmethod
+    def of_sweep(header: SweepHeader) -> ModelSource:
+        """Return the source of a sweep's model by the name that its configuration has. Raises ModelNotFound."""
+        return ModelSource.find(str(header.config.get("model", "")), str(header.settings.get("stage", ONLY_STAGE)))
+
+    @property
+    def number(self) -> int:
+        """The position of the stage in its cascade; 0 is the first."""
+        return 0 if self.previous is None else self.previous.source.number + 1
 
     def index(self) -> dict[str, Any]:
         """Return the pipeline's index: its class, and each part's library and class. Raises ModelNotFound."""
@@ -55,13 +73,71 @@ class ModelSource:
             raise ModelNotFound(
                 f"model: {self.folder} holds other weights ({digest[:12]}) than expected ({self.digest[:12]})"
             )
+        if self.previous is not None:
+            self.previous.source.check_unchanged()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """A stage of a cascade and how it runs; None stands for the pipeline's own sampler or guidance scale."""
+
+    source: ModelSource
+    sampler: SamplerSettings | None = None
+    guidance: float | None = None
+    call: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stage_run(name: str, stage: str | None = None) -> StageRun:
+    """Return a stage of a model, by default the last, and how it runs. Raises ModelNotFound, CascadeError."""
+    source = ModelSource.find(name, stage or stage_names(name)[-1])
+    return next(run for run in stage_runs(name) if run.source.stage == source.stage)
+
+
+def stage_names(name: str) -> tuple[str, ...]:
+    """Return the names of a model's stages in the order in which they run. Raises ModelNotFound, CascadeError."""
+    return tuple(stage.name for stage in _stages(_folder(name)))
+
+
+def stage_runs(name: str) -> Iterator[StageRun]:
+    """Yield the stages of a model in the order in which they run. Raises ModelNotFound, CascadeError."""
+    root, previous = _folder(name), None
+    for stage in _stages(root):
+        folder = root if stage.folder == "." else (root / Path(stage.folder).expanduser()).resolve()
+        if not (folder / "model_index.json").is_file():
+            raise _no_pipeline(name if folder == root else str(folder))
+        source = ModelSource(name=name, folder=folder, digest=_digest(folder), stage=stage.name, previous=previous)
+        call = {key: list(value) if isinstance(value, tuple) else value for key, value in stage.call.items()}
+        previous = StageRun(source=source, sampler=stage.sampler, guidance=stage.guidance, call=call)
+        yield previous
+
+
+def _folder(name: str) -> Path:
+    try:
+        return BUNDLED.get(name, Path(name)).expanduser().absolute()
+    except (OSError, RuntimeError):  # ~ with an unknown user
+        raise _no_pipeline(name) from None
+
+
+def _stages(folder: Path) -> tuple[CascadeStage, ...]:
+    try:
+        cascade = Cascade.read(folder)
+    except OSError:  # a name that is too long
+        raise _no_pipeline(str(folder)) from None
+    return (CascadeStage(name=ONLY_STAGE, folder="."),) if cascade is None else cascade.stages
+
+
+def _no_pipeline(name: str) -> ModelNotFound:
+    return ModelNotFound(
+        f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
+    )
 
 
 def _index(folder: Path) -> dict[str, Any]:
+    path = folder / "model_index.json"
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelNotFound(f"model: {folder / 'model_index.json'} cannot be read: {error}") from None
+        index = parse_json(read_file(path.resolve(), JSON_LIMIT), path)  # a model cache's files are links
+    except (OSError, StoreError) as error:
+        raise ModelNotFound(f"model: {path} cannot be read: {error}") from None
     if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str | list):
         raise ModelNotFound(f"model: {folder / 'model_index.json'} is no index of a diffusers pipeline: no _class_name")
     return index

@@ -3,7 +3,8 @@
 from compute import torchvision_ops as torchvision_ops  # before diffusers is imported
 from compute.pipeline import methods
 from compute.pipeline.applied import applied
-from compute.pipeline.follow import Replay, RunFollower, Step, following
+from compute.pipeline.follow import RunFollower, following
+from compute.pipeline.followed_step import Replay, Step
 from compute.pipeline.noise import initial_noise, step_generators
 from compute.pipeline.schedulers import make_scheduler
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
+from types import TracebackType
 from typing import Any
 
 from torch import nn
 
 from compute.pipeline.follow import RunFollower, check_can_be_followed, following
 from compute.pipeline.graphs import graph_of
+from compute.pipeline.other_caches import check_no_other_cache
 from compute.pipeline.policy_check import PolicyCheck
-from compute.policy.graph import UnknownComponent, network_as_one
+from compute.pipeline.run_steps import FollowError, RunSteps
+from compute.policy.graph import UNET, UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -21,25 +25,62 @@ from compute.unet.hooks import executing
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest
 
 
-@contextmanager
-def applied(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
+def applied(policy: SkipPolicy, pipe: Any) -> AppliedPolicy:
     """Make a diffusers pipeline (`pipe.unet`, `pipe.scheduler`) follow a skip policy within the context.
 
     Each call of the pipeline is a run of its own. Afterwards the UNet and the scheduler are exactly as before.
 
-    Raises PolicyError, on entry or when a run begins, where the policy is for other weights, another scheduler or
-    other steps; FollowError where the pipeline does not sample with its scheduler, or is followed already;
-    UnsupportedUNet where the UNet is not supported; ExecutionError where it already executes a schedule.
+    Raises PolicyError, on entry or when a run begins, where the policy is for other weights (compared by their content
+    both times), another scheduler or other steps; FollowError where the pipeline does not sample with its scheduler, or
+    is followed already; UnsupportedUNet where the UNet is not supported; ExecutionError where it already executes a
+    schedule.
+
+    The context may be entered again after it was left. Within it the pipeline can be deep-copied, and the copy follows
+    nothing, but not pickled.
     """
+    return AppliedPolicy(policy, pipe)
+
+
+class AppliedPolicy(ContextDecorator):
+    """A context in which a pipeline follows a policy; see `applied`."""
+
+    def __init__(self, policy: SkipPolicy, pipe: Any) -> None:
+        self._policy, self._pipe = policy, pipe
+        self._entered: AbstractContextManager[Execution] | None = None
+
+    def __enter__(self) -> Execution:
+        if self._entered is not None:
+            raise FollowError("pipe: it follows this policy already: leave the context before entering it again")
+        entered = _following_policy(self._policy, self._pipe)
+        execution = entered.__enter__()
+        self._entered = entered
+        return execution
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        entered, self._entered = self._entered, None
+        assert entered is not None, "a context is entered before it is left"
+        return entered.__exit__(kind, error, trace)
+
+
+@contextmanager
+def _following_policy(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     unet = _unet_of(pipe)
     check_can_be_followed(pipe)
+    check_no_other_cache(uncompiled(unet))
     _check_weights(policy, uncompiled(unet))
     resolved = _resolved(policy, unet)
     acts_on_modules = any(plan.unet is None and plan.actions for plan in resolved.steps)
     execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
     with execution_context as execution:
         check = PolicyCheck(policy, pipe)
-        follower = RunFollower(pipe, execution=execution, on_begin=check.begin, on_arguments=check.arguments)
+
+        def begin(steps: RunSteps, scheduler: Any) -> None:
+            check.begin(steps, scheduler)
+            _check_weights_again(policy, uncompiled(unet))
+
+        follower = RunFollower(pipe, execution=execution, on_begin=begin, on_arguments=check.arguments)
         with following(pipe, unet, follower):
             yield execution
 
@@ -67,14 +108,27 @@ def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
         )
 
 
+def _check_weights_again(policy: SkipPolicy, unet: nn.Module) -> None:
+    """Check the weights of a run that begins, which other code may have changed. Raises PolicyError."""
+    if any(tensor.is_meta for tensor in (*unet.parameters(), *unet.buffers())):
+        warnings.warn(
+            "weights: the UNet's are offloaded since the policy was applied, so changes of them are not noticed: "
+            "apply the policy anew after changing them",
+            stacklevel=2,
+        )
+    else:
+        _check_weights(policy, unet)
+
+
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
     """Resolve a policy's schedule for a UNet.
 
     A policy that reuses the UNet as a whole needs no graph. Raises PolicyError, UnsupportedUNet.
     """
     try:
-        if all(name == "unet" for _, name, _ in policy.schedule.entries()):
-            return resolve(network_as_one(), policy.schedule)
-        return resolve(graph_of(unet), policy.schedule)
+        schedule = policy.schedule
+        if schedule.components <= {UNET}:
+            return resolve(network_as_one(), schedule)
+        return resolve(graph_of(unet), schedule)
     except (ScheduleError, UnknownComponent) as error:
         raise PolicyError(f"rules: {error}") from None

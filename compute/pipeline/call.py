@@ -46,12 +46,13 @@ def call_arguments(
     conditions: Sequence[Condition],
     options: Mapping[str, Any],
     latents: Tensor | None = None,
+    pictures: Sequence[Any] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments with which a pipeline samples conditions, which share one guidance scale.
 
     `options` are the user's further arguments, which `check_options` has accepted. Initial noise is `latents` where the
-    pipeline accepts them, and else drawn from generators that depend on the seeds alone. Raises CallError for what the
-    pipeline cannot be given.
+    pipeline accepts them, and else drawn from generators that depend on the seeds alone. `pictures`, one for each
+    condition, are its `image` argument. Raises CallError for what the pipeline cannot be given.
     """
     accepted = call_parameters(pipe)
     guidances = {condition.guidance for condition in conditions}
@@ -71,6 +72,10 @@ def call_arguments(
     else:
         own["batch_size"] = len(conditions)
     given = {key: value for key, value in own.items() if key in accepted} | _steps_of(sampler, accepted, pipe)
+    if pictures is not None:
+        if "image" not in accepted:
+            raise CallError(f"stage: a {type(pipe).__name__} takes no image, so it cannot follow another stage")
+        given["image"] = list(pictures)
     repeated = {key: [value] * len(conditions) for key, value in options.items() if key in _PER_PICTURE}
     return {**given, **options, **repeated}
 

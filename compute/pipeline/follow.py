@@ -11,50 +11,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from compute.pipeline.followed_step import OpenStep, Replay, Step
 from compute.pipeline.noise import step_generators
 from compute.pipeline.output_reuse import OutputHistory
-from compute.pipeline.patched_calls import Follower, PatchedSchedulerMethod, PatchedUNetForward, UNetArguments
-from compute.pipeline.run_steps import FollowError, RunSteps, is_same_timestep, run_steps, timestep_number
+from compute.pipeline.patched_calls import Follower, UNetArguments, check_not_followed, patched_methods
+from compute.pipeline.run_steps import (
+    FollowError,
+    RunSteps,
+    is_element,
+    is_same_timestep,
+    run_steps,
+    timestep_number,
+)
+from compute.pipeline.run_thread import RunThread
 from compute.pipeline.step_coefficients import StepCoefficients, step_coefficients
 from compute.unet.execution import Execution
 from compute.unet.method_patch import MethodPatch
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One sampling step, in the dtype of the run."""
-
-    index: int
-    """0 to N - 1; 0 is the noisiest."""
-    timestep: float
-    x_t: Float[Tensor, "B C H W"]
-    """The step's input."""
-    output: Float[Tensor, "B K H W"]
-    """What the scheduler is given: the guided model output, with the learned sigma where the pipeline passes it on."""
-    pred_x0: Float[Tensor, "B C H W"]
-    """The guided prediction of the clean sample, clipped as the scheduler clips it; float32."""
-    x_next: Float[Tensor, "B C H W"]
-    """The scheduler's result. A pipeline may change it before the next step (inpainting does)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """A run's beginning that is known: the outputs of steps 0 to `start` - 1, as `Step.output` has them."""
-
-    start: int
-    outputs: Float[Tensor, "steps B K H W"]
-
-
 class RunFollower:
     """The state of the run that a pipeline makes at the moment.
 
-    The patched methods call `begin_run`, `begin_unet_call`, `scheduler_arguments` and `end_step`, in this order.
+    The patched methods call `claim_run`, `begin_run`, `begin_unet_call`, `scheduler_arguments` and `end_step`, in this
+    order.
     """
 
     def __init__(
@@ -73,11 +56,16 @@ class RunFollower:
         self._seeds = None if seeds is None else tuple(seeds)
         self._on_begin, self._on_arguments, self._on_step = on_begin, on_arguments, on_step
         self._keeps_outputs = execution is not None and any(plan.unet for plan in execution.resolved.steps)
+        self._thread = RunThread(pipe)
         self._scheduler: Any = None
         self._steps: RunSteps | None = None
         self._index = self._unet_calls = 0
         self._history = OutputHistory()
-        self._step: _OpenStep | None = None
+        self._step: OpenStep | None = None
+
+    def claim_run(self) -> None:
+        """Begin a run in this thread. Raises FollowError while another thread is within one."""
+        self._thread.claim()
 
     def begin_run(self, scheduler: Any) -> None:
         """Prepare for a run: the scheduler's timesteps have been set, and nothing of an earlier run is left."""
@@ -127,19 +115,28 @@ class RunFollower:
     def begin_unet_call(self, arguments: UNetArguments) -> bool:
         """Begin a call of the UNet, and return whether it must run.
 
-        Raises FollowError outside a run, and at another timestep than the current step's.
+        Raises FollowError outside a run, in another thread than the run's, and at another timestep than the current
+        step's.
         """
+        self._thread.check()
         timestep = arguments.timestep
         steps = self._start(timestep)
         self._unet_calls += 1
-        is_cheap = not isinstance(timestep, Tensor) or timestep.device.type == "cpu"  # else reading it would wait
-        if is_cheap and not is_same_timestep(timestep_number(timestep), steps.timesteps[self._index]):
+        if (other := self._other_timestep(timestep, steps)) is not None:
             raise FollowError(
-                f"pipe: its UNet was called at timestep {timestep_number(timestep):g} during step {self._index}, which "
-                f"is at {steps.timesteps[self._index]:g}: each step must end by the scheduler's step, and another "
-                "pipeline with the same UNet cannot sample meanwhile"
+                f"pipe: its UNet was called at timestep {other:g} during step {self._index}, which is at "
+                f"{steps.timesteps[self._index]:g}: each step must end by the scheduler's step, and another pipeline "
+                "with the same UNet cannot sample meanwhile"
             )
         return not self._is_known
+
+    def _other_timestep(self, timestep: Tensor | float, steps: RunSteps) -> float | None:
+        """Return a timestep that is not the current step's, of those that the UNet is given for the rows."""
+        if is_element(timestep, self._scheduler.timesteps, steps.offset + self._index):
+            return None  # known without reading it, which on a GPU would wait for all that runs there
+        expected = steps.timesteps[self._index]
+        numbers = timestep.flatten().tolist() if isinstance(timestep, Tensor) else [timestep]
+        return next((float(number) for number in numbers if not is_same_timestep(number, expected)), None)
 
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
         """Put the known output and the noise of this step into the arguments of the scheduler's `step`.
@@ -147,13 +144,16 @@ class RunFollower:
         Raises FollowError where no call of the UNet came before, for a batch of another size than there are seeds, and
         where the replayed run had another.
         """
-        steps = self._start(arguments["timestep"])
-        if self._unet_calls == 0:
+        self._thread.check()
+        if self._scheduler is not None and self._unet_calls == 0:
             raise FollowError(
                 f"pipe: its scheduler steps without a call of the UNet that was seen, at step {self._index}: other "
                 "code has replaced the UNet's forward since the context was entered (model offloading does so after "
                 "each call of the pipeline): enter the context anew for each call"
             )
+        steps = self._start(arguments["timestep"])
+        if self._execution is not None and not self._is_known:
+            self._execution.end_step()  # before the scheduler takes what the UNet put out
         if self._on_arguments is not None:
             self._on_arguments(scheduler, arguments)
         x_t, index = arguments["sample"], self._index
@@ -164,7 +164,7 @@ class RunFollower:
         at = None
         if self._keeps_outputs or self._on_step is not None:
             at = step_coefficients(scheduler, steps.offset + index, steps.timesteps[index])
-        self._step = _OpenStep(x_t=x_t, coefficients=at)
+        self._step = OpenStep(x_t=x_t, coefficients=at)
         arguments["model_output"] = self._output(arguments["model_output"], x_t, at)
         self._step.output = arguments["model_output"]
 
@@ -194,26 +194,9 @@ class RunFollower:
         self._index, self._unet_calls = self._index + 1, 0
         if self._index == len(self._steps):
             self._end_run()
+            self._thread.release()
         else:
             self._begin_step()
-
-
-@dataclass(kw_only=True)
-class _OpenStep:
-    """A step whose scheduler has not stepped yet."""
-
-    x_t: Tensor
-    coefficients: StepCoefficients | None
-    output: Tensor | None = None
-
-    def ended(self, index: int, timestep: float, scheduler: Any, x_next: Tensor) -> Step:
-        """Return the step with its result."""
-        assert self.output is not None and self.coefficients is not None
-        prediction = self.output[:, : self.x_t.shape[1]].float()
-        pred_x0 = self.coefficients.pred_x0(self.x_t.float(), prediction)
-        if scheduler.config.get("thresholding", False):
-            pred_x0 = scheduler._threshold_sample(pred_x0)
-        return Step(index=index, timestep=timestep, x_t=self.x_t, output=self.output, pred_x0=pred_x0, x_next=x_next)
 
 
 @contextmanager
@@ -222,16 +205,11 @@ def following(pipe: Any, unet: nn.Module, follower: Follower) -> Iterator[None]:
 
     Raises FollowError where the pipeline's scheduler or its UNet is followed already.
     """
-    scheduler = pipe.scheduler
-    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
-        raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
-    if isinstance(unet.__dict__.get("forward"), PatchedUNetForward):
-        raise FollowError("pipe: its UNet is followed already: leave that context before entering another")
+    check_not_followed(pipe.scheduler, unet)
     patches: list[MethodPatch] = []
     try:
-        patches.append(MethodPatch(unet, "forward", PatchedUNetForward(follower, unet)))
-        for name in ("set_timesteps", "step"):
-            patches.append(MethodPatch(scheduler, name, PatchedSchedulerMethod(follower, scheduler, name)))
+        for owner, name, method in patched_methods(follower, pipe, unet):
+            patches.append(MethodPatch(owner, name, method))
         yield
     finally:
         follower.active = False

@@ -11,7 +11,10 @@ from compute.pipeline.call import call_parameters, default_guidance, pictures_of
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.graphs import graph_of
 from compute.pipeline.probe import RUN_ERRORS, probe, refusal
+from compute.pipeline.run_scheduler import run_scheduler
+from compute.pipeline.run_steps import RunSteps
 from compute.policy.rules import Rule, rules_of
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
 from compute.unet.blocks import uncompiled
@@ -42,7 +45,7 @@ def policy_for_pipeline(
     a network that cannot be read; FollowError for a pipeline that cannot be followed.
     """
     check_can_be_followed(pipe)
-    timesteps = _timesteps_of(pipe.scheduler, steps) if call is None else _timesteps_of_call(pipe, steps, call)
+    timesteps, scheduler = _run_of(pipe.scheduler, steps) if call is None else _run_of_call(pipe, steps, call)
     made = len(timesteps)
     if guidance is None and call is not None:
         guidance = call.get("guidance_scale")
@@ -54,7 +57,9 @@ def policy_for_pipeline(
         model=_model_of(pipe),
         sampler=sampler,
         timesteps=timesteps,
+        call={"eta": call["eta"]} if call and "eta" in call else {},
         guidance=default_guidance(pipe) if guidance is None else guidance,
+        scheduler=scheduler,
         rules=rules_of(_schedule(pipe, rules, made)),
     )
 
@@ -68,25 +73,27 @@ def _model_of(pipe: Any) -> PolicyModel:
     return PolicyModel(name=type(pipe).__name__, weights=weights, unet=digests)
 
 
-def _timesteps_of(scheduler: Any, steps: int) -> tuple[float, ...]:
-    """Return the timesteps of the steps that a scheduler makes where `steps` are asked for."""
+def _run_of(scheduler: Any, steps: int) -> tuple[tuple[float, ...], RunScheduler]:
+    """Return the timesteps of the steps that a scheduler makes where `steps` are asked for, and what it does."""
     own = copy.deepcopy(scheduler)
     try:
         own.set_timesteps(steps)
     except (ValueError, TypeError, RuntimeError) as error:
         raise PolicyError(f"steps: a {type(scheduler).__name__} refuses {steps}: {error}") from None
-    return tuple(float(t) for t in own.timesteps.tolist())
+    timesteps = tuple(float(t) for t in own.timesteps.tolist())
+    return timesteps, run_scheduler(own, RunSteps(timesteps=timesteps))
 
 
-def _timesteps_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return the timesteps of the steps that a call of the pipeline makes. Raises PolicyError."""
+def _run_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[tuple[float, ...], RunScheduler]:
+    """Return the timesteps of the steps that a call makes, and what its scheduler does. Raises PolicyError."""
     if unknown := call.keys() - call_parameters(pipe).keys():  # diffusers drops some of these without a word
         raise PolicyError(f"call.{min(unknown)}: a {type(pipe).__name__} has no such argument")
     given = {key: value for key, value in call.items() if key != "generator"}  # whose state would change
     if not given.keys() & {"timesteps", "sigmas"}:
         given["num_inference_steps"] = steps
     try:
-        return probe(pipe, pipe.unet, lambda: pictures_of(pipe(**given | {"output_type": "np"}))).steps.timesteps
+        shown = probe(pipe, pipe.unet, lambda: pictures_of(pipe(**given | {"output_type": "np"})))
+        return shown.steps.timesteps, shown.scheduler
     except RUN_ERRORS as error:
         raise PolicyError(f"call: the {type(pipe).__name__} refuses {', '.join(given)}: {refusal(error)}") from error
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import torch
 from diffusers.utils import BaseOutput
 from torch import Tensor
+
+from compute.pipeline.run_steps import FollowError
+
+NOT_PICKLED = "cannot be pickled while its runs are followed: leave the context first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,7 @@ class Follower(Protocol):
 
     active: bool
 
+    def claim_run(self) -> None: ...
     def begin_run(self, scheduler: Any) -> None: ...
     def begin_unet_call(self, arguments: UNetArguments) -> bool: ...
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None: ...
@@ -68,13 +73,14 @@ class Follower(Protocol):
 class PatchedSchedulerMethod:
     """A scheduler's `set_timesteps` or `step` that also informs a follower.
 
-    A deep copy of the scheduler, which some pipelines make, has patched methods that inform the same follower.
+    A deep copy of the scheduler, which some pipelines make, has patched methods that inform the same follower; in a
+    deep copy of the whole pipeline `pipe`, and once the follower is inactive, it has its own methods.
     """
 
     __wrapped__: Any
 
-    def __init__(self, follower: Follower, scheduler: Any, name: str) -> None:
-        self._follower, self._scheduler, self._name = follower, scheduler, name
+    def __init__(self, follower: Follower, scheduler: Any, name: str, pipe: Any = None) -> None:
+        self._follower, self._scheduler, self._name, self._pipe = follower, scheduler, name, pipe
         functools.update_wrapper(self, getattr(scheduler, name))
         self._signature = inspect.signature(getattr(type(scheduler), name))  # others may have replaced the method
 
@@ -84,6 +90,7 @@ class PatchedSchedulerMethod:
             return original(*args, **kwargs)
         if self._name == "step":
             return self._step(*args, **kwargs)
+        self._follower.claim_run()
         result = original(*args, **kwargs)
         self._follower.begin_run(self._scheduler)
         return result
@@ -97,9 +104,19 @@ class PatchedSchedulerMethod:
         self._follower.end_step(self._scheduler, result[0])
         return result
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> PatchedSchedulerMethod:
+    @property
+    def active(self) -> bool:
+        """Whether the run's follower still follows."""
+        return self._follower.active
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         scheduler = memo.get(id(self._scheduler), self._scheduler)
-        return PatchedSchedulerMethod(self._follower, scheduler, self._name)
+        if id(self._pipe) in memo or not self._follower.active:
+            return getattr(type(scheduler), self._name).__get__(scheduler)
+        return PatchedSchedulerMethod(self._follower, scheduler, self._name, self._pipe)
+
+    def __reduce__(self) -> Never:
+        raise FollowError(f"pipe.scheduler {NOT_PICKLED}")
 
 
 @dataclass
@@ -132,6 +149,31 @@ class PatchedUNetForward:
         output = sample.new_full(shape, torch.nan)
         return SkippedOutput(sample=output) if kwargs.get("return_dict", True) else (output,)
 
+    def __reduce__(self) -> Never:
+        raise FollowError(f"pipe.unet {NOT_PICKLED}")
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = memo.get(id(self._unet))
         return self.__wrapped__ if copied is None else type(copied).forward.__get__(copied)
+
+
+def patched_methods(follower: Follower, pipe: Any, unet: Any) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Yield what is replaced while a pipeline is followed: an object, the name of its method, the new method."""
+    yield unet, "forward", PatchedUNetForward(follower, unet)
+    for name in ("set_timesteps", "step"):
+        yield pipe.scheduler, name, PatchedSchedulerMethod(follower, pipe.scheduler, name, pipe)
+
+
+def check_not_followed(scheduler: Any, unet: Any) -> None:
+    """Raise FollowError where runs are followed already.
+
+    What a deep copy of a scheduler, made during a run, still has of that run after its end is removed.
+    """
+    for name in ("set_timesteps", "step"):
+        method = scheduler.__dict__.get(name)
+        if isinstance(method, PatchedSchedulerMethod) and not method.active:
+            del scheduler.__dict__[name]
+    if isinstance(scheduler.__dict__.get("step"), PatchedSchedulerMethod):
+        raise FollowError("pipe: its scheduler is followed already: leave that context before entering another")
+    if isinstance(unet.__dict__.get("forward"), PatchedUNetForward):
+        raise FollowError("pipe: its UNet is followed already: leave that context before entering another")

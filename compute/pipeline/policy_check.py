@@ -7,19 +7,21 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import RunSteps, is_same_timestep
 from compute.pipeline.schedulers import SamplerError, make_scheduler
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 
-_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}
+_CLASS_NAMES = {"ddpm": "DDPMScheduler", "ddim": "DDIMScheduler"}  # or a class derived from it
 
 
 class PolicyCheck:
-    """Compares the scheduler, the timesteps and the guidance of a pipeline's runs with a policy's."""
+    """Compares a pipeline's runs with a policy's: the scheduler, its timesteps, what it does at each step, guidance."""
 
     def __init__(self, policy: SkipPolicy, pipe: Any) -> None:
         self._policy, self._pipe = policy, pipe
-        self._warned = False
+        self._warned = self._warned_of_scheduler = False
 
     def begin(self, steps: RunSteps, scheduler: Any) -> None:
         """Check a run that begins. Raises PolicyError for another scheduler and for other steps."""
@@ -47,6 +49,34 @@ class PolicyCheck:
             )
             raise PolicyError(f"steps: the policy is for {sampler.steps} steps, this run has {len(steps)}: {advice}")
         self._check_timesteps(steps.timesteps, self._expected_timesteps(scheduler))
+        self._check_scheduler(steps, scheduler)
+
+    def _check_scheduler(self, steps: RunSteps, scheduler: Any) -> None:
+        """Compare what the scheduler does. Raises PolicyError; warns where the policy does not say what it is for."""
+        own, sampler = run_scheduler(scheduler, steps), self._policy.sampler
+        if self._policy.scheduler is not None:
+            if difference := self._policy.scheduler.difference(own):
+                raise PolicyError(
+                    f"sampler: the policy is for a {sampler.name} with {difference}: give the pipeline a scheduler "
+                    "with the options that the policy was made with, or make a policy for this one"
+                )
+        elif not self._warned_of_scheduler and (difference := self._usual_difference(steps, own)):
+            self._warned_of_scheduler = True
+            warnings.warn(
+                f"sampler: the policy does not say which noise schedule it is for; {sampler.name} by itself has "
+                f"{difference}: its measured quality may not hold here",
+                stacklevel=2,
+            )
+
+    def _usual_difference(self, steps: RunSteps, own: RunScheduler) -> str | None:
+        """Return what the run's scheduler has otherwise than the policy's sampler without a model's configuration."""
+        sampler = self._policy.sampler
+        try:
+            usual = make_scheduler({}, sampler)
+        except SamplerError:
+            return None
+        known = steps if sampler.name in _CLASS_NAMES else RunSteps(timesteps=())  # which need no set_timesteps
+        return run_scheduler(usual, RunSteps(timesteps=known.timesteps)).with_options().difference(own)
 
     def _expected_timesteps(self, scheduler: Any) -> Sequence[float]:
         policy = self._policy
@@ -83,6 +113,10 @@ class PolicyCheck:
             eta = float(getattr(scheduler, "eta", 0.0) if given is None else given)
             if not math.isclose(eta, sampler.eta, abs_tol=1e-6):
                 raise PolicyError(f"sampler: the policy is for ddim with eta {sampler.eta:g}, this run has {eta:g}")
+        elif self._policy.scheduler is not None and isinstance(arguments.get("eta"), int | float):
+            eta, made = float(arguments["eta"]), float(self._policy.call.get("eta", 0) or 0)  # type: ignore[arg-type]
+            if not math.isclose(eta, made, abs_tol=1e-6):
+                raise PolicyError(f"call.eta: the policy is for {made:g}, this run has {eta:g}")
         guidance = getattr(self._pipe, "guidance_scale", None)
         if self._warned or not isinstance(guidance, int | float):
             return

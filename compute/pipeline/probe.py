@@ -12,7 +12,9 @@ from torch import Tensor
 
 from compute.pipeline.follow import following
 from compute.pipeline.patched_calls import UNetArguments
+from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import FollowError, RunSteps, run_steps, timestep_number
+from compute.policy.run_scheduler import RunScheduler
 
 RUN_ERRORS = (ValueError, TypeError, AttributeError, LookupError, RuntimeError, NotImplementedError)
 """What pipelines raise for arguments that they do not accept."""
@@ -30,6 +32,8 @@ class Probe:
     """The shape of a picture: (3, height, width)."""
     output_channels: int
     """The channels of the scheduler's input: those of `x_t`, or twice as many where the model learns sigma."""
+    scheduler: RunScheduler
+    """What the scheduler makes of the outputs."""
     unet_arguments: UNetArguments
     """The arguments of the first call of the UNet."""
 
@@ -61,8 +65,12 @@ class _ProbeFollower:
         self._arguments: UNetArguments | None = None
         self._made = 0
         self._steps: RunSteps | None = None
+        self._does: RunScheduler | None = None
         self._state: Tensor | None = None
         self._channels = 0
+
+    def claim_run(self) -> None:
+        pass
 
     def begin_run(self, scheduler: Any) -> None:
         self._scheduler, self._made = scheduler, 0
@@ -71,6 +79,7 @@ class _ProbeFollower:
         if self._arguments is None:
             self._arguments = arguments
             self._steps = run_steps(self._pipe, self._scheduler, timestep_number(arguments.timestep))
+            self._does = run_scheduler(self._scheduler, self._steps)
         return False
 
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
@@ -84,7 +93,7 @@ class _ProbeFollower:
     def result(self, picture_shape: tuple[int, ...]) -> Probe:
         """Return what was seen. Raises FollowError where UNet, scheduler and timesteps do not belong together."""
         name = type(self._pipe).__name__
-        if self._steps is None or self._arguments is None or self._state is None:
+        if self._steps is None or self._does is None or self._arguments is None or self._state is None:
             raise FollowError(f"pipe: a run of this {name} calls its UNet or its scheduler's step not once")
         if self._made != len(self._steps):
             raise FollowError(
@@ -97,5 +106,6 @@ class _ProbeFollower:
             state_dtype=self._state.dtype,
             picture_shape=picture_shape,
             output_channels=self._channels,
+            scheduler=self._does,
             unet_arguments=self._arguments,
         )

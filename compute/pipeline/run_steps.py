@@ -74,3 +74,16 @@ def is_same_timestep(a: float, b: float) -> bool:
 def timestep_number(timestep: Tensor | float) -> float:
     """Return a timestep as a number; of a batch of them, which are equal, the first."""
     return float(timestep.flatten()[0]) if isinstance(timestep, Tensor) else float(timestep)
+
+
+def is_element(timestep: Tensor | float, timesteps: object, index: int) -> bool:
+    """Return whether a timestep, or one for each row, is the memory of an element of a scheduler's timesteps."""
+    if not isinstance(timestep, Tensor) or not isinstance(timesteps, Tensor) or timestep.numel() == 0:
+        return False
+    repeats_one = timestep.numel() == 1 or not any(timestep.stride())
+    return (
+        repeats_one
+        and timestep.device == timesteps.device
+        and timestep.dtype == timesteps.dtype
+        and timestep.data_ptr() == timesteps.data_ptr() + index * timesteps.stride(0) * timesteps.element_size()
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Generator, Tensor
 
+from compute.pipeline.exact_ddpm import ExactDDPMScheduler, use_exact_tables
 from store.errors import SkipscopeError
 from store.sampler import OWN_SAMPLERS, SamplerSettings
 
@@ -51,17 +53,31 @@ def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
         "steps_offset": 0,
     }
     scheduler: Any
+    is_exact = base.get("_class_name") == ExactDDPMScheduler.__name__
     if settings.name == "ddpm":
         default = "fixed_small" if "beta_schedule" in base else "learned_range"
-        scheduler = DDPMScheduler(**options, variance_type=base.get("variance_type", default))
+        kind = ExactDDPMScheduler if is_exact else DDPMScheduler
+        scheduler = kind(**options, variance_type=base.get("variance_type", default))
     else:
         scheduler = SpacedDDIMScheduler(**options)
         scheduler.eta = settings.eta
+        if is_exact:
+            use_exact_tables(scheduler)
+    _set_timesteps(scheduler, settings)
+    return scheduler
+
+
+def _set_timesteps(scheduler: Any, settings: SamplerSettings) -> None:
     most = scheduler.config.num_train_timesteps
     if settings.steps > most:
         raise SamplerError(f"sampler: steps is {settings.steps}; accepted is at most {most}, the model's timesteps")
-    scheduler.set_timesteps(settings.steps)
-    return scheduler
+    if settings.timesteps is None:
+        scheduler.set_timesteps(settings.steps)
+        return
+    try:
+        scheduler.set_timesteps(timesteps=[int(t) for t in settings.timesteps])
+    except ValueError as error:
+        raise SamplerError(f"sampler.timesteps: {error}") from error
 
 
 def _diffusers_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
@@ -99,8 +115,25 @@ class SpacedDDIMScheduler(DDIMScheduler):
     alphas_cumprod: Tensor
     eta: float = 0.0
 
-    def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
-        """Set exactly `num_inference_steps` timesteps; diffusers may set one more under `trailing` (234 for 233)."""
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: torch.device | str | None = None,
+        timesteps: list[int] | None = None,
+    ) -> None:
+        """Set exactly `num_inference_steps` timesteps; diffusers may set one more under `trailing` (234 for 233).
+
+        `timesteps` replaces them; any that descend are accepted. Raises ValueError.
+        """
+        if timesteps is not None:
+            most = self.config.num_train_timesteps
+            descend = all(later < earlier for earlier, later in itertools.pairwise(timesteps))
+            if not timesteps or not descend or not 0 <= timesteps[-1] <= timesteps[0] < most:
+                raise ValueError(f"they must descend and lie from 0 to {most - 1}")
+            self.num_inference_steps = len(timesteps)
+            self.timesteps = torch.tensor(timesteps, dtype=torch.long, device=device)
+            return
+        assert num_inference_steps is not None, "timesteps or their number"
         super().set_timesteps(num_inference_steps, device)
         if self.config.timestep_spacing == "trailing":
             stride = self.config.num_train_timesteps / num_inference_steps

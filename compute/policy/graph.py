@@ -11,21 +11,25 @@ name begins with its component's, and it has no edges: it runs whenever the comp
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import from_json
 
 from store.actions import KINDS, PART_KINDS, ActionName, Kind
 from store.errors import SkipscopeError
+from store.folder.own_digest import without_digest
 from store.records import Record, canonical_json
 
 UNET = "unet"
 SKIP_PREFIX = "skip:"
 StructureKind = Literal["embedding", "input", "convolution", "layer", "concat", "output"]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+NodeName = Annotated[str, Field(max_length=200)]
 
 
 class UnknownComponent(SkipscopeError):
@@ -40,7 +44,7 @@ class Component(Record):
     0, the full one. `position` is the index in network order.
     """
 
-    name: str
+    name: NodeName
     kind: Kind
     parameters: Count
     flops: Count
@@ -57,7 +61,7 @@ class Structure(Record):
     added between components: the residuals of a ControlNet or an adapter. A `layer` has parameters but no actions.
     """
 
-    name: str
+    name: NodeName
     kind: StructureKind
     parameters: Count = 0
     flops: Count = 0
@@ -85,9 +89,9 @@ class ComponentGraph(Record):
     @model_validator(mode="after")
     def _edges_point_forwards(self) -> ComponentGraph:
         positions = {node.name: node.position for node in self._all_nodes()}
-        around = [component.name for component in self.components if component.kind not in PART_KINDS]
+        around = self._wholes()
         for component in self.components:
-            if component.kind in PART_KINDS and not any(component.name.startswith(name + ".") for name in around):
+            if component.kind in PART_KINDS and _parent(component.name, around) is None:
                 raise ValueError(f"{component.name} is a part ({component.kind}), but no component is around it")
         if len(positions) != len(self._all_nodes()):
             raise ValueError("two nodes of the graph have the same name")
@@ -97,6 +101,10 @@ class ComponentGraph(Record):
             if positions[source] >= positions[target]:
                 raise ValueError(f"edge {source} -> {target} points backwards")
         return self
+
+    def _wholes(self) -> frozenset[str]:
+        """The names of the components that are no parts."""
+        return frozenset(component.name for component in self.components if component.kind not in PART_KINDS)
 
     def _all_nodes(self) -> list[Node]:
         return [*self.components, *self.structures]
@@ -117,12 +125,9 @@ class ComponentGraph(Record):
     @cached_property
     def parents(self) -> Mapping[str, str]:
         """The component around each part, in network order."""
-        around = [component.name for component in self.components if component.kind not in PART_KINDS]
-        return {
-            name: max((parent for parent in around if name.startswith(parent + ".")), key=len)
-            for name in self.names
-            if self.component(name).kind in PART_KINDS
-        }
+        around = self._wholes()
+        parts = (name for name in self.names if self.component(name).kind in PART_KINDS)
+        return {name: parent for name in parts if (parent := _parent(name, around)) is not None}
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[str, ...]]:
@@ -208,8 +213,18 @@ class ComponentGraph(Record):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> ComponentGraph:
-        """Read a graph from JSON text. Raises pydantic's ValidationError for text that is no graph."""
-        return cls.model_validate_json(text)
+        """Read a graph from JSON text. Raises ValueError for text that is no graph, or has a digest of another one."""
+        document = from_json(text)
+        return cls.model_validate_json(json.dumps(without_digest(document)) if isinstance(document, dict) else text)
+
+
+def _parent(part: str, components: frozenset[str]) -> str | None:
+    """Return the longest name of a component that a part's name begins with, up to a dot."""
+    while "." in part:
+        part = part.rpartition(".")[0]
+        if part in components:
+            return part
+    return None
 
 
 def network_as_one() -> ComponentGraph:

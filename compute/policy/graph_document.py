@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from compute.policy.graph import ComponentGraph
 from store.errors import StoreError
 from store.folder.documents import document_names, read_document, write_document
+from store.folder.own_digest import with_digest
 
 GRAPH_DOCUMENT = "graph.json"
 
@@ -24,8 +26,9 @@ def read_stored_graph(root: Path) -> ComponentGraph | None:
         return None
     try:
         return ComponentGraph.from_json(read_document(root, "reports", GRAPH_DOCUMENT))
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+    except ValueError as error:  # pydantic's ValidationError, too
+        details = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
+        problem = details[0]["msg"] if details else str(error)
         raise StoreError(
             f"reports/{GRAPH_DOCUMENT}: is no component graph: {problem}; remove it and run the sweep again, which "
             "writes it"
@@ -34,4 +37,4 @@ def read_stored_graph(root: Path) -> ComponentGraph | None:
 
 def write_graph(root: Path, graph: ComponentGraph) -> None:
     """Write the component graph into a store. Raises StoreError, StoreFull."""
-    write_document(root, "reports", GRAPH_DOCUMENT, graph.to_json().encode())
+    write_document(root, "reports", GRAPH_DOCUMENT, json.dumps(with_digest(json.loads(graph.to_json()))).encode())

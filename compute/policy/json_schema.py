@@ -6,16 +6,16 @@ import json
 from typing import Any
 
 from compute.policy.skip_policy import SkipPolicy
+from store.folder.own_digest import FIELD
 
 
 def policy_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a policy file, in which `format` and `version` are required, too."""
+    """Return the JSON Schema of a policy file: `format` and `version` are required, and it may hold its own digest."""
     schema = SkipPolicy.model_json_schema(mode="validation")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "required": ["format", "version", *schema["required"]],
-    }
+    policy = schema["$defs"]["SkipPolicy"]  # a definition, because a policy may hold another one
+    policy["properties"][FIELD] = {"pattern": "^[0-9a-f]{64}$", "title": "Sha256", "type": "string"}
+    policy["required"] = ["format", "version", *policy["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def schema_text() -> str:

@@ -95,12 +95,19 @@ class ResolvedSchedule:
         }
 
 
+_SIZE_LIMIT = 2_000_000  # steps times nodes; the largest network that is known has 1,000 nodes, a run 1,000 steps
+
+
 def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
     """Check a schedule against a graph and return what each step runs, reads and keeps.
 
     Raises ScheduleError for an action that its component does not admit, a reuse without a source, and an action of
-    `unet` beside others; UnknownComponent for a name that is not in the graph.
+    `unet` beside others, and more steps and nodes than can be; UnknownComponent for a name that is not in the graph.
     """
+    if schedule.steps * len(graph.nodes) > _SIZE_LIMIT:
+        raise ScheduleError(
+            f"{schedule.steps} steps of {len(graph.nodes)} nodes; at most {_SIZE_LIMIT} in all are accepted"
+        )
     live_sets: dict[tuple[tuple[str, Action], ...], frozenset[str]] = {}
     history: dict[str, list[int]] = {}
     plans: list[StepPlan] = []

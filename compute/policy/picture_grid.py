@@ -10,18 +10,17 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from compute.policy.quality import RunName
-from store.records import Record
+from store.records import PROMPT_LIMIT, Record
 
 PICTURE_TEXT_KEY = "skipscope"
 """The PNG's text entry that holds a `PictureGrid` as JSON."""
-MAX_PROMPT_LENGTH = 10_000
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 
 
 class TileCondition(Record):
     """The condition of a column."""
 
-    prompt: Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
+    prompt: Annotated[str, Field(max_length=PROMPT_LIMIT)]
     seed: int
 
 

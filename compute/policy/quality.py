@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from compute.policy.plain_text import Name, Text
+from compute.config.plain_text import Name, Text
 from compute.statistics.estimate import Estimate
-from store.records import Record
+from store.records import Record, StageName
 
 MAX_PROMPTS = 10_000
 """The number of prompts that a prediction may list."""
@@ -59,13 +59,25 @@ class ClipComparison(Record):
     score_difference: Estimate | None = None
 
 
+class EndQuality(Record):
+    """Quality of a run at the end of its cascade, whose later stages run at full compute.
+
+    `damage` and `fidelity` are as in `RunQuality`, of the pictures of `stage`.
+    """
+
+    stage: StageName
+    damage: Mapping[Name, Estimate] = Field(default_factory=dict)
+    fidelity: Mapping[Name, Estimate] = Field(default_factory=dict)
+
+
 class RunQuality(Record):
     """Speed and quality of one of the runs that a validation compares.
 
     `speedup` is full compute's time divided by the run's own. `damage` is by metric, against full compute with the same
     noise; full compute and fewer steps have none, the latter because other steps add other noise. `fidelity` is the
     share of pictures that match their prompt, by aspect; `kid` is the kernel distance to real scenes in the judge's
-    features. Both need a judge. `clip` needs a CLIP model of the user's.
+    features. Both need a judge. `clip` needs a CLIP model of the user's. `end` belongs to stages of a cascade that
+    others follow.
     """
 
     name: RunName
@@ -76,6 +88,7 @@ class RunQuality(Record):
     fidelity: Mapping[Name, Estimate] = Field(default_factory=dict)
     kid: Estimate | None = None
     clip: ClipQuality | None = Field(default=None, exclude_if=_is_none)
+    end: EndQuality | None = Field(default=None, exclude_if=_is_none)
 
 
 class Validation(Record):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from store.errors import SkipscopeError
 from store.records import Ablation, Action, Record
 
 COMPUTE = Action(name="compute")
 StepActions = Mapping[str, Action]
+_ROW = TypeAdapter(StepActions)
+_STEPS = TypeAdapter(tuple[int, ...])
 
 
 class ScheduleError(SkipscopeError):
     """A schedule that can't be executed; the message names the component, the step and what is accepted."""
+
+
+def _canonical_row(row: StepActions) -> StepActions:
+    valid = _ROW.validate_python(row)
+    return {name: valid[name] for name in sorted(valid) if valid[name].name != "compute"}
 
 
 class Schedule(Record):
@@ -28,14 +35,17 @@ class Schedule(Record):
     steps: Annotated[int, Field(ge=1)]
     actions: Mapping[int, StepActions] = Field(default_factory=dict)
 
-    @field_validator("actions")
+    @field_validator("actions", mode="wrap")
     @classmethod
-    def _canonical(cls, actions: Mapping[int, StepActions]) -> Mapping[int, StepActions]:
-        kept = {
-            step: {name: row[name] for name in sorted(row) if row[name].name != "compute"}
-            for step, row in sorted(actions.items())
-        }
-        return {step: row for step, row in kept.items() if row}
+    def _canonical(cls, actions: Any, check: ValidatorFunctionWrapHandler) -> Mapping[int, StepActions]:
+        """Check each row once, also where many steps share it: a policy's rules cover long windows."""
+        if not isinstance(actions, Mapping):
+            actions = check(actions)
+        rows = {id(row): row for row in actions.values()}
+        canonical = {number: _canonical_row(row) for number, row in rows.items()}
+        steps = _STEPS.validate_python(tuple(actions))
+        kept = {step: canonical[id(row)] for step, row in zip(steps, actions.values(), strict=True)}
+        return {step: kept[step] for step in sorted(kept) if kept[step]}
 
     @model_validator(mode="after")
     def _steps_inside(self) -> Schedule:
@@ -76,6 +86,12 @@ class Schedule(Record):
     def action(self, step: int, component: str) -> Action:
         """Return the action of a component at a step."""
         return self.at(step).get(component, COMPUTE)
+
+    @property
+    def components(self) -> frozenset[str]:
+        """The names that have an action but `compute` at some step."""
+        rows = {id(row): row for row in self.actions.values()}  # steps share rows
+        return frozenset(name for row in rows.values() for name in row)
 
     def entries(self) -> Iterator[tuple[int, str, Action]]:
         """Yield every (step, component, action) but `compute`, in order."""

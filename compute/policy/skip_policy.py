@@ -6,6 +6,7 @@ are refused.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,19 +15,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from compute.config.messages import error_lines
+from compute.config.plain_text import CallArguments, Name, Text, printable
 from compute.policy import strict_json
-from compute.policy.plain_text import Name, Text, printable
 from compute.policy.policy_format import check_format
 from compute.policy.quality import Prediction, Validation
 from compute.policy.rules import Rule, rules_of, schedule_of_rules
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from store.errors import SkipscopeError
-from store.folder.files import replace_file
-from store.records import Record, content_key
+from store.folder.files import save_file
+from store.folder.own_digest import with_digest, without_digest
+from store.paths import expanded
+from store.records import ONLY_STAGE, Record, StageName, content_key
 from store.sampler import SamplerSettings, is_empty
 
 MAX_STEPS = 1000
-CallNumber = bool | int | float | Text | None
+_MAX_STAGES = 8
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -43,7 +48,7 @@ class PolicyModel(Record):
 
     name: Name
     weights: Digest
-    stage: Literal["base"] = "base"
+    stage: StageName = ONLY_STAGE
     unet: Mapping[Literal["float32", "float16", "bfloat16"], Digest]
 
 
@@ -51,8 +56,10 @@ class SkipPolicy(Record):
     """A skip policy: rules for a model and sampler, with prediction, validation and provenance.
 
     `timesteps` are those of the run's steps, where the sampler does not tell them by itself. `call` holds the further
-    arguments of the pipeline's call that the policy was made with, such as `height`.
+    arguments of the pipeline's call that the policy was made with, such as `height`. `scheduler` is what the run's
+    scheduler did; without it (policies of earlier releases, or written by hand) less can be compared.
     `prediction` is what the search expected, `validation` what was measured on prompts that the search did not use.
+    `previous` is the policy of the cascade's stage before this one, for a cascade whose stages all follow one.
     """
 
     format: Literal["skipscope-policy"] = "skipscope-policy"
@@ -61,12 +68,14 @@ class SkipPolicy(Record):
     model: PolicyModel
     sampler: SamplerSettings
     timesteps: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
-    call: Mapping[Name, CallNumber | tuple[CallNumber, ...]] = Field(default_factory=dict, exclude_if=is_empty)
+    call: CallArguments = Field(default_factory=dict, exclude_if=is_empty)
     guidance: Annotated[float, Field(ge=0, le=100)]
+    scheduler: RunScheduler | None = None
     rules: Annotated[tuple[Rule, ...], Field(max_length=10_000)]
     prediction: Prediction | None = None
     validation: Validation | None = None
     provenance: Mapping[Name, Text] = Field(default_factory=dict)
+    previous: SkipPolicy | None = Field(default=None, exclude_if=is_empty)
 
     @field_validator("sampler")
     @classmethod
@@ -83,6 +92,15 @@ class SkipPolicy(Record):
         return rules
 
     @model_validator(mode="after")
+    def _stages_differ(self) -> SkipPolicy:
+        names = [policy.model.stage for policy in self.stages]
+        if len(set(names)) != len(names) or len(names) > _MAX_STAGES:
+            raise ValueError(
+                f"previous: the stages are {', '.join(names)[:200]}; at most {_MAX_STAGES} different ones are accepted"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _rules_agree(self) -> SkipPolicy:
         _ = self.schedule
         return self
@@ -91,7 +109,7 @@ class SkipPolicy(Record):
     def load(cls, path: str | Path) -> SkipPolicy:
         """Read a policy file without trusting it. Raises PolicyError with one line for each mistake."""
         try:
-            return cls.loads(strict_json.read_bytes(Path(path)), where=str(path))
+            return cls.loads(strict_json.read_bytes(expanded(path)), where=str(path))
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{printable(path)}: {error}") from None
 
@@ -103,8 +121,9 @@ class SkipPolicy(Record):
         """
         where = printable(where)
         try:
-            check_format(strict_json.parse(data))
-            return cls.model_validate_json(data, strict=True)
+            document = strict_json.parse(data)
+            check_format(document)
+            return cls.model_validate_json(_content(document), strict=True)
         except strict_json.JsonRefused as error:
             raise PolicyError(f"{where}: {error}") from None
         except ValidationError as error:
@@ -129,19 +148,20 @@ class SkipPolicy(Record):
         return made
 
     def dumps(self) -> str:
-        """Return the JSON text that `save` writes; equal policies have equal texts."""
+        """Return the policy as JSON text, without a digest of its own; equal policies have equal texts."""
         return strict_json.indented(self.model_dump(mode="json", exclude_none=True)) + "\n"
 
     def save(self, path: str | Path) -> None:
-        """Write the policy to a file, atomically.
+        """Write the policy to a file, atomically, with a digest of its content: `load` refuses a file that has another.
 
         Raises PolicyError for a policy that `load` would refuse as too large, StoreError for a file that can't be
         written.
         """
-        data = self.dumps().encode("utf-8")
+        document = with_digest(self.model_dump(mode="json", exclude_none=True))
+        data = (strict_json.indented(document) + "\n").encode("utf-8")
         if len(data) > strict_json.SIZE_LIMIT:
             raise PolicyError(f"{printable(path)}: {len(data)} bytes; a policy has at most {strict_json.SIZE_LIMIT}")
-        replace_file(Path(path), data)
+        save_file(expanded(path), data)
 
     def resampled(self, steps: int) -> SkipPolicy:
         """Return the policy for another number of steps: new step j has the actions of step floor(j N / steps).
@@ -169,6 +189,7 @@ class SkipPolicy(Record):
             update={
                 "sampler": sampler,
                 "timesteps": None,
+                "scheduler": None if self.scheduler is None else self.scheduler.without_steps(),
                 "rules": rules_of(Schedule(steps=steps, actions=rows)),
                 "prediction": None,
                 "validation": None,
@@ -177,13 +198,34 @@ class SkipPolicy(Record):
         )
 
     @property
+    def stages(self) -> tuple[SkipPolicy, ...]:
+        """The policies of a cascade's stages in the order in which they run; of one stage, this policy alone."""
+        return (self,) if self.previous is None else (*self.previous.stages, self)
+
+    def of_stage(self, stage: str) -> SkipPolicy:
+        """Return the policy of one stage. Raises PolicyError for one that is not among them."""
+        for policy in self.stages:
+            if policy.model.stage == stage:
+                return policy
+        names = ", ".join(policy.model.stage for policy in self.stages)
+        raise PolicyError(f"stage: the policy has none for {stage!r}; it has {names}")
+
+    def after(self, previous: SkipPolicy) -> SkipPolicy:
+        """Return this policy together with that of the stage before it. They have not been measured together."""
+        fields = self.model_dump() | {"previous": previous.model_dump(), "validation": None}
+        try:
+            return SkipPolicy.model_validate(fields)
+        except ValidationError as error:
+            raise PolicyError("; ".join(error_lines(error, SkipPolicy, whole="policy"))) from None
+
+    @property
     def schedule(self) -> Schedule:
         """The rules as a schedule."""
         return schedule_of_rules(self.rules, self.sampler.steps)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of weights, sampler, call, guidance and schedule; name, measurements and provenance do not count."""
+        """SHA-256 of what makes a run what it is; name, measurements and provenance do not count."""
         return content_key(
             {
                 "weights": self.model.weights,
@@ -191,6 +233,18 @@ class SkipPolicy(Record):
                 "guidance": self.guidance,
                 **({"timesteps": self.timesteps} if self.timesteps else {}),
                 **({"call": dict(self.call)} if self.call else {}),
+                **({"previous": self.previous.digest} if self.previous else {}),
+                **({"scheduler": self.scheduler.model_dump(mode="json")} if self.scheduler else {}),
                 "rules": [rule.model_dump(mode="json") for rule in rules_of(self.schedule)],
             }
         )
+
+
+def _content(document: dict[str, Any]) -> str:
+    """Return the JSON text of a policy file's fields without its digest. Raises JsonRefused where that doesn't fit."""
+    try:
+        return json.dumps(without_digest(document))
+    except RecursionError:
+        raise strict_json.JsonRefused("is nested too deeply") from None
+    except ValueError as error:
+        raise strict_json.JsonRefused(str(error)) from None

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from compute.config.errors import ConfigError
+from compute.images import read_picture
 from compute.metrics.clip import clip_score, named_folder
 from compute.metrics.clip_model import BATCH, ClipModel
 from compute.metrics.metric import AbsentError
@@ -20,6 +20,7 @@ from compute.metrics.population import frechet_distance, kid_blocks
 from compute.policy.quality import ClipComparison, ClipQuality
 from compute.progress import bar
 from compute.statistics.estimate import Estimate, Floats, mean_of
+from store.errors import SkipscopeError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -120,9 +121,7 @@ def _embedded(model: ClipModel, paths: Sequence[Path]) -> Float[Tensor, "N D"]:
 def _picture(path: Path) -> Float[Tensor, "1 3 H W"]:
     """Read a picture, in [-1, 1]. Raises ConfigError."""
     try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise ConfigError(f"--reference: {path} cannot be read as a picture: {reason}") from error
+        pixels = np.array(read_picture(path))
+    except SkipscopeError as error:
+        raise ConfigError(f"--reference: {path} cannot be read as a picture: {error}") from error
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1

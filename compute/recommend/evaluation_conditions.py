@@ -14,7 +14,7 @@ from compute.models.judges import judge_for
 from compute.models.mini.scenes.scene import Split, captions
 from compute.models.source import ModelSource
 from compute.policy.skip_policy import SkipPolicy
-from compute.sweep.plan.conditions import read_prompts
+from compute.sweep.plan.conditions import check_prompt, read_prompts
 from store.records import Condition
 from store.sweep_store import SweepStore
 
@@ -62,7 +62,7 @@ def search_conditions(
         if seeds is not None:
             raise ConfigError("--seeds: belongs to --prompts; without it the sweep's own prompts are run")
         return None
-    source = ModelSource.find(str(store.header.config.get("model", "")))
+    source = ModelSource.of_sweep(store.header)
     guidance = next(c.guidance for unit in store.header.plan for c in unit.conditions)
     return evaluation_conditions(
         source, guidance, prompts=prompts, seeds=seeds, split=split, count=count or 1, captions_of=SEARCH
@@ -159,6 +159,8 @@ def _prompt_lines(prompts: PromptLines) -> list[str]:
         return read_prompts(PromptFile(file=str(prompts.absolute())), Path())
     if isinstance(prompts, str) or not prompts:
         raise ConfigError("prompts: give a list of prompts, or the Path of a text file with a prompt a line")
+    for number, prompt in enumerate(prompts):
+        check_prompt(prompt, f"prompts.{number}")
     return list(prompts)
 
 

@@ -15,7 +15,7 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
 
     Raises PolicyError for other weights than the policy's, ModelNotFound for a model that is missing or damaged.
     """
-    source = ModelSource.find(model or policy.model.name)
+    source = ModelSource.find(model or policy.model.name, policy.model.stage)
     if source.digest != policy.model.weights:
         raise PolicyError(
             f"policy {policy.name!r} is for weights {policy.model.weights[:12]} of {policy.model.name!r}; "
@@ -25,10 +25,13 @@ def load_for(policy: SkipPolicy, *, model: str | None = None, device: str | None
     return load_model(source, device=device or ("cuda" if torch.cuda.is_available() else "cpu"), call=dict(policy.call))
 
 
-def check_same_run(policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None) -> None:
+def check_same_run(
+    policy: SkipPolicy, *, steps: int | None, guidance: float | None, sampler: str | None, stage: str | None = None
+) -> None:
     """Check options of the command line against the policy's own run; None is accepted. Raises PolicyError."""
     own = {"steps": policy.sampler.steps, "guidance": policy.guidance, "sampler": policy.sampler.name}
-    given = {"steps": steps, "guidance": guidance, "sampler": sampler}
+    own["stage"] = policy.model.stage
+    given = {"steps": steps, "guidance": guidance, "sampler": sampler, "stage": stage}
     for name, value in given.items():
         if value is not None and value != own[name]:
             raise PolicyError(

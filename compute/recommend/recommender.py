@@ -17,13 +17,16 @@ from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.metric_weights import NO_WEIGHTS
 from compute.metrics.registry import MetricSet
+from compute.models.equal_prompts import check_different
 from compute.models.loading import load_model
 from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.quality import Prediction
 from compute.policy.rules import rules_of
+from compute.policy.run_scheduler import RunScheduler
 from compute.policy.search.evidence import Evidence
 from compute.policy.search.frontier import frontier
 from compute.policy.search.search_space import SearchSpace
@@ -66,11 +69,14 @@ class Recommender:
         source = _swept_model(store)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         paired_metric = _check_damage_scale(metrics_for(source, [metric], NO_WEIGHTS, device))
-        conditions = tuning_conditions(store) if conditions is None else conditions
+        is_given, conditions = conditions is not None, conditions or tuning_conditions(store)
         self.prompts = search_prompts(store, conditions)
         self.model: Model = load_model(
             source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
         )
+        check_prompts(self.model.pipe.components, self.prompts)
+        own = (condition.prompt for condition in conditions)
+        check_different(self.model.pipe.components, own, "--prompts" if is_given else "prompts")
         if (long := long_prompts(self.model.pipe.components, self.prompts)) is not None:
             report(str(long))
         self.sampler = SamplerSettings.model_validate(settings["sampler"])
@@ -117,11 +123,17 @@ class Recommender:
         exact = self.model if self.model.dtype == torch.float32 else load_model(source)
         return SkipPolicy(
             name=goal.name,
-            model=PolicyModel(name=source.name, weights=source.digest, unet=parameter_digests(exact.unet)),
+            model=PolicyModel(
+                name=source.name,
+                weights=source.digest,
+                stage=source.stage,
+                unet=parameter_digests(exact.unet),
+            ),
             sampler=self.sampler,
             timesteps=self._timesteps(),
             call=self.model.call,
             guidance=self.guidance,
+            scheduler=self._scheduler(),
             rules=rules_of(best.candidate.schedule),
             prediction=Prediction(
                 metric=self.metric,
@@ -132,6 +144,11 @@ class Recommender:
             ),
             provenance=provenance(),
         )
+
+    def _scheduler(self) -> RunScheduler:
+        """Return what the scheduler does; the samplers with names of their own have one solver in any class."""
+        shown = self.model.probe(self.sampler, self.guidance).scheduler
+        return shown.with_options("variance_type") if self.sampler.name in OWN_SAMPLERS else shown
 
     def _timesteps(self) -> tuple[float, ...] | None:
         """Return the timesteps of a run, for a sampler whose settings do not determine them."""
@@ -155,7 +172,7 @@ def composition_end(store: SweepStore) -> int | None:
 
 def _swept_model(store: SweepStore) -> ModelSource:
     """Return the source of a sweep's model. Raises NoRecommendation if its weights are not those of the sweep."""
-    source = ModelSource.find(str(store.header.config.get("model", "")))
+    source = ModelSource.of_sweep(store.header)
     if source.digest != store.header.settings.get("model"):
         raise NoRecommendation(
             f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"

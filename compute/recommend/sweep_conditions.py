@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
-from compute.policy.plain_text import Text
+from compute.config.plain_text import Text
 from compute.policy.quality import MAX_PROMPTS
 from compute.recommend.goal import NoRecommendation
 from store.records import Condition

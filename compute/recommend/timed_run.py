@@ -11,6 +11,7 @@ from torch import Tensor
 
 from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
+from compute.models.other_stage import OtherStage
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.quality import RunName
 from compute.recommend.timing import now
@@ -20,11 +21,16 @@ from store.sampler import SamplerSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One way to sample a picture: a sampler and a resolved schedule, or full compute without one."""
+    """One way to sample a picture: a sampler and a resolved schedule, or full compute without one.
+
+    Of a cascade, `previous` is the way in which the stage before is run. The time of a picture then includes it;
+    without `previous` it is that of the stage alone.
+    """
 
     name: RunName
     sampler: SamplerSettings
     resolved: ResolvedSchedule | None = None
+    previous: OtherStage | None = None
 
 
 @dataclass(kw_only=True)
@@ -41,9 +47,12 @@ class RunOutput:
 
     def sample(self, model: Model, run: Run, conditions: Sequence[Condition]) -> None:
         """Sample one more batch."""
+        inputs = model.inputs(conditions) if run.previous is None else None
         with without_repeated_warnings(model.pipe, [condition.prompt for condition in conditions]):
             start = now(model.device)
-            pictures = model.run(conditions, run.sampler, run.resolved)
+            if run.previous is not None:
+                inputs = run.previous.sampled(conditions)
+            pictures = model.run(conditions, run.sampler, run.resolved, inputs=inputs)
             self.seconds.append((now(model.device) - start) / len(conditions))
         self.batches.append(pictures.cpu())
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from compute.models.model import Model
-from compute.pipeline.follow import Step
+from compute.pipeline.followed_step import Step
 from compute.policy.cost import CostModel
 from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import resolve

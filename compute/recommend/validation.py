@@ -16,22 +16,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from compute.metrics.judge import Judge
-from compute.metrics.registry import Sources, metrics
+from compute.models.equal_prompts import check_different, token_key
 from compute.models.judges import judge_for
 from compute.models.long_prompts import long_prompts
 from compute.models.model import Model
+from compute.models.unreadable_prompts import check_prompts
 from compute.policy.liveness import resolve
-from compute.policy.quality import RunName, RunQuality, Validation
+from compute.policy.quality import EndQuality, RunName, RunQuality, Validation
 from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.progress import Bar
 from compute.provenance import provenance
 from compute.recommend.clip_evaluation import ClipEvaluation, ClipRun
 from compute.recommend.evaluation_conditions import EvaluationConditions
+from compute.recommend.picture_quality import damage_of, end_qualities, fidelity_by_aspect
+from compute.recommend.stages_under_policy import earlier_stages
 from compute.recommend.timed_run import Run, RunOutput, steps_in_equal_time
-from compute.statistics.estimate import Estimate, Floats, mean_of, ratio_of
+from compute.statistics.estimate import Estimate, mean_of, ratio_of
 from store.records import Condition
-
-DAMAGE_METRICS = ("mse", "ssim", "haarpsi")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +59,18 @@ def validate(
     """
     conditions = evaluation.conditions
     prompts = [condition.prompt for condition in conditions]
-    _check_unseen(policy, conditions)
+    check_prompts(model.pipe.components, prompts)
+    check_different(model.pipe.components, prompts, "--prompts")
+    _check_unseen(policy, prompts, model)
     judge = judge_for(model.source)
     if judge is not None:
         judge.check_prompts(prompts)
     if (long := long_prompts(model.pipe.components, prompts)) is not None:
         bar.print(str(long))
-    full = Run(name="full", sampler=policy.sampler)
-    own = Run(name="policy", sampler=policy.sampler, resolved=resolve(model.graph, policy.schedule))
-    steps = steps_in_equal_time(model, full, own, conditions[:batch])
-    fewer = Run(name="fewer_steps", sampler=model.resolved(policy.sampler.asking(steps), policy.guidance))
-    runs = [full, own, fewer]
+    runs = _compared_runs(policy, model, conditions[:batch])
     batches = [conditions[i : i + batch] for i in range(0, len(conditions), batch)]
     outputs, reseeded = _run_in_turn(model, runs, batches, bar)
-    prompts = [condition.prompt for condition in conditions]
+    ends = end_qualities(model, {name: output.pictures for name, output in outputs.items()}, reseeded, batches, judge)
     clip_runs = {} if clip is None else {name: clip.run(output.pictures, prompts) for name, output in outputs.items()}
     validation = Validation(
         prompts=evaluation.prompts,
@@ -82,7 +81,7 @@ def validate(
         dtype=str(model.dtype).removeprefix("torch."),
         device=_device_name(model.device),
         threads=torch.get_num_threads(),
-        runs=tuple(_qualities(runs, outputs, reseeded, conditions, judge, clip_runs)),
+        runs=tuple(_qualities(runs, outputs, reseeded, conditions, judge, clip_runs, ends)),
         fidelity_difference=_difference(outputs, conditions, judge),
         clip=None if clip is None else clip.comparison(clip_runs["policy"], clip_runs["full"]),
         provenance=provenance(),
@@ -94,12 +93,31 @@ def validate(
     )
 
 
-def _check_unseen(policy: SkipPolicy, conditions: Sequence[Condition]) -> None:
+def _compared_runs(policy: SkipPolicy, model: Model, conditions: Sequence[Condition]) -> list[Run]:
+    """Return full compute, the policy, and full compute with as many steps as fit into the policy's time."""
+    full = Run(name="full", sampler=policy.sampler, previous=earlier_stages(policy, model, full=True))
+    own = Run(
+        name="policy",
+        sampler=policy.sampler,
+        resolved=resolve(model.graph, policy.schedule),
+        previous=earlier_stages(policy, model, full=False),
+    )
+    steps = steps_in_equal_time(model, full, own, conditions)
+    fewer = Run(
+        name="fewer_steps",
+        sampler=model.resolved(policy.sampler.asking(steps), policy.guidance),
+        previous=earlier_stages(policy, model, full=True, steps_share=steps / policy.sampler.asked_steps),
+    )
+    return [full, own, fewer]
+
+
+def _check_unseen(policy: SkipPolicy, prompts: Sequence[str], model: Model) -> None:
     if policy.prediction is None:
         return
-    seen = sorted({condition.prompt for condition in conditions} & set(policy.prediction.prompts))
-    if seen:
-        raise PolicyError(f"prompts: {seen[0][:80]!r} took part in the search for this policy; give other prompts")
+    key = token_key(model.pipe.components)
+    seen = {key(prompt) for prompt in policy.prediction.prompts}
+    if (prompt := next((prompt for prompt in prompts if key(prompt) in seen), None)) is not None:
+        raise PolicyError(f"prompts: {prompt[:80]!r} took part in the search for this policy; give other prompts")
 
 
 def _run_in_turn(
@@ -128,46 +146,28 @@ def _qualities(
     conditions: Sequence[Condition],
     judge: Judge | None,
     clip_runs: Mapping[RunName, ClipRun],
+    ends: Mapping[RunName, EndQuality],
 ) -> list[RunQuality]:
     prompts = [condition.prompt for condition in conditions]
     full = outputs["full"]
     qualities = []
     for run in runs:
         own = outputs[run.name]
-        fidelity = {} if judge is None else _by_aspect(judge, own.pictures, prompts)
+        fidelity = {} if judge is None else fidelity_by_aspect(judge, own.pictures, prompts)
         qualities.append(
             RunQuality(
                 name=run.name,
                 steps=run.sampler.steps,
                 seconds_per_picture=float(np.median(own.seconds)),
                 speedup=ratio_of(np.array(full.seconds), np.array(own.seconds)),
-                damage=_damage(own.pictures, full.pictures, reseeded.pictures, prompts) if run.name == "policy" else {},
+                damage=damage_of(own.pictures, full.pictures, reseeded.pictures) if run.name == "policy" else {},
                 fidelity={aspect: mean_of(values) for aspect, values in fidelity.items()},
                 kid=None if judge is None else _kid(judge, own.pictures, prompts),
                 clip=clip_runs[run.name].quality if clip_runs else None,
+                end=ends.get(run.name),
             )
         )
     return qualities
-
-
-def _damage(
-    pictures: Float[Tensor, "conditions 3 H W"],
-    full: Float[Tensor, "conditions 3 H W"],
-    reseeded: Float[Tensor, "conditions 3 H W"],
-    prompts: Sequence[str],
-) -> dict[str, Estimate]:
-    """Return, by metric, the loss against full compute divided by the loss of another seed."""
-    metric_set = metrics(DAMAGE_METRICS, Sources())
-    own, other = metric_set.compute(pictures, full, prompts), metric_set.compute(reseeded, full, prompts)
-    return {
-        name: ratio_of(metric.info.loss(own[name]), metric.info.loss(other[name]))
-        for name, metric in metric_set.descriptors.items()
-    }
-
-
-def _by_aspect(judge: Judge, pictures: Tensor, prompts: Sequence[str]) -> dict[str, Floats]:
-    verdicts = judge.fidelity(pictures, list(prompts))
-    return {aspect: values.double().numpy() for aspect, values in verdicts.items()}
 
 
 def _difference(
@@ -177,8 +177,8 @@ def _difference(
     if judge is None:
         return {}
     prompts = [condition.prompt for condition in conditions]
-    policy = _by_aspect(judge, outputs["policy"].pictures, prompts)
-    full = _by_aspect(judge, outputs["full"].pictures, prompts)
+    policy = fidelity_by_aspect(judge, outputs["policy"].pictures, prompts)
+    full = fidelity_by_aspect(judge, outputs["full"].pictures, prompts)
     return {aspect: mean_of(policy[aspect] - full[aspect]) for aspect in policy}
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from compute.policy.picture_grid import MAX_PROMPT_LENGTH, PICTURE_TEXT_KEY, PictureGrid, TileCondition
+from compute.policy.picture_grid import PICTURE_TEXT_KEY, PictureGrid, TileCondition
 from compute.policy.quality import RunName
 from store.records import Condition
 
@@ -26,7 +26,7 @@ def validation_picture(
 
     Pictures are in [-1, 1] and keep their size. A text entry of the PNG describes rows and columns.
     """
-    shown = tuple(TileCondition(prompt=c.prompt[:MAX_PROMPT_LENGTH], seed=c.seed) for c in conditions[:COLUMNS])
+    shown = tuple(TileCondition(prompt=c.prompt, seed=c.seed) for c in conditions[:COLUMNS])
     rows = []
     for run_pictures in pictures.values():
         pixels = ((run_pictures[:COLUMNS].float() + 1) * 127.5).round().clamp(0, 255).byte().numpy()

@@ -15,6 +15,7 @@ BOOTSTRAP_SAMPLES = 2000
 CONFIDENCE = 0.95
 _TAIL = (1 - CONFIDENCE) / 2
 _LEAST_DIVISOR = 1e-12
+_ROUNDING = 1e-9
 _ROWS_AT_ONCE = 1000  # bounds the memory that the samples of many quantities take
 
 
@@ -25,12 +26,34 @@ class Estimate(Record):
     low: float
     high: float
 
+    @property
+    def flat(self) -> bool:
+        """Whether the interval has no width, because all the values are the same."""
+        return self.high - self.low < _ROUNDING
+
     def __str__(self) -> str:
         return self.shown(".3f")
 
     def shown(self, form: str) -> str:
         """Return the estimate as text, with its numbers in a format such as `.1%`."""
         return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
+
+def unseen_share(count: int) -> float:
+    """Return the greatest share of cases that may differ where none of `count` did (95%, exact): 9% for 32."""
+    return 1 - (1 - CONFIDENCE) ** (1 / count)
+
+
+def bounded(estimate: Estimate, count: int, *, least: float = 0.0, greatest: float = 1.0) -> Estimate:
+    """Return an estimate of the mean of `count` values from `least` to `greatest`, with an interval of some width.
+
+    A bootstrap of values that are all the same has no width. What so few of them can mean is that at most a share
+    `unseen_share` of others differs, up to either end. Other estimates are returned as they are.
+    """
+    if not estimate.flat:
+        return estimate
+    share, mean = unseen_share(count), estimate.mean
+    return Estimate(mean=mean, low=mean - share * (mean - least), high=mean + share * (greatest - mean))
 
 
 def bootstrap_rows(count: int, seed: int = 0) -> Int[np.ndarray, "samples count"]:

@@ -27,7 +27,7 @@ def measure(
     Returns the number of units, and the reason for each metric that is absent on this machine. Raises MetricError for
     an unknown name, and for weights that are named and can't be used.
     """
-    source = ModelSource.find(str(store.header.config.get("model", "")))
+    source = ModelSource.of_sweep(store.header)
     metric_set = metrics_for(source, names, weights, "cpu")
     check_named_weights(metric_set, weights)
     present = store.present()

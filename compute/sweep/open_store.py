@@ -17,8 +17,9 @@ from store.sweep_store import SweepStore
 def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> SweepStore:
     """Return the store in the folder `path`, which then plans the units of `prepared` besides its own.
 
-    With `replan` it plans only the units of `prepared`. Raises NotASweep for a store with other settings, DriverRunning
-    where another process drives the store that has to be extended, and what SweepStore raises.
+    Of its own it forgets those that failed and that `prepared` does not name: what their configuration got wrong would
+    fail for ever. With `replan` it plans only the units of `prepared`. Raises NotASweep for a store with other
+    settings, DriverRunning where another process drives the store that has to be extended, and what SweepStore raises.
     """
     header = SweepHeader(
         config=prepared.config.model_dump(mode="json"),
@@ -41,13 +42,24 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
         raise NotASweep(
             f"{path}: holds a sweep with another {', '.join(changed)}; numbers would not compare: use another --store"
         )
-    units = header.plan if replan else _united(store.header.units, header.units)
+    units = header.plan if replan else _united(_without_dead(store, header), header.units)
     if units != store.header.plan:
         with store.drive("extend", maintenance=True):
             store.extend(header.model_copy(update={"plan": units}))
     if not has_graph(store.root):
         write_graph(store.root, prepared.model.graph)
     return store
+
+
+def _without_dead(store: SweepStore, header: SweepHeader) -> dict[str, Unit]:
+    """Return a store's units without those that failed, or whose baseline did, and that `header` does not plan."""
+    planned = store.header.units
+    dead = planned.keys() & store.failures().keys() - store.present() - header.units.keys()
+    return {
+        key: unit
+        for key, unit in planned.items()
+        if key not in dead and (unit.baseline not in dead or key in header.units or key in store.present())
+    }
 
 
 def _united(old: dict[str, Unit], new: dict[str, Unit]) -> tuple[Unit, ...]:

@@ -11,10 +11,13 @@ from compute.config.call_values import call_key, call_values
 from compute.config.errors import ConfigError
 from compute.config.schema import SweepConfig
 from compute.metrics.metric_weights import NO_WEIGHTS, MetricWeights
+from compute.models.equal_prompts import check_different
 from compute.models.loading import load_model
 from compute.models.model import Model
 from compute.models.model_metrics import check_named_weights, metrics_for
 from compute.models.source import ModelSource
+from compute.models.unreadable_prompts import check_prompts
+from compute.sweep.plan.conditions import read_prompts
 from compute.sweep.plan.plan import Plan, make_plan
 from compute.sweep.plan.settings import settings_of
 
@@ -38,25 +41,30 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
 
     Raises SkipscopeError for everything that can be wrong with a configuration.
     """
-    source = ModelSource.find(config.model)
+    source = ModelSource.find(config.model, config.stage)
     metric_set = metrics_for(source, config.metrics, weights, "cpu")  # refuses unknown names
     check_named_weights(metric_set, weights)
     call = call_values(config, folder)
     model = load_model(source, call=call)
-    _check_prompts(config, model)
-    config = config.model_copy(update={"sampler": model.resolved(config.sampler, config.guidance)})
+    _check_prompts(config, model, folder)
+    sampler = model.resolved(config.sampler, config.guidance)
+    config = config.model_copy(update={"sampler": sampler, "stage": source.stage})
     metric_set.check_size(model.probe(config.sampler, config.guidance).picture_shape[1:])
     settings = settings_of(
-        config, source.digest, dict(model.scheduler(config.sampler).config), call_key(config, folder)
+        config, source.digest, dict(model.scheduler(sampler).config), call_key(config, folder), model.previous
     )
     plan = make_plan(config, settings, model.graph, folder)
+    own = (condition.prompt for unit in plan.units for condition in unit.conditions)
+    check_different(model.pipe.components, own, "prompts")
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
 
 
-def _check_prompts(config: SweepConfig, model: Model) -> None:
-    """Raise ConfigError for a model that needs prompts and has none, and for one that has some and takes none."""
+def _check_prompts(config: SweepConfig, model: Model, folder: Path) -> None:
+    """Raise ConfigError for a model without the prompts that it needs, or with some that it doesn't take or read."""
     name = type(model.pipe).__name__
     if config.prompts is None and model.takes_prompts:
         raise ConfigError(f"prompts: is missing; a {name} samples from texts")
     if config.prompts is not None and not model.takes_prompts:
         raise ConfigError(f"prompts: a {name} takes none; leave prompts out")
+    if config.prompts is not None:
+        check_prompts(model.pipe.components, read_prompts(config.prompts, folder))

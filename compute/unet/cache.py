@@ -58,7 +58,7 @@ class Cache:
         if entry is None:
             raise ExecutionError(
                 f"{name} reuses step {source} at step {step}, call {call[0]}, but this run has not computed it: "
-                "start at ResolvedSchedule.earliest_source and call the UNet equally often at every step"
+                "a run must compute what it reuses, and call the UNet equally often at every step"
             )
         if _version(entry.tensor) != entry.version:
             raise ExecutionError(

@@ -28,12 +28,17 @@ def trace_of_call(unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 def _form(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return what the dataflow and the shapes of a pass depend on: not the values of tensors and numbers."""
     leaves, spec = tree_flatten((args, kwargs))
+    return spec, tuple(form_of(leaf) for leaf in leaves), freeu_of(unet)
+
+
+def freeu_of(unet: Any) -> tuple[bool, ...]:
+    """Return which decoder blocks' FreeU is on, setting by setting."""
     blocks = [vars(block) for block in getattr(unet, "up_blocks", ())]
-    freeu = tuple(block.get(name) is not None for block in blocks for name in _FREEU)
-    return spec, tuple(_form_of_leaf(leaf) for leaf in leaves), freeu
+    return tuple(block.get(name) is not None for block in blocks for name in _FREEU)
 
 
-def _form_of_leaf(leaf: Any) -> Any:
+def form_of(leaf: Any) -> Any:
+    """Return what the dataflow of a pass depends on in an argument: a tensor's shape and dtype, a number's type."""
     if isinstance(leaf, Tensor):
         return tuple(leaf.shape), leaf.dtype
     return leaf if leaf is None or isinstance(leaf, (bool, str)) else type(leaf)

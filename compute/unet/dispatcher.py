@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
+
+from compute.unet.cache import ExecutionError
 
 
 class Dispatcher:
@@ -22,6 +24,9 @@ class Dispatcher:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Return the original of the copied module: a deep copy executes nothing."""
         return copy.deepcopy(self._original, memo)
+
+    def __reduce__(self) -> Never:
+        raise ExecutionError("pipe.unet cannot be pickled while it executes a schedule: leave the context first")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the replacement, or the original where the context has ended."""

@@ -14,7 +14,8 @@ from compute.unet.blocks import ComponentModule
 from compute.unet.cache import Cache, ExecutionError
 from compute.unet.call_traces import trace_of_call
 from compute.unet.graph_reader import component_graph
-from compute.unet.trace import OutputForm, Shape, Trace
+from compute.unet.step_calls import StepCalls
+from compute.unet.trace import OutputForm, Trace
 from store.actions import CachedPart
 from store.records import Action
 
@@ -25,14 +26,15 @@ class Execution:
     The sampling loop calls `begin_step(i)` before it calls the UNet at step i, and `reset()` before a new run.
     """
 
+    _step: int | None = None
+
     def __init__(self, unet: nn.Module, resolved: ResolvedSchedule) -> None:
         self.resolved = resolved
         self.active = True
         self._unet = unet
         self._cache = Cache(resolved.last_reads())
-        self._step: int | None = None
         self._call = -1
-        self._shapes: dict[tuple[int, int], Shape] = {}
+        self._calls = StepCalls(resolved)
         self._trace: Trace | None = None
         self._checked: list[Trace] = []
         self._invocations: dict[str, int] = {}
@@ -41,7 +43,7 @@ class Execution:
         """Set the step that the following calls of the UNet belong to.
 
         Raises ExecutionError for a step outside the schedule, and for one that is not later than the previous one of
-        the run.
+        the run. The step before ends.
         """
         if not 0 <= step < len(self.resolved.steps):
             raise ExecutionError(
@@ -49,13 +51,19 @@ class Execution:
             )
         if self._step is not None and step <= self._step:
             raise ExecutionError(f"step {step} after step {self._step}: call reset() before a new run")
+        self.end_step()
         self._step, self._call = step, -1
         self._cache.free(step)
+
+    def end_step(self) -> None:
+        """Check the calls of the current step. Raises ExecutionError where it reuses a step of more or fewer calls."""
+        if self._step is not None:
+            self._calls.end(self._step)
 
     def reset(self) -> None:
         """Prepare for a new run: clear the cache and the current step."""
         self._step, self._call = None, -1
-        self._shapes = {}
+        self._calls.clear()
         self._trace = None
         self._cache.clear()
 
@@ -94,8 +102,8 @@ class Execution:
     def begin_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin the next call of the UNet within the current step.
 
-        Raises ExecutionError at a step that reuses the whole UNet, where the sample has another shape than at a step
-        that is reused, and where the UNet's components are others with these arguments than in the schedule's graph.
+        Raises ExecutionError at a step that reuses the whole UNet, where the call is not that of a step that is reused
+        (see `StepCalls`), and where the UNet's components are others with these arguments than in the schedule's graph.
         """
         plan = self.plan
         if plan.unet is not None:
@@ -103,19 +111,11 @@ class Execution:
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
                 "ask unet_action(i) first and do not call it"
             )
-        sample, call = main_input(args, kwargs), self._call + 1
-        shape = self._shapes[plan.step, call] = tuple(sample.shape)
-        for source in sorted({source for sources in plan.sources.values() for source in sources}):
-            earlier = self._shapes.get((source, call), shape)
-            if earlier != shape:
-                raise ExecutionError(
-                    f"samples have shape {shape} at step {plan.step} and had {earlier} at step {source}, which it "
-                    "reuses: call reset() before a new run, and keep the batch as it is within one"
-                )
+        self._calls.add(plan.step, self._unet, args, kwargs)
         if plan.actions or plan.dead or plan.writes:
             self._trace = trace_of_call(self._unet, args, kwargs)
-            self._check_trace(self._trace, sample)
-        self._call, self._invocations = call, {}
+            self._check_trace(self._trace, main_input(args, kwargs))
+        self._call, self._invocations = self._call + 1, {}
 
     def _check_trace(self, trace: Trace, sample: Tensor) -> None:
         """Raise ExecutionError where the schedule's graph isn't that of the call, the call's further inputs apart."""

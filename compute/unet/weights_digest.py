@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,8 @@ from store.errors import SkipscopeError
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
 DTYPES: dict[DtypeName, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_Versions = tuple[tuple[Any, ...], ...]
-_cache: weakref.WeakKeyDictionary[nn.Module, tuple[_Versions, dict[torch.dtype, str]]] = weakref.WeakKeyDictionary()
+_ROW = 512
+_cache: weakref.WeakKeyDictionary[nn.Module, tuple[str, dict[torch.dtype, str]]] = weakref.WeakKeyDictionary()
 
 
 class WeightsError(SkipscopeError):
@@ -53,13 +53,14 @@ def parameter_digests(unet: nn.Module) -> dict[DtypeName, str]:
 def parameter_digest(unet: nn.Module, dtype: torch.dtype) -> str:
     """Return the SHA-256 over the names, shapes and little-endian bytes of all parameters and buffers, sorted by name.
 
-    Floating-point tensors are rounded to `dtype` before. A digest is computed again only where a tensor was replaced
-    or changed in place; changes through `.data` are not detected. Raises WeightsError for weights on the meta device.
+    Floating-point tensors are rounded to `dtype` before. A digest that was computed before is returned where sums over
+    all bytes are as they were then, so no change goes unnoticed, whatever code made it. Raises WeightsError for weights
+    on the meta device.
     """
-    versions = _versions(unet)
+    sums = _sums(unet)
     entry = _cache.get(unet)
-    if entry is None or versions is None or entry[0] != versions:
-        entry = (versions or (), {})
+    if entry is None or entry[0] != sums:
+        entry = (sums, {})
         _cache[unet] = entry
     digests = entry[1]
     if dtype not in digests:
@@ -72,19 +73,40 @@ def _tensors(unet: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from unet.named_buffers()
 
 
-def _versions(unet: nn.Module) -> _Versions | None:
-    """Return values that change when a tensor does; None where torch does not count changes (inference tensors)."""
-    tensors = list(_tensors(unet))
-    if any(tensor.is_inference() for _, tensor in tensors):
-        return None
-    return tuple((name, tensor.data_ptr(), tensor._version, tensor.dtype, tensor.device) for name, tensor in tensors)
+def _sums(unet: nn.Module) -> str:
+    """Return a digest of sums over all bytes of the tensors, which are made where the tensors are.
+
+    The words of a tensor are laid out in rows, and summed by row and by column, modulo 2**64. A change of one word
+    changes both sums, an exchange of two at least one.
+    """
+    digest = hashlib.sha256()
+    parts: dict[torch.device, list[Tensor]] = {}
+    for name, tensor in sorted(_tensors(unet), key=lambda item: item[0]):
+        if tensor.is_meta:
+            raise WeightsError(f"weights: {name} is on the meta device; apply the policy before offloading the UNet")
+        digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
+        data = _bytes(tensor.detach())
+        whole = data.numel() // (8 * _ROW) * 8 * _ROW
+        if whole:
+            rows = data[:whole].view(torch.int64).view(-1, _ROW)
+            parts.setdefault(tensor.device, []).extend(rows.sum(axis).view(torch.uint8) for axis in (0, 1))
+        parts.setdefault(tensor.device, []).append(data[whole:])
+    for tensors in parts.values():
+        digest.update(torch.cat(tensors).cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    """Return a tensor's bytes, without a copy where its memory is dense; those of convolutions may be channels-last."""
+    if tensor.ndim == 4 and not tensor.is_contiguous():
+        tensor = tensor.permute(0, 2, 3, 1)
+    data = tensor.reshape(-1).view(torch.uint8)
+    return data if data.storage_offset() % 8 == 0 else data.clone()
 
 
 def _digest(unet: nn.Module, dtype: torch.dtype) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(_tensors(unet), key=lambda item: item[0]):
-        if tensor.is_meta:
-            raise WeightsError(f"weights: {name} is on the meta device; apply the policy before offloading the UNet")
         rounded = tensor.detach().to(device="cpu", dtype=dtype if tensor.is_floating_point() else tensor.dtype)
         digest.update(f"{name} {list(tensor.shape)}\n".encode())
         digest.update(rounded.reshape(-1).view(torch.uint8).numpy().data)

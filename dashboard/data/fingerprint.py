@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from store.driver.driver_state import driver_state
+from store.errors import StoreError
 from store.folder.layout import BASELINES, CATALOGUE, FAILURES, HEADER, POLICIES, REPORTS, UNITS
 
 Fingerprint = tuple[int, ...]
@@ -45,6 +46,14 @@ def settled_fingerprint(root: Path) -> Fingerprint:
             return previous
     _latest()[str(root)] = (now, fingerprint)
     return fingerprint
+
+
+def store_state(root: Path) -> tuple[Fingerprint, str]:
+    """Return what a page's content depends on: the settled fingerprint, and whether the sweep runs. Raises nothing."""
+    try:
+        return settled_fingerprint(root), driver_state(root).state
+    except (StoreError, OSError):
+        return read_fingerprint(root), ""
 
 
 @st.cache_resource

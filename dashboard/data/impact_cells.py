@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
 from dashboard.words.component_labels import GROUPS, ComponentLabel, ablated_label
-from store.records import Ablation, Action, Components, Condition
+from store.records import Ablation, Action, Components, Condition, Unit
 
 Actions = tuple[Action, ...]
 """Actions that are shown together: a single one, or all that remove a component."""
@@ -33,6 +33,40 @@ class Cell:
     def length(self) -> int:
         """The number of steps of its window."""
         return self.ablation.window.stop - self.ablation.window.start
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingCell:
+    """A planned ablation of which no run is finished; `failure` says why if one failed, else it was not run yet."""
+
+    ablation: Ablation
+    failure: str | None
+
+
+def missing_cells(
+    plan: Iterable[Unit], done: Collection[str], failures: Mapping[str, str], condition: Condition | None = None
+) -> list[MissingCell]:
+    """Return the planned ablations without a finished run, on any condition or on one of them, in the plan's order.
+
+    `done` holds the keys of the finished units, `failures` the reason of each failed one.
+    """
+    finished: set[Ablation] = set()
+    missing: dict[Ablation, str | None] = {}
+    for unit in plan:
+        ablation = unit.intervention
+        if not isinstance(ablation, Ablation) or not ablation.components:
+            continue
+        if condition is not None and condition not in unit.conditions:
+            continue
+        if unit.key in done:
+            finished.add(ablation)
+        else:
+            missing[ablation] = missing.get(ablation) or failures.get(unit.key)
+    return [
+        MissingCell(ablation=ablation, failure=failure)
+        for ablation, failure in missing.items()
+        if ablation not in finished
+    ]
 
 
 def ranked_cells(impact: Impact, condition: Condition | None = None) -> list[Cell]:

@@ -5,21 +5,25 @@ Every function may raise SkipscopeError or OSError, which a page shows as a pane
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from compute.analysis.coverage import Coverage, ablation_coverage
 from compute.analysis.impact.ablation_impact import Impact, impact_of_table, metrics_with_impact
 from compute.analysis.impact.component_kinds import component_levels
 from compute.analysis.impact.group_curves import GroupCurve, by_kind, by_level
 from compute.analysis.phases.phase_evidence import Phases, phases_of
 from compute.analysis.report.findings import findings
+from compute.analysis.right_baselines import Place, baseline_verdicts
 from compute.policy.graph import ComponentGraph
 from compute.policy.graph_document import read_stored_graph
 from dashboard.data.ablation_runs import AblationRuns, ablation_runs
+from dashboard.data.checked_units import CheckedReader
 from dashboard.data.fingerprint import Fingerprint, settled_fingerprint
-from dashboard.data.impact_cells import Actions, Cell, ranked_cells
+from dashboard.data.impact_cells import Actions, Cell, MissingCell, missing_cells, ranked_cells
 from dashboard.data.policy_files import PolicyFile, policy_files
 from dashboard.data.validation_pictures import ValidationPictures, read_validation_pictures
 from dashboard.words.metric_labels import metric_label
@@ -27,7 +31,7 @@ from store.care.status import SweepStatus, sweep_status
 from store.errors import SkipscopeError, SweepDamaged
 from store.folder.header import SweepHeader
 from store.index.table import Table
-from store.records import Ablation, Components, Condition
+from store.records import STEP_LIMIT, Ablation, Components, Condition
 from store.sweep_reader import SweepReader, sweep_table
 from store.sweep_store import SweepStore
 
@@ -63,7 +67,7 @@ class Sweep:
     def steps(self) -> int:
         """The number of sampling steps of every run. Raises SweepDamaged if the header has none."""
         steps = self.header.settings.get("sampler", {}).get("steps")
-        if not isinstance(steps, int) or not 1 <= steps <= 1_000_000:
+        if not isinstance(steps, int) or not 1 <= steps <= STEP_LIMIT:
             raise SweepDamaged(
                 f"sweep.json: settings.sampler.steps is {str(steps)[:40]}; a number of steps is accepted"
             )
@@ -101,17 +105,32 @@ class Sweep:
         text = None if condition is None else condition.model_dump_json()
         return _cells(str(self.path), self.fingerprint, metric, text)
 
+    def missing_cells(self, condition: Condition | None = None) -> list[MissingCell]:
+        """Return the planned ablations without a finished run, on any condition or on one."""
+        text = None if condition is None else condition.model_dump_json()
+        return _missing(str(self.path), self.fingerprint, text)
+
     def curves(self, metric: str, actions: Actions, length: int) -> Curves:
         """Return the means by kind and by level, of some actions in windows of `length` steps. Raises NoImpact."""
         return _curves(str(self.path), self.fingerprint, metric, actions, tuple(map(str, actions)), length)
+
+    @property
+    def coverage(self) -> Coverage:
+        """How much of the planned ablations is finished."""
+        return _coverage(str(self.path), self.fingerprint)
 
     def findings(self, metric: str) -> tuple[str, ...]:
         """Return the headline findings in sentences, the last one a caution. Raises NoImpact."""
         return _findings(str(self.path), self.fingerprint, metric)
 
-    def phases(self) -> Phases:
+    @property
+    def verdicts(self) -> Mapping[Place, bool]:
+        """Whether each judged baseline shows what its prompt says, by its key and place; empty without a judge."""
+        return _verdicts(str(self.path), self.fingerprint)
+
+    def phases(self, *, only_right: bool = False) -> Phases:
         """Return both kinds of evidence for the two phases. Raises SkipscopeError if there is none."""
-        return _phases(str(self.path), self.fingerprint)
+        return _phases(str(self.path), self.fingerprint, only_right)
 
     @property
     def policies(self) -> tuple[PolicyFile, ...]:
@@ -141,7 +160,7 @@ def open_sweep(path: Path) -> Sweep:
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the plan …")
 def _reader(root: str, fingerprint: Fingerprint) -> SweepReader:
-    return SweepReader(root)
+    return CheckedReader(root)
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading the catalogue …")
@@ -155,6 +174,12 @@ def _runs(root: str, fingerprint: Fingerprint) -> AblationRuns:
     return ablation_runs(_reader(root, fingerprint).store.header.plan, done)
 
 
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _coverage(root: str, fingerprint: Fingerprint) -> Coverage:
+    done = set(_table(root, fingerprint)["key"].tolist())
+    return ablation_coverage(_reader(root, fingerprint).store.header.plan, done)
+
+
 @st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner="Computing impact …")
 def _impact(root: str, fingerprint: Fingerprint, metric: str) -> Impact:
     levels = component_levels(_reader(root, fingerprint).store.root)
@@ -165,6 +190,14 @@ def _impact(root: str, fingerprint: Fingerprint, metric: str) -> Impact:
 def _cells(root: str, fingerprint: Fingerprint, metric: str, condition: str | None) -> list[Cell]:
     chosen = None if condition is None else Condition.model_validate_json(condition)
     return ranked_cells(_impact(root, fingerprint, metric), chosen)
+
+
+@st.cache_resource(max_entries=4 * _MAX_ENTRIES, show_spinner=False)
+def _missing(root: str, fingerprint: Fingerprint, condition: str | None) -> list[MissingCell]:
+    chosen = None if condition is None else Condition.model_validate_json(condition)
+    store, done = _reader(root, fingerprint).store, set(_table(root, fingerprint)["key"].tolist())
+    failures = {key: failure.reason for key, failure in store.failures().items()}
+    return missing_cells(store.header.plan, done, failures, chosen)
 
 
 @st.cache_resource(max_entries=8 * _MAX_ENTRIES, show_spinner=False)
@@ -182,15 +215,20 @@ def _curves(
 def _findings(root: str, fingerprint: Fingerprint, metric: str) -> tuple[str, ...]:
     phases: Phases | None
     try:
-        phases = _phases(root, fingerprint)
+        phases = _phases(root, fingerprint, False)
     except SkipscopeError:
         phases = None  # the phases page says why
     return findings(_impact(root, fingerprint, metric), phases)
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading trajectories …")
-def _phases(root: str, fingerprint: Fingerprint) -> Phases:
-    return phases_of(_reader(root, fingerprint))
+def _phases(root: str, fingerprint: Fingerprint, only_right: bool) -> Phases:
+    return phases_of(_reader(root, fingerprint), only_right=only_right)
+
+
+@st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner=False)
+def _verdicts(root: str, fingerprint: Fingerprint) -> Mapping[Place, bool]:
+    return baseline_verdicts(_table(root, fingerprint))
 
 
 @st.cache_resource(max_entries=_MAX_ENTRIES, show_spinner="Reading policies …")

@@ -1,7 +1,6 @@
 """Pictures, trajectories and distances of single units, read from their shards.
 
-They are cached on the shard file's time and size. Every function raises ShardMissing or ShardDamaged, which name the
-file, and OSError.
+They are cached on the shard file's time and size. Every function raises DamagedShard, ShardMissing or OSError.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import streamlit as st
 from jaxtyping import Float32
 
 from compute.analysis.latent_colors import LatentColors, fit_latent_colors
+from dashboard.data.checked_units import FileStamp, file_stamp, open_checked
 from dashboard.data.sweep import Sweep
 from store.shard.payload import DistanceName
 from store.sweep_store import SweepStore
 
 StateName = Literal["pred_x0", "x_t"]
-FileStamp = tuple[int, int]
 _MAX_FINALS = 256
 _MAX_TRAJECTORIES = 64
 _MAX_SWEEPS = 8
@@ -60,19 +59,18 @@ def step_distances(sweep: Sweep, key: str, index: int) -> tuple[int, dict[Distan
 
 
 def _file_stamp(sweep: Sweep, key: str) -> FileStamp:
-    status = sweep.store.shard_path(key).stat()
-    return status.st_mtime_ns, status.st_size
+    return file_stamp(sweep.store.shard_path(key))
 
 
 @st.cache_resource(max_entries=_MAX_FINALS, show_spinner=False)
 def _final_pictures(_store: SweepStore, root: str, key: str, stamp: FileStamp) -> Float32[np.ndarray, "B C H W"]:
-    with _store.read(key) as reader:
+    with open_checked(_store, key) as reader:
         return reader.final.astype(np.float32)
 
 
 @st.cache_resource(max_entries=_MAX_TRAJECTORIES, show_spinner=False)
 def _trajectory(_store: SweepStore, root: str, key: str, index: int, state: StateName, stamp: FileStamp) -> Trajectory:
-    with _store.read(key) as reader:
+    with open_checked(_store, key) as reader:
         sample = reader.sample(index)
         start = reader.start
     states: Any = sample.x_t if state == "x_t" else sample.pred_x0
@@ -92,7 +90,7 @@ def _latent_colors(_store: SweepStore, root: str) -> LatentColors:
     present = _store.present()
     for unit in _store.header.plan:
         if unit.role == "baseline" and unit.key in present:
-            with _store.read(unit.key) as reader:
+            with open_checked(_store, unit.key) as reader:
                 latents.append(reader.x_t(reader.steps))
                 pictures.append(reader.final)
         if len(latents) == _FITTED_BASELINES:
@@ -104,5 +102,5 @@ def _latent_colors(_store: SweepStore, root: str) -> LatentColors:
 def _step_distances(
     _store: SweepStore, root: str, key: str, index: int, stamp: FileStamp
 ) -> tuple[int, dict[DistanceName, Float32[np.ndarray, "S"]]]:
-    with _store.read(key) as reader:
+    with open_checked(_store, key) as reader:
         return reader.start, {name: rows[:, index] for name, rows in reader.distances.items()}

@@ -31,6 +31,18 @@ SHAPES: Mapping[Kind, str] = {
     "skip": "diamond",
     "unet": "cross",
 }
+SHAPE_SIGNS: Mapping[Kind, str] = {
+    "resnet": "■",
+    "attention": "●",
+    "self_attention": "◀",
+    "cross_attention": "▶",
+    "feed_forward": "▬",
+    "downsampler": "▼",
+    "upsampler": "▲",
+    "skip": "◆",
+    "unet": "✚",
+}
+"""The same shapes as characters, for legends that wrap on a narrow screen."""
 _MAGMA = (
     *("#fcfdbf", "#fed89a", "#feb47b", "#fb8861", "#f1605d", "#d3436e", "#a8327d", "#822681", "#5c167f", "#331067"),
     *("#140e36", "#050416"),
@@ -52,6 +64,8 @@ class Palette:
     """The background."""
     accent: str
     """Selections and boundaries."""
+    frame: str
+    """A frame around cells of the heat scale."""
     shade: str
     """A band behind curves."""
     first: str
@@ -73,6 +87,7 @@ LIGHT = Palette(
     line="#E1E4EA",
     paper="#FFFFFF",
     accent="#4F46B8",
+    frame="#00695C",
     shade="#ECEBF8",
     first="#0069A8",
     second="#C65D00",
@@ -98,6 +113,7 @@ DARK = Palette(
     line="#2B313B",
     paper="#101318",
     accent="#A79CFF",
+    frame="#2DE3B0",
     shade="#1F2036",
     first="#56B4E9",
     second="#F0A33A",

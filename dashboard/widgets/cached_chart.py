@@ -11,6 +11,7 @@ from dashboard.data.fingerprint import Fingerprint
 from dashboard.data.sweep import Sweep
 from dashboard.theme.browser_theme import shown_palette
 from dashboard.theme.palette import Figure, Palette, Theme, palette_of, themed
+from dashboard.widgets.keyboard_marks import keyboard_marks
 
 _MAX_ENTRIES = 128
 
@@ -21,22 +22,25 @@ def cached_chart(
     sweep: Sweep,
     *choices: str,
     select: bool = False,
-    alt_text: str = "",
+    alt_text: str,
 ) -> Any:
     """Show the chart that `build` returns for a palette, in the page's full width.
 
     It is built once for each theme, state of the sweep and `choices`, which must hold every choice that the chart
-    depends on. With `select`, returns what was clicked.
+    depends on. With `select`, returns what was clicked. `alt_text` says to a screen reader what the chart shows.
     """
     spec = _specification(build, name, shown_palette().theme, str(sweep.path), sweep.fingerprint, choices)
-    return st.vega_lite_chart(
+    event = st.vega_lite_chart(
         spec,
         width="stretch",
         theme=None,
         key=name,
         on_select="rerun" if select else "ignore",
-        alt=alt_text or None,
+        alt=alt_text,
     )
+    if select:
+        keyboard_marks(name)
+    return event
 
 
 @st.cache_data(max_entries=_MAX_ENTRIES, show_spinner=False)

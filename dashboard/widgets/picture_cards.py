@@ -17,13 +17,22 @@ class Shot:
     faint: bool = False
 
 
-def card(shots: Sequence[tuple[Shot, str]], title: str, details: str) -> str:
-    """Return a card: pictures with their captions, side by side, above a title and details."""
+def card(shots: Sequence[tuple[Shot, str]], title: str, details: str, *, baseline_right: bool | None = None) -> str:
+    """Return a card: pictures with their captions, side by side, above a title and details.
+
+    `baseline_right` adds a tick or a cross: whether the baseline shows what its prompt says.
+    """
+    verdict = "" if baseline_right is None else f'<p class="sk-verdict">{baseline_mark(baseline_right)}</p>'
     pictures = "".join(_figure(shot, caption) for shot, caption in shots)
     return (
         f'<article class="sk-card"><div class="sk-row">{pictures}</div>'
-        f"<h4>{escape_html(title)}</h4><p>{escape_html(details)}</p></article>"
+        f"<h4>{escape_html(title)}</h4><p>{escape_html(details)}</p>{verdict}</article>"
     )
+
+
+def baseline_mark(right: bool) -> str:
+    """Return whether a baseline shows what its prompt says, as a tick or a cross with words."""
+    return "✓ baseline right" if right else "✗ baseline wrong"
 
 
 def _figure(shot: Shot, caption: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
-from compute.analysis.impact.component_kinds import kind_of
+from compute.analysis.impact.component_kinds import group_name, kind_of
 from store.actions import Kind
 from store.records import Components, components_text
 
@@ -61,8 +61,9 @@ def ablated_label(components: Components) -> ComponentLabel:
     """Return the label of the components of an ablation."""
     if len(components) == 1:
         return component_label(components[0])
-    text = components_text(components)
-    return ComponentLabel(path=text, kind=None, group="Whole network", short=text)
+    return ComponentLabel(
+        path=components_text(components), kind=None, group="Whole network", short=group_name(components)
+    )
 
 
 @lru_cache(maxsize=4096)

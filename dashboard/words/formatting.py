@@ -23,6 +23,16 @@ def interval_text(low: float, high: float) -> str:
     return f"{number_text(low)} to {number_text(high)}"
 
 
+def duration_range_text(low: float, high: float) -> str:
+    """Return a range of seconds as `50 to 62 minutes`, in the unit that suits its upper end."""
+    seconds, unit = next(
+        (pair for pair in ((3600.0, "hours"), (60.0, "minutes")) if high >= 2 * pair[0]), (1.0, "seconds")
+    )
+    form = ".1f" if unit == "hours" and high < 10 * seconds else ".0f"
+    texts = f"{low / seconds:{form}}", f"{high / seconds:{form}}"
+    return f"about {texts[1]} {unit}" if texts[0] == texts[1] else f"{texts[0]} to {texts[1]} {unit}"
+
+
 def window_label(window: Window) -> str:
     """Return `steps 5–9`, or `step 7` for a window of one step."""
     return steps_text(window, dash="–")

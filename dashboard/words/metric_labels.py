@@ -10,17 +10,22 @@ _LABELS = {
     "rel_l2": "Relative L2 distance",
     "ssim": "SSIM",
     "haarpsi": "HaarPSI",
-    "fidelity_all": "Whole prompt right",
-    "fidelity_objects": "Objects right",
-    "fidelity_relation": "Relation right",
-    "fidelity_background": "Background right",
 }
+_FIDELITY, _OTHER = "fidelity_", "other_"
 
 
 def metric_label(name: str, own_label: str = "") -> str:
     """Return the label of a metric: the dashboard's, else the one that the metric carries, else its name."""
+    if name.startswith(_FIDELITY):
+        return _fidelity_label(name.removeprefix(_FIDELITY))
     text = _LABELS.get(name) or own_label or name.replace("_", " ")
     return text[0].upper() + text[1:]
+
+
+def _fidelity_label(aspect: str) -> str:
+    """Return `Prompt fidelity: objects`; also for fidelity to the other prompt of a prompt switch."""
+    of_other = ", other prompt" if aspect.startswith(_OTHER) else ""
+    return f"Prompt fidelity: {evidence_name(aspect.removeprefix(_OTHER))}{of_other}"
 
 
 def metric_in_sentence(name: str, own_label: str = "") -> str:

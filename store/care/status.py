@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from store.care.speed import Speed, measured_speed, unit_evaluations
 from store.driver.driver_state import DriverState
 from store.index.table import Table
 from store.records import Record
@@ -22,7 +23,8 @@ class SweepStatus(Record):
     """How far a sweep is.
 
     `rate` is in units per second, since the present driver started; it and `seconds_left` are None unless a driver
-    runs and has finished a unit. `failures` is in plan order.
+    runs and has finished a unit. `seconds_left` knows that units take different numbers of evaluations, and
+    `seconds_left_range` is its 95% interval, None at first. `failures` is in plan order.
     """
 
     path: str
@@ -30,6 +32,7 @@ class SweepStatus(Record):
     counts: StatusCounts
     rate: float | None
     seconds_left: float | None
+    seconds_left_range: tuple[float, float] | None = None
     failures: tuple[UnitFailure, ...]
 
 
@@ -44,13 +47,17 @@ class EvaluationCounts(Record):
 def sweep_status(store: SweepStore) -> SweepStatus:
     """Read a sweep's status, without opening a shard."""
     driver, counts, failures = store.driver(), store.status_counts(), store.failures()
-    rate = _units_per_second(store, driver)
+    settings = store.header.settings
+    speed = _speed(store, driver)
+    done = store.present() | failures.keys()
+    left = sum(unit_evaluations(unit, settings) for key, unit in store.header.units.items() if key not in done)
     return SweepStatus(
         path=str(store.root),
         driver=driver,
         counts=counts,
-        rate=rate,
-        seconds_left=counts.left / rate if rate else None,
+        rate=speed.units if speed else None,
+        seconds_left=speed.seconds(left) if speed else None,
+        seconds_left_range=speed.seconds_range(left) if speed else None,
         failures=tuple(
             UnitFailure(key=key, description=str(unit.intervention or "baseline"), reason=failures[key].reason)
             for key, unit in store.header.units.items()
@@ -65,19 +72,26 @@ def evaluation_counts(table: Table) -> EvaluationCounts:
     return EvaluationCounts(done=done, from_step_0=done + skipped)
 
 
-def _units_per_second(store: SweepStore, driver: DriverState) -> float | None:
-    """Shards written since the driver started, per second; None if no driver runs or nothing was written yet."""
-    if driver.state != "running" or driver.since is None:
+def _speed(store: SweepStore, driver: DriverState) -> Speed | None:
+    """The speed since the driver started; None if none runs or nothing was written yet."""
+    since, units = driver.since, store.header.units
+    if driver.state != "running" or since is None:
         return None
-    times = [when for when in _write_times(store) if when >= driver.since]
-    return len(times) / max(max(times) - driver.since, 1e-3) if times else None
+    return measured_speed(
+        [
+            (when, unit_evaluations(units[key], store.header.settings) if key in units else 1.0)
+            for key, when in _write_times(store)
+            if when >= since
+        ],
+        since,
+    )
 
 
-def _write_times(store: SweepStore) -> list[float]:
+def _write_times(store: SweepStore) -> list[tuple[str, float]]:
     times = []
-    for _, path in store.shards():
+    for key, path in store.shards():
         try:
-            times.append(path.stat().st_mtime)
+            times.append((key, path.stat().st_mtime))
         except OSError:  # replaced since the folder was listed
-            times.append(time.time())
+            times.append((key, time.time()))
     return times

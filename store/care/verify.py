@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from store.care.verify_documents import document_problems
 from store.errors import ShardDamaged, ShardMissing, StoreError
 from store.folder.failures import read_failures
 from store.folder.files import read_file
@@ -28,7 +29,7 @@ from store.index.receipt import receipt_of
 from store.records import Record
 from store.shard.elements import translate_hdf5_errors
 from store.shard.opening import open_image
-from store.shard.seal import seal_digest, seal_state
+from store.shard.seal import SHARD_LIMIT, seal_digest, seal_state
 from store.sweep_store import SweepStore
 
 ProblemKind = Literal["truncated", "flipped", "foreign", "stale", "unlisted", "missing", "damaged"]
@@ -43,7 +44,7 @@ class Problem(Record):
       writer that died, or a failure of a unit that is done.
     - unlisted: a complete shard that the manifest lacks or lists otherwise; the next driver lists it.
     - missing: a shard that the manifest lists and that does not exist.
-    - damaged: lines of the manifest or the catalogue.
+    - damaged: lines of the manifest or the catalogue; a policy, report or picture that differs from what was written.
     """
 
     kind: ProblemKind
@@ -52,12 +53,16 @@ class Problem(Record):
 
 
 def verify(store: SweepStore) -> list[Problem]:
-    """Read every shard in full and return what is wrong, sorted by path. Any changed byte of a shard is noticed.
+    """Read every file in full and return what is wrong, sorted by path. Any changed byte of a shard is noticed.
+
+    So is a changed value in a line of the manifest or the catalogue, in a policy, a report and a picture, unless an
+    earlier release wrote it (then it has no digest) or, of JSON, the bytes mean the same.
 
     While a driver runs, temporary files and shards that it has not listed yet are left out.
     """
     driven = store.driver().state == "running"
     problems = [*_unexpected_entries(store.root), *_outdated_failures(store), *_shard_problems(store)]
+    problems += [Problem(kind="damaged", path=path, detail=detail) for path, detail in document_problems(store.root)]
     if driven:
         problems = [problem for problem in problems if problem.kind != "unlisted" and not is_temporary(problem.path)]
     return sorted(problems, key=lambda problem: (problem.path, problem.kind, problem.detail))
@@ -106,7 +111,7 @@ def _shard_problems(store: SweepStore) -> Iterator[Problem]:
     """Problems of the shards, the manifest and the catalogue."""
     names = sorted(f"{path.parent.name}/{path.name}" for _, path in store.shards())
     manifest, manifest_lines = read_manifest(store.root / MANIFEST)
-    catalogue, catalogue_lines = read_catalogue(store.root / CATALOGUE, {})
+    catalogue, catalogue_lines, *_ = read_catalogue(store.root / CATALOGUE, {})
     for file, damaged_lines in ((MANIFEST, manifest_lines), (CATALOGUE, catalogue_lines)):
         for line in damaged_lines:
             detail = f"line {line} cannot be read; the next driver puts it right"
@@ -123,11 +128,11 @@ def _problems_of_shard(
     store: SweepStore, name: str, listed: ManifestRow | None, catalogue: Mapping[str, CatalogueRow]
 ) -> Iterator[Problem]:
     try:
-        data = read_file(store.root / name)
+        data = read_file(store.root / name, SHARD_LIMIT)
     except FileNotFoundError:
         return
     except StoreError as error:
-        yield Problem(kind="damaged", path=name, detail=str(error))
+        yield Problem(kind="foreign", path=name, detail=str(error).removeprefix(f"{store.root / name}: "))
         return
     problem = _problem_of_bytes(name, data, listed)
     if problem is not None:

@@ -9,14 +9,14 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from store.driver.locks import is_known_dead
+from store.driver.locks import is_known_dead, is_locked, machine_identity
 from store.errors import StoreError, StoreFull
 from store.folder.files import read_file, replace_file
 from store.folder.layout import DRIVER
 from store.records import Record
 
 STALE_SECONDS = 60.0
-"""Age of the heartbeat at which a driver counts as dead."""
+"""Age of the heartbeat at which a driver counts as dead, unless it is seen to hold its lock."""
 _LIMIT = 1 << 16  # bytes
 
 
@@ -44,7 +44,9 @@ class DriverFile:
 class DriverState(Record):
     """Who drives a store: `running`, `stopped` (see `reason`), `died` without writing why, or `never` driven.
 
-    `since` is a Unix time and `heartbeat_age` is in seconds; both are None for `never`.
+    A driver that is `running` and `silent` holds its lock without a sign of life: it may be suspended. No other driver
+    can take the store over until it ends. `since` is a Unix time and `heartbeat_age` is in seconds; both are None for
+    `never`.
     """
 
     state: Literal["running", "stopped", "died", "never"]
@@ -55,6 +57,11 @@ class DriverState(Record):
     heartbeat_age: float | None = None
     reason: str = ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether a running driver has given no sign of life for STALE_SECONDS."""
+        return self.state == "running" and (self.heartbeat_age or 0.0) >= STALE_SECONDS
+
 
 def driver_state(root: Path) -> DriverState:
     """Who drives the store now, or drove it last. Raises StoreError if `driver.json` is damaged."""
@@ -63,7 +70,7 @@ def driver_state(root: Path) -> DriverState:
         return DriverState(state="never")
     record, age = file.record, max(0.0, time.time() - file.heartbeat)
     state: Literal["running", "stopped", "died"] = record.state
-    if state == "running" and (age >= STALE_SECONDS or is_known_dead(record.pid, record.machine)):
+    if state == "running" and not _is_alive(root, record, age):
         state = "died"
     return DriverState(
         state=state,
@@ -74,6 +81,13 @@ def driver_state(root: Path) -> DriverState:
         heartbeat_age=age,
         reason=record.reason,
     )
+
+
+def _is_alive(root: Path, record: DriverRecord, age: float) -> bool:
+    """Whether a driver keeps the lease: what the next driver would find."""
+    locked = is_locked(root)
+    lost_lock = locked is False and record.machine == machine_identity()
+    return bool(locked) or (age < STALE_SECONDS and not lost_lock and not is_known_dead(record.pid, record.machine))
 
 
 def read_driver_file(root: Path) -> DriverFile | None:

@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+import weakref
 from pathlib import Path
 from types import TracebackType
 
@@ -21,16 +22,19 @@ from store.driver.driver_state import STALE_SECONDS, DriverFile, DriverRecord, r
 from store.driver.locks import acquisition_lock, is_known_dead, lock_driver_file, machine_identity
 from store.errors import DriverRunning, StoreError
 from store.folder.layout import DRIVER
+from store.stop_signals import stop_signals
 
 HEARTBEAT_SECONDS = 5.0
+_held: weakref.WeakSet[Lease] = weakref.WeakSet()
+"""The leases that this process has entered."""
 
 
 class Lease:
     """The right to drive a store, held while the context is active; a thread updates the heartbeat.
 
     Entering raises DriverRunning if another driver is alive. Leaving records why the driver stopped: the reason given
-    to `stop`, else `finished`, `interrupted` after Ctrl-C, or `failed` after another exception. A lease for
-    `maintenance` restores the record of the previous driver instead.
+    to `stop`, else `finished`, `interrupted` after Ctrl-C or another stop signal, or `failed` after another exception.
+    A lease for `maintenance` restores the record of the previous driver instead.
     """
 
     def __init__(
@@ -78,15 +82,24 @@ class Lease:
         except BaseException:
             self._unlock()
             raise
+        _held.add(self)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _held.discard(self)
+        if os.getpid() != self._record.pid:
+            return  # a forked child leaves its parent's lease alone
+        with stop_signals.deferred():  # a second Ctrl-C must not keep the lease
+            self._give_back(kind)
+
+    def _give_back(self, kind: type[BaseException] | None) -> None:
         self._left.set()
         self._thread.join()
-        failed = "interrupted" if kind is not None and issubclass(kind, KeyboardInterrupt) else "failed"
+        interrupted = stop_signals.first is not None or (kind is not None and issubclass(kind, KeyboardInterrupt))
+        failed = "interrupted" if interrupted else "failed"
         try:
             if self._is_ours():
                 self._record_end(self._reason or (failed if kind else "finished"))
@@ -134,8 +147,19 @@ class Lease:
 
 
 def _driver_running(root: Path, file: DriverFile | None) -> DriverRunning:
-    if file is None:
-        owner = "another process"
-    else:
+    owner, advice = "another process", "wait for it, stop it, or use another store"
+    if file is not None:
         owner = f"{file.record.owner} on {file.record.host}, process {file.record.pid}"
-    return DriverRunning(f"{root}: is driven by {owner}; wait for it, stop it, or use another store")
+        if (age := time.time() - file.heartbeat) >= STALE_SECONDS:
+            owner += f", which has given no sign of life for {age:.0f} s and may be suspended"
+            advice = "continue it (kill -CONT), end it (kill -KILL), or use another store"
+    return DriverRunning(f"{root}: is driven by {owner}; {advice}")
+
+
+def _forget_in_child() -> None:
+    """A lease is its own process's: a forked child that kept the descriptor would hold the lock after its parent."""
+    for lease in list(_held):
+        lease._unlock()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

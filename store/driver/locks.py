@@ -15,25 +15,47 @@ from store.errors import DriverRunning, StoreError
 from store.folder.layout import ACQUISITION_LOCK, DRIVER_LOCK
 
 _ACQUISITION_STALE_SECONDS = 30.0
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_TRIES, _SECONDS_BETWEEN_TRIES = 5, 0.05  # `is_locked` of another process holds the lock for an instant
 
 
 def lock_driver_file(root: Path) -> int | None:
-    """Lock `driver.lock` with flock, without waiting, and return its descriptor; the lock ends when that is closed.
+    """Lock `driver.lock` with flock and return its descriptor; the lock ends when that is closed.
 
     Returns None where the file system has no locks. Raises BlockingIOError if another process holds the lock.
     """
     try:
-        descriptor = os.open(root / DRIVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(root / DRIVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise StoreError(f"{root}: cannot be driven: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise BlockingIOError(error.errno, error.strerror) from error
-        return None
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD and tries_left:
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+                continue
+            os.close(descriptor)
+            if error.errno in _HELD:
+                raise BlockingIOError(error.errno, error.strerror) from error
+            return None
+        break
     return descriptor
+
+
+def is_locked(root: Path) -> bool | None:
+    """Whether a process holds `driver.lock`, also one that is suspended; None where this cannot be known."""
+    try:
+        descriptor = os.open(root / DRIVER_LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return True if error.errno in _HELD else None
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextlib.contextmanager
@@ -46,7 +68,7 @@ def acquisition_lock(root: Path) -> Iterator[float]:
     deadline = time.monotonic() + _ACQUISITION_STALE_SECONDS + 5
     while True:
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
             break
         except FileExistsError:
             _remove_if_stale(path)
@@ -90,8 +112,12 @@ def is_known_dead(pid: int, machine: str) -> bool:
         return True
     except PermissionError:
         return False
+    return process_state(pid) in ("Z", "X")
+
+
+def process_state(pid: int) -> str | None:
+    """Return the letter of a process's state, as in `/proc`: T is suspended, Z a zombie. None where it is not known."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state in "ZX"
+        return None

@@ -14,8 +14,9 @@ from typing import Any, Never
 from store.errors import StoreError, StoreFull
 from store.folder.layout import temporary_name
 
-JSON_LIMIT = 1 << 30  # bytes
+JSON_LIMIT = 1 << 26  # bytes; parsed, a text may take thirty times its size
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_MODE = 0o666  # less what the umask takes: in a folder that a group shares, the group may write
 
 
 def free_bytes(path: Path) -> int:
@@ -58,7 +59,7 @@ def write_temporary(path: Path, data: bytes) -> Path:
     """Write and sync `data` to a temporary file beside `path`; return its path. The file is removed on an error."""
     temporary = path.with_name(temporary_name(path.name))
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE)
         try:
             _write_all(descriptor, data)
             os.fsync(descriptor)
@@ -70,16 +71,36 @@ def write_temporary(path: Path, data: bytes) -> Path:
     return temporary
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically and durably: a reader sees the old file or the new one. Raises StoreFull."""
+def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write `data` to `path` atomically and durably: a reader sees the old file or the new one. Raises StoreFull.
+
+    The file's mode is what the umask asks for, or `mode`.
+    """
     with translate_write_errors(path, len(data)):
         temporary = write_temporary(path, data)
         try:
+            if mode is not None:
+                temporary.chmod(mode)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def save_file(path: Path, data: bytes) -> None:
+    """Write `data` atomically to a path that the user has named: a policy, a picture, but not a store's own file.
+
+    Where the path is a symbolic link, the file that it leads to is replaced and keeps its mode; a device or a pipe is
+    written to. Raises StoreError, StoreFull.
+    """
+    with translate_write_errors(path, len(data)):
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            path.write_bytes(data)
+            return
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    replace_file(target, data, mode=mode)
 
 
 def create_file(path: Path, data: bytes) -> bool:
@@ -115,7 +136,7 @@ def append_line(path: Path, line: str) -> None:
     """Append one line and sync the file. A line that does not fit is removed again. Raises StoreFull."""
     data = line.encode("ascii") + b"\n"
     with translate_write_errors(path, len(data)):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, _MODE)
         try:
             size = _truncate_unfinished_line(descriptor)
             try:
@@ -145,7 +166,7 @@ def _end_of_last_line(descriptor: int, end: int, block: int = 1 << 16) -> int:
     return start + os.pread(descriptor, end - start, start).rfind(b"\n") + 1
 
 
-def read_file(path: Path, limit: int | None = None) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes; links are not followed.
 
     Raises FileNotFoundError, and StoreError for anything but a regular file and for one that is too large.
@@ -161,12 +182,14 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(f"{path}: is not a regular file")
-        if limit is not None and status.st_size > limit:
+        if status.st_size > limit:
             raise StoreError(f"{path}: {status.st_size} bytes are more than the {limit} that are accepted here")
         try:
-            return file.read()
+            return file.read(status.st_size)  # a file that grows meanwhile is appended to: what was there is whole
         except OSError as error:
             raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+        except MemoryError:
+            raise StoreError(f"{path}: {status.st_size} bytes do not fit into memory") from None
 
 
 def parse_json(text: bytes | str, name: object) -> Any:

@@ -15,10 +15,21 @@ from pydantic_core import from_json
 from store.errors import NewerFormat, NotASweep, StoreError, SweepDamaged
 from store.folder.files import JSON_LIMIT, parse_json, read_file
 from store.folder.layout import FORMAT, HEADER, VERSION
-from store.records import Condition, Intervention, Record, Role, Unit, canonical_json, content_key
+from store.records import (
+    STEP_LIMIT,
+    Ablation,
+    Condition,
+    Intervention,
+    Record,
+    Role,
+    Unit,
+    canonical_json,
+    content_key,
+)
 
 _BATCH = TypeAdapter(tuple[Condition, ...])
 _FIRST_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})",\n')
+_CHECKSUM_LINE = 100  # bytes, more than it takes
 _VERSION = re.compile(rb'^"format": "skipscope-sweep",\n"version": ([0-9]{1,9}),\n', re.MULTILINE)
 
 
@@ -45,6 +56,8 @@ class SweepHeader(Record):
         if len(roles) != len(self.plan):
             raise ValueError("plan: a key is repeated; units need different keys")
         for unit in self.plan:
+            if isinstance(unit.intervention, Ablation) and unit.intervention.window.stop > STEP_LIMIT:
+                raise ValueError(f"plan: unit {unit.key} acts in steps {unit.intervention.window}; {STEP_LIMIT} can be")
             if unit.baseline is not None and roles.get(unit.baseline) != "baseline":
                 raise ValueError(f"plan: unit {unit.key} names {unit.baseline}, which is not a baseline of the plan")
         return self
@@ -118,6 +131,11 @@ def encode_header(header: SweepHeader) -> bytes:
     lists = {"batches": [_BATCH.dump_json(batch).decode("utf-8") for batch in batches], "plan": plan}
     lines += [json.dumps(name) + ": [\n" + ",\n".join(items) + "\n]" for name, items in lists.items()]
     rest = (",\n".join(lines) + "\n}\n").encode("utf-8")
+    if len(rest) > JSON_LIMIT - _CHECKSUM_LINE:
+        raise StoreError(
+            f"{HEADER}: {len(rest)} bytes for {len(header.plan)} units; at most {JSON_LIMIT} are accepted: "
+            "split the sweep"
+        )
     return b'{"sha256": "' + hashlib.sha256(rest).hexdigest().encode("ascii") + b'",\n' + rest
 
 
@@ -150,7 +168,10 @@ def read_header(root: Path) -> SweepHeader:
     if hashlib.sha256(data[first.end() :]).hexdigest().encode("ascii") != first.group(1):
         raise SweepDamaged(f"{path}: is damaged: it does not match its own checksum; restore it from a copy")
     try:
-        return _Document.model_validate_json(data).header()
+        header = _Document.model_validate_json(data).header()
+        for name in ("config", "settings", "provenance"):
+            canonical_json(getattr(header, name))  # raises for NaN and infinities, which pydantic takes in free objects
+        return header
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from store.index.json_lines import read_lines
-from store.metric import MetricInfo, MetricValues
-from store.records import Record, Unit, canonical_json
+from store.index.json_lines import line_of, read_lines
+from store.metric import REASON_LIMIT, MetricInfo, MetricValues
+from store.records import STEP_LIMIT, Record, Unit, canonical_json
 
 Value = Annotated[float | Literal["inf", "-inf"] | None, Field(union_mode="left_to_right")]
-Column = tuple[Value, ...] | str
+Column = tuple[Value, ...] | Annotated[str, Field(max_length=REASON_LIMIT)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _INFOS = TypeAdapter(tuple[MetricInfo, ...])
 
@@ -24,10 +24,10 @@ class _Fields(Record):
     """What a row has in common with its line on disk."""
 
     sha256: Digest
-    steps: int
-    start: int
-    seconds: float
-    unet_evaluations: int
+    steps: Annotated[int, Field(ge=1, le=STEP_LIMIT)]
+    start: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    unet_evaluations: Annotated[int, Field(ge=0, lt=2**63)]
     values: tuple[Annotated[Column, Field(union_mode="left_to_right")], ...] = ()
 
 
@@ -59,7 +59,7 @@ class CatalogueRow(_Fields):
         """The row as a line of the file, without its newline."""
         fields = self.model_dump(mode="json", exclude={"unit", "infos"})
         texts = {"unit": canonical_json(self.unit), "infos": _INFOS.dump_json(self.infos).decode("utf-8")}
-        return canonical_json({"key": self.key, **texts, **fields})
+        return line_of({"key": self.key, **texts, **fields})
 
 
 def metric_columns(metrics: Sequence[MetricValues]) -> tuple[tuple[MetricInfo, ...], tuple[Column, ...]]:
@@ -82,19 +82,32 @@ def _encoded(value: float) -> Value:
     return value
 
 
-def read_catalogue(path: Path, units: Mapping[str, Unit]) -> tuple[dict[str, CatalogueRow], list[int]]:
+class Catalogue(NamedTuple):
     """The rows by key, of which the last line counts, and the numbers of damaged lines.
 
-    Of units that are in `units` the text in the line is not parsed.
+    `unchecked` are the keys of rows whose line has no digest: earlier releases wrote it. `unfinished` says that the
+    last line has no newline.
     """
-    lines, damaged = read_lines(path, _Line)
-    rows: dict[str, CatalogueRow] = {}
-    for number, line in lines:
+
+    rows: dict[str, CatalogueRow]
+    damaged: list[int]
+    unchecked: set[str]
+    unfinished: bool
+
+
+def read_catalogue(path: Path, units: Mapping[str, Unit]) -> Catalogue:
+    """Read the catalogue. Of units that are in `units` the text in the line is not parsed."""
+    lines = read_lines(path, _Line)
+    catalogue = Catalogue({}, list(lines.damaged), set(), lines.unfinished)
+    for number, line in lines.records:
         try:
-            rows[line.key] = _row(line, units)
+            catalogue.rows[line.key] = _row(line, units)
+            change = catalogue.unchecked.add if number in lines.unchecked else catalogue.unchecked.discard
+            change(line.key)
         except (ValidationError, ValueError):
-            damaged.append(number)
-    return rows, sorted(damaged)
+            catalogue.damaged.append(number)
+    catalogue.damaged.sort()
+    return catalogue
 
 
 def _row(line: _Line, units: Mapping[str, Unit]) -> CatalogueRow:
@@ -102,10 +115,25 @@ def _row(line: _Line, units: Mapping[str, Unit]) -> CatalogueRow:
     infos = _infos(line.infos)
     conditions = len(unit.conditions)
     fits = all(isinstance(column, str) or len(column) == conditions for column in line.values)
-    if unit.key != line.key or len(infos) != len(line.values) or not fits:
+    if (
+        line.start > line.steps
+        or unit.key != line.key
+        or len(infos) != len(line.values)
+        or not fits
+        or not _in_range(infos, line.values)
+    ):
         raise ValueError("the row is inconsistent")
     fields = {name: getattr(line, name) for name in _Fields.model_fields}
     return CatalogueRow.model_construct(unit=unit, infos=infos, **fields)
+
+
+def _in_range(infos: tuple[MetricInfo, ...], columns: tuple[Column, ...]) -> bool:
+    """Whether no value is infinite on a side that its metric's range closes."""
+    return not any(
+        isinstance(column, tuple)
+        and (("inf" in column and info.high is not None) or ("-inf" in column and info.low is not None))
+        for info, column in zip(infos, columns, strict=True)
+    )
 
 
 @lru_cache(maxsize=1024)

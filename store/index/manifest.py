@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from store.index.json_lines import read_lines
-from store.records import Record, canonical_json
+from store.index.json_lines import line_of, read_lines
+from store.records import Record
 
 
 class ManifestRow(Record):
@@ -24,10 +24,10 @@ class ManifestRow(Record):
 
     def line(self) -> str:
         """The row as a line of the file, without its newline."""
-        return canonical_json(self)
+        return line_of(self)
 
 
 def read_manifest(path: Path) -> tuple[dict[str, ManifestRow], list[int]]:
     """The rows by the shard's path, of which the last line counts, and the numbers of damaged lines."""
-    lines, damaged = read_lines(path, ManifestRow)
-    return {row.path: row for _, row in lines}, damaged
+    lines = read_lines(path, ManifestRow)
+    return {row.path: row for _, row in lines.records}, lines.damaged

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Num
 
 from store.errors import ShardDamaged, StoreError
-from store.folder.files import JSON_LIMIT, parse_json
+from store.folder.files import parse_json
+from store.shard.chunks import PICTURE_LIMIT, layout_problem
 
 COMPRESSION_LEVEL = 1  # float noise shrinks by 11% at level 1 and by 12% at level 4, which takes a fifth longer
-JSON_ELEMENT_LIMIT = min(JSON_LIMIT, 64 << 20)  # bytes
-PICTURE_LIMIT = 1 << 31  # bytes
-_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+JSON_ELEMENT_LIMIT = 1 << 23  # bytes
+_ATTRIBUTE_LIMIT = 1 << 14  # bytes
 
 
 def mark(element: h5py.Group | h5py.Dataset, encoding: str, version: int = 1) -> None:
@@ -39,6 +39,8 @@ def write_array(
 def write_text(group: h5py.Group, name: str, text: str) -> None:
     """Write a JSON text as a scalar string of fixed length, whose size a reader knows before it reads it."""
     data = text.encode("utf-8")
+    if len(data) > JSON_ELEMENT_LIMIT:
+        raise StoreError(f"{name}: {len(data)} bytes of JSON; a shard holds at most {JSON_ELEMENT_LIMIT}")
     dataset = group.create_dataset(name, data=np.array(data, dtype=h5py.string_dtype("utf-8", len(data))))
     mark(dataset, "json")
 
@@ -46,8 +48,8 @@ def write_text(group: h5py.Group, name: str, text: str) -> None:
 class Element:
     """Checked access to an HDF5 element: its attributes and, of a group, its members. Errors name the file `source`.
 
-    Soft and external links, external storage, virtual datasets and filters other than deflate, shuffle and fletcher32
-    are refused: a shard from elsewhere must not make the reader open another file or load a plug-in.
+    Soft and external links, external storage, virtual datasets and filters other than deflate and shuffle are refused:
+    a shard from elsewhere must not make the reader open another file or load a plug-in.
     """
 
     def __init__(self, element: h5py.Group | h5py.Dataset, source: str) -> None:
@@ -83,9 +85,6 @@ class Element:
         Element(dataset, self._source).check_encoding(name, encoding)
         if dataset.is_virtual or dataset.external:
             raise self.error(name, "keeps its values in another file; shards do not")
-        properties = dataset.id.get_create_plist()
-        if any(properties.get_filter(index)[0] not in _FILTERS for index in range(properties.get_nfilters())):
-            raise self.error(name, "is packed with a filter that shards do not use")
         return dataset
 
     def group(self, name: str, encoding: str) -> Element:
@@ -109,6 +108,8 @@ class Element:
             raise self.error(name, f"shape {actual}; ({accepted}) is accepted")
         if math.prod(actual[-3:]) * dataset.dtype.itemsize > PICTURE_LIMIT:
             raise self.error(name, f"shape {actual}: one picture is larger than {PICTURE_LIMIT} bytes")
+        if (problem := layout_problem(dataset)) is not None:
+            raise self.error(name, problem)
         return dataset
 
     def metric(self, name: str) -> h5py.Dataset:
@@ -116,12 +117,15 @@ class Element:
         dataset = self._dataset(name, "metric")
         if dataset.dtype.name != "float64" or dataset.shape is None or len(dataset.shape) != 1:
             raise self.error(name, f"type {dataset.dtype}, shape {dataset.shape}; one axis of float64 is accepted")
+        if (problem := layout_problem(dataset)) is not None:
+            raise self.error(name, problem)
         return dataset
 
     def json(self, name: str) -> Any:
         """The value of a JSON text."""
         dataset = self._dataset(name, "json")
-        if dataset.shape != () or dataset.dtype.kind != "S" or dataset.dtype.itemsize > JSON_ELEMENT_LIMIT:
+        is_text = dataset.shape == () and dataset.dtype.kind == "S"
+        if not is_text or dataset.dtype.itemsize > JSON_ELEMENT_LIMIT or layout_problem(dataset):
             raise self.error(name, f"is not a JSON text of at most {JSON_ELEMENT_LIMIT} bytes")
         try:
             return parse_json(bytes(dataset[()]), name)
@@ -131,11 +135,17 @@ class Element:
     def attribute(self, name: str, kind: type) -> Any:
         """A scalar attribute of the type `kind`: str, int or float. Raises ShardDamaged for any other value."""
         element = f"attribute {name}"
-        try:
-            value = self._element.attrs[name]
-        except KeyError:
-            raise self.error(element, "is missing") from None
+        if name not in self._element.attrs:
+            raise self.error(element, "is missing")
+        stored = self._element.attrs.get_id(name)
+        if stored.shape != () or stored.dtype.itemsize > _ATTRIBUTE_LIMIT:
+            raise self.error(
+                element, f"has shape {stored.shape} and type {stored.dtype}; a {kind.__name__} is accepted"
+            )
+        value = self._element.attrs[name]
         plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, str) and len(plain) > _ATTRIBUTE_LIMIT:
+            raise self.error(element, f"has {len(plain)} characters; at most {_ATTRIBUTE_LIMIT} are accepted")
         if type(plain) is not kind or (isinstance(plain, float) and not math.isfinite(plain)):
             raise self.error(element, f"is {str(plain)[:40]!r}, not a {kind.__name__}")
         return plain

@@ -41,6 +41,8 @@ def encode_shard(unit: Unit, payload: UnitPayload, settings_digest: str) -> byte
         _write_trajectory(file, "pred_x0", payload.pred_x0, payload.pred_x0_steps)
         if payload.output is not None:
             _write_trajectory(file, "output", payload.output, tuple(range(payload.steps)))
+        if payload.inputs is not None:
+            write_array(file, "inputs", payload.inputs, "pictures", (1, *payload.inputs.shape[1:]))
         distances = file.create_group("distances")
         mark(distances, "distances")
         for name, rows in sorted(payload.distances.items()):

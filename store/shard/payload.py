@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -13,12 +14,14 @@ from jaxtyping import Float32, UInt16
 from store.errors import PayloadError
 from store.metric import MetricValues
 from store.records import Unit
+from store.shard.chunks import PICTURE_LIMIT, READ_LIMIT
 
 Array = npt.NDArray[Any]
 DistanceName = Literal["x_t_rel_l2", "x_t_cosine", "pred_x0_rel_l2", "pred_x0_cosine"]
 DISTANCES: tuple[DistanceName, ...] = get_args(DistanceName)
 LATENT_DTYPES = ("float32", "float16", "uint16")
 PICTURE_DTYPES = ("float32", "float16")
+INPUT_DTYPES = ("uint8",)
 
 
 def bfloat16_bits(values: Float32[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
@@ -42,6 +45,7 @@ class UnitPayload:
     - `pred_x0`, `pred_x0_steps`: likewise the predictions of the clean picture, from `start` to N-1.
     - `output`: (N, B, K, H, W) of a baseline, what each step's scheduler was given, in the types of `x_t`; a run that
       starts in the middle replays it. K is C, or 2 C where the model learns the variance.
+    - `inputs`: (B, h, w, 3) uint8 of a baseline in a cascade, the pictures of the stage before, which it was given.
     - `distances`: (N - start, B) float32 to the baseline, empty for a baseline. Row r belongs to step start + r:
       `pred_x0_*` compares the step's prediction, `x_t_*` the state after it (state start + r + 1).
     - `seconds`: wall time. `unet_evaluations`: forward passes of the network for the whole batch.
@@ -55,6 +59,7 @@ class UnitPayload:
     pred_x0: Array | None = None
     pred_x0_steps: tuple[int, ...] = ()
     output: Array | None = None
+    inputs: Array | None = None
     distances: Mapping[DistanceName, Array] = field(default_factory=dict)
     metrics: tuple[MetricValues, ...] = ()
     seconds: float = 0.0
@@ -81,6 +86,11 @@ def check_payload(unit: Unit, payload: UnitPayload) -> None:
     if payload.output is not None:
         _require(unit.role == "baseline", "output", "only a baseline has one")
         _check_trajectory("output", payload.output, tuple(range(steps)), batch, 0, steps - 1)
+    if payload.inputs is not None:
+        _require(unit.role == "baseline", "inputs", "only a baseline has them")
+        _check_array("inputs", payload.inputs, 4, INPUT_DTYPES)
+        accepted = payload.inputs.shape[::3] == (batch, 3)
+        _require(accepted, "inputs", f"shape {payload.inputs.shape}; ({batch}, h, w, 3) is accepted")
     _require(unit.role != "baseline" or not payload.distances, "distances", "a baseline has none")
     for distance, rows in payload.distances.items():
         _require(distance in DISTANCES, "distances", f"{distance!r} is unknown; {', '.join(DISTANCES)} are accepted")
@@ -117,6 +127,12 @@ def _check_array(name: str, values: Array, dimensions: int, dtypes: tuple[str, .
     _require(values.dtype.name in dtypes, name, f"type {values.dtype}; {', '.join(dtypes)} are accepted")
     _require(
         values.ndim == dimensions and values.size > 0, name, f"shape {values.shape}; {dimensions} axes are accepted"
+    )
+    picture = values.nbytes // math.prod(values.shape[:-3])
+    _require(
+        picture <= PICTURE_LIMIT and values.nbytes <= READ_LIMIT,
+        name,
+        f"shape {values.shape}: at most {PICTURE_LIMIT} bytes a picture and {READ_LIMIT} in all are accepted",
     )
     numbers = widen_bfloat16(values) if values.dtype == np.uint16 else values
     _require(bool(np.isfinite(numbers).all()), name, "holds numbers that are not finite")

@@ -9,16 +9,18 @@ from typing import Any
 
 import h5py
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from pydantic import ValidationError
 
 from store.errors import PayloadError, StoreError
 from store.metric import MetricInfo, MetricValues
-from store.records import Unit
+from store.records import STEP_LIMIT, Unit
+from store.shard.chunks import check_total, read_values
 from store.shard.elements import Element, translate_hdf5_errors
 from store.shard.encoding import ENCODING, ENCODING_VERSION
 from store.shard.payload import (
     DISTANCES,
+    INPUT_DTYPES,
     LATENT_DTYPES,
     PICTURE_DTYPES,
     Array,
@@ -60,15 +62,20 @@ class UnitReader:
         self.seconds: float = self._root.attribute("seconds", float)
         self.unet_evaluations: int = self._root.attribute("unet_evaluations", int)
         self.settings_digest: str = self._root.attribute("settings", str)
-        if not 0 <= self.start < self.steps <= 1_000_000:
+        if not 0 <= self.start < self.steps <= STEP_LIMIT:
             raise self._root.error("start", f"{self.start} of {self.steps} steps")
         self._batch = len(self.unit.conditions)
         self._final = self._root.array("final", "pictures", PICTURE_DTYPES, (self._batch, None, None, None))
         self._x_t, self.x_t_steps = self._trajectory("x_t", self.steps)
         self._pred_x0, self.pred_x0_steps = self._trajectory("pred_x0", self.steps - 1)
         self._output, output_steps = self._trajectory("output", self.steps - 1)
+        self._inputs = None
+        if "inputs" in self._root:
+            self._inputs = self._root.array("inputs", "pictures", INPUT_DTYPES, (self._batch, None, None, 3))
         if self._output is not None and output_steps != tuple(range(self.steps)):
             raise self._root.error("output", f"{len(output_steps)} of {self.steps} steps")
+        arrays = [array for array in (self._final, self._x_t, self._pred_x0, self._output) if array is not None]
+        check_total(arrays, file.id.get_filesize(), source)
 
     def __enter__(self) -> UnitReader:
         return self
@@ -112,8 +119,12 @@ class UnitReader:
 
     def _values(self, name: str, dataset: h5py.Dataset, selection: Any) -> Array:
         with translate_hdf5_errors(f"{self._source}: {name}"):
-            values: Array = dataset[selection]
-        return widen_bfloat16(values) if values.dtype == np.uint16 else values
+            chosen = selection if isinstance(selection, tuple) else (selection,)
+            values: Array = read_values(dataset, chosen, f"{self._source}: {name}")
+        numbers = widen_bfloat16(values) if values.dtype == np.uint16 else values
+        if not (name.startswith("metrics/") or np.isfinite(numbers).all()):
+            raise self._root.error(name, "holds numbers that are not finite")
+        return numbers
 
     def x_t(self, step: int) -> Float[np.ndarray, "B C H W"]:
         """The states that are the input of `step`; N gives the final states. Raises StoreError if not stored."""
@@ -149,6 +160,11 @@ class UnitReader:
     def final(self) -> Float[np.ndarray, "B C H W"]:
         """The final pictures, in [-1, 1]."""
         return self._values("final", self._final, ())
+
+    @property
+    def inputs(self) -> UInt8[np.ndarray, "B h w 3"] | None:
+        """The pictures of the stage before, which a baseline of a cascade was given; None without such a stage."""
+        return None if self._inputs is None else self._values("inputs", self._inputs, ())
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -206,6 +222,7 @@ class UnitReader:
             pred_x0=None if self._pred_x0 is None else self._values("pred_x0", self._pred_x0, ()),
             pred_x0_steps=self.pred_x0_steps,
             output=None if self._output is None else self._values("output", self._output, ()),
+            inputs=self.inputs,
             distances=self.distances,
             metrics=self.metrics,
             seconds=self.seconds,

@@ -14,6 +14,9 @@ from store.errors import ShardDamaged, ShardMissing, StoreError
 from store.folder.files import read_file
 
 SEAL_SIZE = 512
+SHARD_LIMIT = 1 << 32  # bytes; a shard is read and written in memory
+_MOST_CHECKED = 100_000
+_checked: dict[str, tuple[int, int, int]] = {}
 _SEAL = re.compile(rb"skipscope-shard 1 size ([0-9]{1,18}) sha256 ([0-9a-f]{64}) *\n")
 
 
@@ -51,7 +54,7 @@ def read_seal_digest(path: Path) -> str | None:
 def read_sealed(path: Path) -> bytes:
     """Read a shard in full. Raises ShardMissing, or ShardDamaged unless its bytes are those that were sealed."""
     try:
-        data = read_file(path)
+        data = read_file(path, SHARD_LIMIT)
     except FileNotFoundError:
         raise ShardMissing(f"{path}: no such shard") from None
     except StoreError as error:
@@ -61,6 +64,28 @@ def read_sealed(path: Path) -> bytes:
         problem = "is not a shard" if state == "none" else f"is {state}: it does not match its own checksum"
         raise ShardDamaged(f"{path}: {problem}; `prune --damaged` removes it, and the sweep then runs its unit again")
     return data
+
+
+def check_sealed(path: Path) -> None:
+    """Check a shard in full, unless this process has checked the file as it is: same size, time of change and inode.
+
+    Raises ShardMissing or ShardDamaged.
+    """
+    stamp = _stamp(path)
+    if stamp is None or _checked.get(str(path)) != stamp:
+        read_sealed(path)
+        if stamp is not None:
+            _checked[str(path)] = stamp
+        if len(_checked) > _MOST_CHECKED:
+            _checked.pop(next(iter(_checked)))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _seal(image: bytes | memoryview) -> bytes:

@@ -150,10 +150,12 @@ def made_sweep(
     batch: int = 2,
     kept: bool = True,
     reseed: bool = True,
+    right: Sequence[bool] | None = None,
 ) -> SweepReader:
     """A sweep whose parts bend at steps `bends`, and whose condition i obeys the other prompt before step `turns[i]`.
 
     The judge sees the first prompt from step `judged[i]` on and the other before `turns[i]`; None is no judge.
+    `right` says of each condition whether the judge finds its baseline right.
     """
     everyone = conditions(len(turns))
     switched = range(steps) if switched is None else switched
@@ -161,7 +163,8 @@ def made_sweep(
     for first in range(0, len(everyone), batch):
         rows = range(first, min(first + batch, len(everyone)))
         own = unit_of("baseline", None, [everyone[i] for i in rows])
-        work.append((own, _baseline_payload(rows, steps, bends, kept)))
+        verdicts = () if right is None else _fidelity([float(right[i]) for i in rows])
+        work.append((own, _baseline_payload(rows, steps, bends, kept, verdicts)))
         if reseed:
             another = np.stack([picture(i, 0.2, 1) for i in rows])
             work.append((unit_of("control", Reseed(offset=7), own.conditions, own), _payload(another, steps)))
@@ -177,13 +180,19 @@ def made_sweep(
     return SweepReader(root)
 
 
-def _baseline_payload(rows: range, steps: int, bends: tuple[int, int], kept: bool) -> UnitPayload:
+def _fidelity(values: Sequence[float]) -> tuple[MetricValues, ...]:
+    return (MetricValues(info=FIDELITY, values=np.array(values)),)
+
+
+def _baseline_payload(
+    rows: range, steps: int, bends: tuple[int, int], kept: bool, metrics: tuple[MetricValues, ...]
+) -> UnitPayload:
     coarse, fine = (bend(steps, at) for at in bends)
     predicted = np.stack([np.stack([picture(i, seen(coarse[s]), seen(fine[s])) for i in rows]) for s in range(steps)])
     final = np.stack([picture(i, 1, 1) for i in rows])
     if not kept:
-        return _payload(final, steps)
-    return UnitPayload(steps=steps, final=final, pred_x0=predicted, pred_x0_steps=tuple(range(steps)))
+        return _payload(final, steps, metrics)
+    return UnitPayload(steps=steps, final=final, pred_x0=predicted, pred_x0_steps=tuple(range(steps)), metrics=metrics)
 
 
 def _payload(final: np.ndarray, steps: int, metrics: tuple[MetricValues, ...] = ()) -> UnitPayload:

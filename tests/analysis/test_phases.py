@@ -182,3 +182,8 @@ def test_the_cut_off_is_relative_to_the_picture(cycles: float, kept: float) -> N
         inside = slice(side // 3, -side // 3)
         share = (low[inside] @ wave[inside]) / (wave[inside] @ wave[inside])
         assert share == pytest.approx(kept, abs=0.03)
+
+
+def test_no_share_of_pictures_is_certain(whole: Phases) -> None:
+    for curve in whole.causal:
+        assert all(share.low < share.high for share in (*curve.first, *curve.other))

@@ -11,6 +11,7 @@ import yaml
 
 from benchmarks.browser import NO_BROWSER, WATCH, WINDOW, browsing, find_browser
 from benchmarks.server import Server, serving
+from dashboard.data.arguments import EXAMPLE
 from tests.sweep.conftest import tiny_model  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ def server(finished_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield server
 
 
+@pytest.fixture(scope="session")
+def example(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A dashboard that shows the bundled example."""
+    with serving(tmp_path_factory.mktemp("example"), ["--store", str(EXAMPLE)]) as server:
+        yield server
+
+
 @pytest.fixture(scope="session", params=["light", "dark"])
 def themed(request: pytest.FixtureRequest, browser: Browser) -> Iterator[BrowserContext]:
     """A browser that prefers a light or a dark theme."""
@@ -87,7 +95,14 @@ def light(browser: Browser) -> Iterator[BrowserContext]:
     yield from _context(browser, "light")
 
 
+@pytest.fixture
+def fresh(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that prefers a light theme and has stored nothing."""
+    yield from _context(browser, "light")
+
+
 def _context(browser: Browser, scheme: Any) -> Iterator[BrowserContext]:
+    """A browser of its own, until the test ends."""
     context = browser.new_context(
         viewport={"width": WINDOW[0], "height": WINDOW[1]}, color_scheme=scheme, reduced_motion="reduce"
     )

@@ -58,6 +58,20 @@ def test_a_running_sweep_is_followed(tab: Tab, shown: Shown) -> None:
     tab.assert_no_errors()
 
 
+def test_a_page_wakes_when_its_store_appears_and_follows_it(tab: Tab, shown: Shown) -> None:
+    tab.page.goto(shown.server.page("impact"))
+    expect(tab.page.get_by_text("is not a sweep").first).to_be_visible(timeout=_LIMIT)
+    store = make_store(shown.folder, done=5)
+    expect(tab.page.get_by_role("heading", name="Components by windows")).to_be_visible(timeout=_LIMIT)
+    with store.drive("a test"):
+        expect(tab.page.get_by_text("· running")).to_be_visible(timeout=_LIMIT)
+        for unit in PLAN[5:-1]:
+            store.record(store.write(unit, payload(unit)))
+        expect(tab.page.get_by_text("Hatched: 1 not run yet")).to_be_visible(timeout=_LIMIT)
+    expect(tab.page.get_by_text("· running")).to_be_hidden(timeout=_LIMIT)
+    assert tab.exceptions == []
+
+
 def test_a_store_that_vanishes_leaves_a_panel(tab: Tab, shown: Shown) -> None:
     make_store(shown.folder)
     tab.open(shown.server.page("impact"))

@@ -34,6 +34,21 @@ def test_addresses_where_no_cluster_listens(write: Callable[..., Path], commands
         assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [("nowhere", "'nowhere' is not an address"), ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'")],
+)
+def test_the_environment_is_named_where_it_is_wrong(
+    write: Callable[..., Path], commands: ForkServer, tmp_path: Path, variable: str, message: str
+) -> None:
+    config = write()
+    with nothing_written(tmp_path):
+        arguments = ("sweep", config, "--store", tmp_path / "store", "--address", "auto")
+        result = commands.run(*arguments, env={"RAY_ADDRESS": variable})
+    assert_refused(result, f"RAY_ADDRESS in the environment: {message}")
+    assert "--address" not in result.stderr
+
+
 @pytest.mark.parametrize("stale", [False, True])
 def test_auto_without_a_cluster(write: Callable[..., Path], commands: ForkServer, tmp_path: Path, stale: bool) -> None:
     """There never was a cluster, or it died and Ray still remembers its address."""

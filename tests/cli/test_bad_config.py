@@ -83,3 +83,15 @@ def test_a_file_without_a_configuration_is_refused(
 )
 def test_wrong_usage_is_refused(commands: ForkServer, arguments: tuple[str, ...]) -> None:
     assert_refused(commands.run(*arguments), "")
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_prompts_that_are_the_same_to_the_model_are_refused(
+    write: Callable[..., Path], commands: ForkServer, tmp_path: Path, dry: bool
+) -> None:
+    config = write(prompts=["a cat on a blue background", "a cat on a  blue background"])
+    with nothing_written(tmp_path):
+        result = commands.run(
+            "sweep", config, "--store", tmp_path / "store", "--address", "serial", *(["--dry-run"] if dry else [])
+        )
+    assert_refused(result, "prompts: 'a cat on a blue background' and 'a cat on a  blue background' are the same to")

@@ -111,12 +111,11 @@ def test_missing_fields_are_named(tmp_path: Path) -> None:
         ("", "holds no configuration"),
         ("- a\n- b\n", "holds no configuration"),
         ("prompts: [a\nactions: b", "is not YAML in line"),
-        ("prompts: !!python/object/apply:os.system ['true']", "is not YAML"),
+        ("prompts: !!python/object/apply:os.system ['true']", "line 1: the tag '!!python/object/apply:os.system'"),
         ("a: \0", "is not YAML"),
-        ("when: 2020-99-99", "is not YAML: month must be in 1..12"),
-        (f"seeds: {'9' * 5000}", "is not YAML: Exceeds the limit"),
+        (f"seeds: {'9' * 5000}", "line 1: a number of more than 40 digits"),
         ("[" * 3000 + "]" * 3000, "is not YAML"),
-        ("? [a]\n: b", "is not YAML"),
+        ("? [a]\n: b", "line 1: Keys should be strings"),
         ("1: 2\nprompts: [a]\nactions: [zero]", "1: Keys should be strings"),
     ],
 )
@@ -157,7 +156,7 @@ def test_nested_aliases_are_refused_quickly(tmp_path: Path) -> None:
 def test_a_number_too_long_to_print_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"prompts: [a]\nactions: [zero]\nseeds: [0x{'f' * 5000}]\n")
-    with pytest.raises(ConfigError, match=r"seeds\.0: .*more than 40 digits"):
+    with pytest.raises(ConfigError, match="line 3: a number of more than 40 digits"):
         load_config(path)
 
 

@@ -15,7 +15,7 @@ from store.sweep_store import SweepStore
 from tests.dashboard.opened_page import OpenPage
 from tests.dashboard.stores import make_store
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+APP = Path(__file__).parents[2] / "dashboard" / "script.py"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -34,3 +35,9 @@ def line(app: AppTest) -> str:
 def charts(app: AppTest) -> list[Any]:
     """The charts of a page."""
     return list(app.get("vega_lite_chart"))
+
+
+def chart_rows(chart: Any) -> list[list[dict[str, Any]]]:
+    """The rows of data that stand in each layer of a chart's specification."""
+    spec = json.loads(chart.proto.spec)
+    return [layer["data"]["values"] for layer in spec["layer"] if "values" in layer.get("data", {})]

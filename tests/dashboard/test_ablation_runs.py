@@ -49,12 +49,13 @@ def test_cells_are_ranked_over_all_conditions_and_on_each(sweep: SweepStore) -> 
 def test_removal_is_bypass_and_zero(sweep: SweepStore) -> None:
     cells = ranked_cells(impact_of(sweep))
     bypass, zero = Action(name="bypass"), Action(name="zero")
-    options = action_options(cells)
+    ablations = [cell.ablation for cell in cells]
+    options = action_options(ablations)
     assert options == [(bypass, zero), (bypass,), (zero,)]
     assert [actions_token(option) for option in options] == ["remove", "bypass", "zero"]
     assert [actions_label(option) for option in options] == ["Remove (bypass or zero)", "Bypass", "Zero"]
-    assert action_options([cell for cell in cells if cell.ablation.action == zero]) == [(zero,)]
-    assert length_options(cells) == [3]
+    assert action_options([ablation for ablation in ablations if ablation.action == zero]) == [(zero,)]
+    assert length_options(ablations) == [3]
 
 
 def test_network_order() -> None:

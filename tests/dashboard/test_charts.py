@@ -31,6 +31,7 @@ def test_the_map_has_a_tile_for_each_cell(sweep: SweepStore, palette: Palette) -
     assert [row for row in tiles["encoding"]["y"]["scale"]["domain"] if not row.startswith("§")] == [
         name for (name,) in components
     ]
+    assert tiles["encoding"]["x"]["axis"]["orient"] == "top"  # below, it is out of sight on a tall map
     assert spec["config"]["background"] == "transparent"
 
 

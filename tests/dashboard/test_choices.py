@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
-from dashboard.widgets.choices import parse_token
+from dashboard.widgets.choices import SHARED, parse_token
 from store.sweep_store import SweepStore
-from tests.dashboard.opened_page import OpenPage, text
+from tests.dashboard.opened_page import OpenPage, line, text
 from tests.dashboard.stores import ABLATED
 
 HOSTILE = (
@@ -72,12 +73,47 @@ def test_the_default_is_not_in_the_address(open_page: OpenPage, sweep: SweepStor
     assert "metric" not in app.query_params
 
 
-def test_a_choice_is_remembered_on_the_next_page(open_page: OpenPage, sweep: SweepStore) -> None:
-    app = open_page("impact", sweep.root)
-    app.selectbox(key="choice condition").select("1").run()
+def _go_to(app: AppTest, page: str) -> None:
     app.query_params.clear()  # as the browser does on the way to another page
-    app.switch_page("views/evidence/page.py").run()
-    assert app.selectbox(key="choice condition").value == "1"
+    app.switch_page(f"views/{page}/page.py").run()
+
+
+def test_a_shared_choice_is_remembered_on_the_next_page(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root)
+    app.selectbox(key="choice metric").select("fidelity_all").run()
+    _go_to(app, "evidence")
+    assert app.selectbox(key="choice metric").value == "fidelity_all"
+
+
+def _shown(app: AppTest) -> dict[str, str]:
+    """The values of a page's drop-down lists, by their keys."""
+    return {str(box.key): box.value for box in app.selectbox}
+
+
+@pytest.mark.parametrize("first", ["phases", "impact", "evidence"])
+def test_a_choice_of_one_page_changes_no_other(open_page: OpenPage, sweep: SweepStore, first: str) -> None:
+    others = [page for page in ("phases", "impact", "evidence") if page != first]
+    defaults = {page: _shown(open_page(page, sweep.root)) for page in others}
+    app = open_page(first, sweep.root)
+    for key in sorted(_shown(app).keys() - {f"choice {name}" for name in SHARED}):
+        if key in _shown(app):  # a choice may take another one off the page
+            app.selectbox(key=key).select_index(-1).run()
+    changed = _shown(app)
+    for page in others:
+        _go_to(app, page)
+        assert _shown(app) == defaults[page]
+    _go_to(app, first)
+    assert _shown(app) == changed
+
+
+def test_a_narrowed_view_says_so_and_leads_back(open_page: OpenPage, sweep: SweepStore) -> None:
+    app = open_page("impact", sweep.root)
+    assert not app.button
+    app.selectbox(key="choice condition").select("1").run()
+    assert "Only one condition: a red key · seed 7" in line(app)
+    app.button[0].click().run()
+    assert app.selectbox(key="choice condition").value == "all" and "condition" not in app.query_params
+    assert not app.button
 
 
 def test_another_component_resets_choices_that_do_not_fit_it(open_page: OpenPage, sweep: SweepStore) -> None:

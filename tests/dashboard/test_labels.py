@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compute.analysis.phases.switch_results import ASPECTS
+from dashboard.views.policies.quality_axes import QualityAxis
 from dashboard.words.action_labels import action_label, action_token
 from dashboard.words.component_labels import component_label
-from dashboard.words.formatting import number_text, window_label
+from dashboard.words.formatting import duration_range_text, number_text, window_label
 from dashboard.words.metric_labels import metric_label
 from store.records import Action, Window
 
@@ -68,3 +70,26 @@ def test_the_text_of_a_number_is_close_to_it(value: float) -> None:
     else:
         assert math.isclose(float(text.replace("−", "-")), value, abs_tol=0.051 if abs(value) >= 9.9 else 0.00051)
     assert number_text(None) == number_text(math.nan) == "–"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (3000, 3720, "50 to 62 minutes"),
+        (3, 9, "3 to 9 seconds"),
+        (3600, 7200, "1.0 to 2.0 hours"),
+        (600, 601, "about 10 minutes"),
+    ],
+)
+def test_a_range_of_time(low: float, high: float, text: str) -> None:
+    assert duration_range_text(low, high) == text
+
+
+def test_metrics_of_one_family_have_labels_of_one_form() -> None:
+    names = [f"fidelity_{other}{aspect}" for other in ("", "other_") for aspect in ASPECTS]
+    labels = {name: metric_label(name, "a label of its own") for name in names}
+    assert len(set(labels.values())) == len(names)
+    assert all(label.startswith("Prompt fidelity: ") for label in labels.values())
+    assert all(label.endswith(", other prompt") == ("other" in name) for name, label in labels.items())
+    for aspect in ASPECTS:
+        assert QualityAxis(measure="fidelity", name=aspect).label == labels[f"fidelity_{aspect}"]

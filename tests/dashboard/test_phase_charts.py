@@ -110,11 +110,16 @@ def test_the_phases_are_named_on_the_axis() -> None:
     assert spans == {"Composition": (-0.5, 4), "Denoising": (4, STEPS + 0.5)}
 
 
-def test_evidence_with_a_boundary_of_its_own_shows_it() -> None:
-    with_own, without = (
-        charts.causal_chart(curve, PHASES, LIGHT).to_dict()["layer"] for curve in (PHASES.causal[0], PHASES.causal[1])
-    )
-    assert len(with_own) == len(without) + 1
+def test_what_it_is_judged_by_moves_every_chart() -> None:
+    judged = PHASES.judged_by("nearness")
+    assert judged.boundary == near(3) and "step 3.0" in phase_sentences(judged)[0]
+    for spec in all_charts(judged):
+        band, line = spec["layer"][:2]
+        for layer in (band, line):
+            assert layer.get("data", spec.get("data"))["values"] == [near(3).model_dump()]
+    assert PHASES.judged_by("objects").boundary is None
+    with pytest.raises(KeyError):
+        PHASES.judged_by("no such evidence")
 
 
 @given(st.integers(1, 60), st.integers(2, 12))

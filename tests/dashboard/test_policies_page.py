@@ -52,6 +52,20 @@ def test_a_link_names_the_policy(open_page: OpenPage, root: Path, policy: str) -
     assert f'SkipPolicy.load("{policy}.json")' in line(app) and "uses other noise" in line(app)
 
 
+def test_a_moved_budget_recommends_again(open_page: OpenPage, root: Path) -> None:
+    write_policy(root, "gentle", validation(1.2, 0.001))
+    write_policy(root, "hasty", validation(2.5, 0.2))
+    app = open_page("policies", root, policy="hasty")
+    assert "hasty was chosen; the budget recommends gentle" in line(app)
+    assert [button.label for button in app.get("download_button")][1] == "Download policy hasty\\.json"
+    app.select_slider(key="choice budget").set_value("0.0015").run()
+    assert "Recommended: gentle" in line(app) and "policy" not in app.query_params
+    app.selectbox(key="choice policy").select("hasty").run()
+    assert "Chosen: hasty" in line(app)
+    app.button[0].click().run()
+    assert "Recommended: gentle" in line(app)
+
+
 def test_a_budget_that_nothing_satisfies(open_page: OpenPage, root: Path) -> None:
     write_policy(root, "hasty", validation(2.5, 0.2))
     app = open_page("policies", root, budget="0.01")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import skipscope
 from compute.policy.liveness import resolve
 from compute.statistics.estimate import Estimate
+from dashboard.data.policy_budget import budget_options, choose_within, damage_metrics, policy_runs
 from dashboard.theme.palette import DARK, LIGHT
-from dashboard.views.policies.budget import budget_options, choose_within
 from dashboard.views.policies.frontier_chart import frontier_chart, frontier_rows
+from dashboard.views.policies.policy_details import in_python
 from dashboard.views.policies.policy_map import DEAD, cost_share, map_policy, network_order
 from dashboard.views.policies.policy_map_chart import policy_map_chart
 from dashboard.views.policies.quality_axes import (
@@ -19,9 +23,7 @@ from dashboard.views.policies.quality_axes import (
     TIME_AXES,
     QualityAxis,
     TimeAxis,
-    damage_metrics,
     measured_qualities,
-    policy_runs,
 )
 from dashboard.views.policies.validation_sentences import validation_sentences
 from dashboard.views.policies.validation_tables import policy_rows, run_rows
@@ -127,7 +129,7 @@ def test_the_map_shows_what_runs() -> None:
     assert states[COMPONENT, 2] == ACTIONS["bypass"].state
     assert cost_share(resolved) == pytest.approx(resolved.total_flops / (graph.total_flops * STEPS))
     spec = policy_map_chart(policy_map, STEPS, DARK).to_dict()
-    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["bar", "rule"]
+    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["bar"]
 
 
 def test_without_a_graph_only_rules_are_mapped() -> None:
@@ -171,3 +173,27 @@ def test_tables_hold_every_run_and_policy() -> None:
     assert rows["Damage by mean squared error"]["Full compute, fewer steps"] == "none: other noise"
     assert rows["Speedup"]["Policy"].startswith("1.50x [1.47")
     assert [row["Policy"] for row in policy_rows(FILES, "mse")] == ["hasty", "middle", "gentle"]
+
+
+def test_pictures_that_do_not_vary_have_no_interval_without_width() -> None:
+    flat = Estimate(mean=1, low=1, high=1)
+    runs = tuple(run_quality(name, 1.5, 1, fidelity={"all": flat}) for name in ("full", "policy", "fewer_steps"))
+    none = Estimate(mean=0, low=0, high=0)
+    same = validation(conditions=32, runs=runs, fidelity_difference={"all": none})
+    said = " ".join(validation_sentences(same))
+    assert "of 32, none differs; among other pictures up to 9% may be unlike these (95%)" in said
+    assert "[0.0, 0.0]" not in said and "[100.0%, 100.0%]" not in said
+    texts = [text for row in run_rows(same) for text in row.values()]
+    assert "100.0% [91.1%, 100.0%]" in texts and "100.0% [100.0%, 100.0%]" not in texts
+    rows = frontier_rows([policy_file("same", same)], SPEEDUP, FIDELITY, "")
+    assert all(row["low"] < row["high"] for row in rows)
+
+
+def test_the_program_on_the_page_defines_what_it_uses() -> None:
+    tree = ast.parse(in_python(make_policy(), "a policy.json"))
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    defined = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert all(alias.name in skipscope.__all__ for node in imports for alias in node.names)
+    defined |= {alias.name for node in imports for alias in node.names}
+    assert {node.id for node in names if isinstance(node.ctx, ast.Load)} <= defined

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,20 @@ def test_a_worker_that_sees_another_folder_is_refused(spec: WorkerSpec) -> None:
         Worker(replace(spec, token="0" * 64))
 
 
+def test_a_worker_says_which_folder_it_sees(spec: WorkerSpec, tmp_path: Path) -> None:
+    me = rf"a worker on {socket.gethostname()} \(process {os.getpid()}\)"
+    missing, empty, link = tmp_path / "missing", tmp_path / "empty", tmp_path / "link"
+    empty.mkdir()
+    link.symlink_to(spec.store)
+    for store, seen in (
+        (missing, "no such folder; put"),
+        (empty, "no sweep in this folder; put"),
+        (link, f"another folder of this name than the driver, which there is {spec.store}; put"),
+    ):
+        with pytest.raises(WorkerRefused, match=f"^{store}: {me} sees {seen}"):
+            Worker(replace(spec, store=store, token="0" * 64))
+
+
 @pytest.mark.parametrize("address", ["serial", "local"])
 def test_workers_that_see_another_folder_stop_the_sweep(
     commands: ForkServer, finished: Sweep, tmp_path: Path, address: str
@@ -76,6 +92,6 @@ def test_workers_that_see_another_folder_stop_the_sweep(
     result = commands.run("sweep", config, "--store", tmp_path / "store", "--address", address, before=no_token)
     assert result.status == 2
     (line,) = errors_of(result)
-    assert line.startswith(f"skipscope: {tmp_path / 'store'}: a worker on ")
+    assert line.startswith(f"skipscope: {tmp_path / 'store'}: a worker on {socket.gethostname()} (process ")
     assert line.endswith("put the store on a file system that driver and workers share")
     assert shard_digests(tmp_path / "store") == {}

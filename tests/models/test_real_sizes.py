@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5's and SDXL's UNets at their real sizes, with random weights; `-s` shows the figures."""
+"""Stable Diffusion 1.5's, SDXL's and GLIDE's UNets at their real sizes, with random weights; `-s` shows the figures."""
 
 from __future__ import annotations
 
@@ -60,3 +60,22 @@ def test_a_sweep_of_stable_diffusion(tmp_path: Path) -> None:
     assert units["bypass mid_block.attentions.0 in steps 0-2"] > 0
     assert found["baseline"]["shape"] == [1, 3, 128, 128]
     assert found["GiB, all"] < 12
+
+
+def test_glide(tmp_path: Path) -> None:
+    """OpenAI's base at its full size with random weights: converted to both precisions, and swept."""
+
+    def run(command: str) -> dict[str, Any]:
+        return figures(command, str(tmp_path), module="tests.models.real_glide")
+
+    assert run("checkpoint")["parameters"] == 385_030_726
+    for dtype in ("float32", "float16"):
+        converted = run(dtype)
+        assert converted["GiB, peak"] - converted["GiB, before"] < 1.5 * converted["GiB, result"]
+        assert (tmp_path / dtype / "base" / "model_index.json").is_file()
+    found = run("sweep")
+    assert (found["executed"], found["failed"], found["problems"]) == (4, 0, [])
+    assert found["compute nothing in steps 1-1"]["rel_l2"] == 0
+    assert found["bypass mid_block.attentions.0 in steps 0-1"]["rel_l2"] > 0
+    assert found["baseline"]["shape"] == [1, 3, 64, 64]
+    assert found["GiB, all"] < 6

@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from compute.models.glide.pipeline import UNet2DConditionModel
+from compute.models.glide.stage import UNet2DConditionModel
 from compute.models.mini.glide_mini import build_scheduler, build_unet
 from compute.models.mini.scenes.scene import OBJECTS, Scene
 from compute.models.mini.training import trainer as training

@@ -108,10 +108,10 @@ PAGE = """
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
 import dashboard
-from dashboard.data.store_path import EXAMPLE, select_store
+from dashboard.data.arguments import EXAMPLE, select_store
 
 assert select_store([]) == EXAMPLE
-page = AppTest.from_file(str(Path(dashboard.__file__).parent / "app.py"), default_timeout=60)
+page = AppTest.from_file(str(Path(dashboard.__file__).parent / "script.py"), default_timeout=60)
 page.run()
 assert not page.exception, page.exception
 print(page.title[0].value)

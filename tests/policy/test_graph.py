@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 
-from compute.policy.graph import ComponentGraph, UnknownComponent
+from compute.policy.graph import Component, ComponentGraph, UnknownComponent
 from tests.policy.graphs import chain, graphs
 
 GRAPH = chain("block.0", "plain.1", "block.2", skips=(("block.0", "block.2"),))
@@ -114,3 +116,20 @@ def test_broken_graphs_are_refused() -> None:
         ComponentGraph.model_validate(fields | {"edges": [("block.2", "block.9")]})
     with pytest.raises(ValueError, match="same name"):
         ComponentGraph.model_validate(fields | {"components": fields["components"] * 2})
+
+
+def test_parents_of_many_parts_are_found_quickly() -> None:
+    """A graph from a store may have as many parts as its file has room for."""
+    wholes = [f"blocks.{number}" for number in range(10_000)]
+    names = [(name, "attention") for name in wholes] + [(f"{name}.x.attn1", "self_attention") for name in wholes]
+    fields = {"parameters": 0, "flops": 0, "actions": ("compute",), "level": 0}
+    components = [
+        Component.model_validate({"name": name, "kind": kind, "position": place, **fields})
+        for place, (name, kind) in enumerate(names)
+    ]
+    start = time.process_time()
+    graph = ComponentGraph(
+        components=tuple(components), structures=(), edges=(), input_shape=(1, 1, 1), sequence_length=1
+    )
+    assert all(part == f"{parent}.x.attn1" for part, parent in graph.parents.items()) and len(graph.parents) == 10_000
+    assert time.process_time() - start < 2

@@ -49,9 +49,9 @@ def test_the_documented_example_is_a_policy_as_it_would_be_written() -> None:
     assert SkipPolicy.loads(example).dumps() == example
 
 
-@pytest.mark.parametrize("record", ["SkipPolicy", *policy_schema()["$defs"]])
+@pytest.mark.parametrize("record", policy_schema()["$defs"])
 def test_every_field_is_documented(record: str) -> None:
     text = (DOCS / "policy-format.md").read_text()
     schema = policy_schema()
-    fields = (schema if record == "SkipPolicy" else schema["$defs"][record])["properties"]
+    fields = schema["$defs"][record]["properties"]
     assert [field for field in fields if f"`{field}`" not in text] == []

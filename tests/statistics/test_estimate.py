@@ -15,10 +15,12 @@ from compute.statistics.estimate import (
     Estimate,
     bootstrap_rows,
     bootstrap_weights,
+    bounded,
     mean_of,
     means_of,
     ratio_of,
     ratios_of,
+    unseen_share,
 )
 
 DISTANCES = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)
@@ -112,3 +114,21 @@ def test_nothing_gives_no_estimate() -> None:
         mean_of(np.array([]))
     with pytest.raises(ValueError, match="at least one condition"):
         ratio_of(np.array([]), np.array([]))
+
+
+@given(st.integers(1, 400))
+@settings(max_examples=30, deadline=None)
+def test_what_was_never_seen_may_still_happen(count: int) -> None:
+    share = unseen_share(count)
+    assert (1 - share) ** count == pytest.approx(1 - CONFIDENCE)
+    none, all_of_them = (bounded(mean_of(np.full(count, value)), count) for value in (0.0, 1.0))
+    assert (none.low, none.high) == (0, share)
+    assert (all_of_them.low, all_of_them.high) == pytest.approx((1 - share, 1))
+    equal = bounded(mean_of(np.zeros(count)), count, least=-1)
+    assert (equal.low, equal.high) == (-share, share)
+
+
+def test_0_of_32_means_at_most_about_9_percent() -> None:
+    assert round(unseen_share(32), 2) == 0.09
+    varied = mean_of(np.array([0.0, 1.0] * 16))
+    assert bounded(varied, 32) == varied

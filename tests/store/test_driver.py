@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 import pytest
 
 from store.driver.driver_state import STALE_SECONDS
 from store.errors import DriverRunning, StoreError
 from store.sweep_store import SweepStore
-
-FORK = multiprocessing.get_context("fork")
-
-
-def drive_until_message(path: Path, pipe: Connection) -> None:
-    with SweepStore.open(path).drive("the first"):
-        pipe.send(os.getpid())
-        pipe.recv()
-
-
-def start_driver(store: SweepStore) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    """A process that drives the store, and a pipe; it stops after a message through the pipe."""
-    ours, theirs = FORK.Pipe()
-    process = FORK.Process(target=drive_until_message, args=(store.root, theirs))
-    process.start()
-    assert ours.recv() == process.pid
-    return process, ours
+from tests.store.drivers import start_driver
 
 
 def test_the_state_names_the_driver(store: SweepStore) -> None:
@@ -137,7 +118,9 @@ def test_the_heartbeat_is_updated_and_notices_another_driver(store: SweepStore) 
             time.sleep(0.01)
         assert (path.stat().st_mtime > 1, lease.lost) == (True, False)
         record = json.loads(path.read_text())
-        path.write_text(json.dumps(record | {"nonce": "another", "owner": "the thief"}))
+        path.write_text(
+            json.dumps(record | {"nonce": "another", "owner": "the thief", "machine": "node7 boot pid:[1]"})
+        )
         while not lease.lost and time.monotonic() < deadline:
             time.sleep(0.01)
         assert lease.lost

@@ -37,7 +37,7 @@ def test_unneeded_files_are_removed(filled: SweepStore) -> None:
     filled.record_failure(filled.header.plan[0].key, "it failed once")
     filled.record_failure(content_key("gone"), "it was planned once")
     token = f"tokens/{filled.new_token()}"
-    for other in ("notes.txt", "units/notes.txt", "reports/mine.tmp", "policies/policy.json"):
+    for other in ("notes.txt", "units/notes.txt", "reports/mine.tmp", "policies/notes.txt"):
         (filled.root / other).write_text("mine")
     failures = [f"failures/{filled.header.plan[0].key}.json", f"failures/{content_key('gone')}.json"]
     before = listed(filled.root)

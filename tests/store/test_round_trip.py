@@ -18,6 +18,7 @@ from store.errors import ShardDamaged, StoreError
 from store.folder.header import SweepHeader
 from store.metric import MetricInfo, MetricValues
 from store.records import Ablation, Action, Condition, Unit, Window, content_key
+from store.shard.opening import open_reader
 from store.shard.payload import DISTANCES, UnitPayload, bfloat16_bits, widen_bfloat16
 from store.sweep_store import SweepStore
 
@@ -156,7 +157,7 @@ def test_a_slice_is_read_alone(store: SweepStore, payload: Callable[..., UnitPay
     with path.open("r+b") as raw:
         raw.seek(chunk.byte_offset)
         raw.write(bytes(chunk.size))
-    with store.read(unit.key) as reader:
+    with open_reader(path, unit.key) as reader:  # `store.read` compares the whole file with its checksum
         np.testing.assert_array_equal(reader.x_t(1), written.x_t[0])
         np.testing.assert_array_equal(reader.sample(0).x_t, written.x_t[:, 0])
         with pytest.raises(ShardDamaged, match="x_t"):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from compute.models.glide.pipeline import GlidePipeline, UNet2DConditionModel
+from compute.models.glide.pipeline import GlidePipeline
+from compute.models.glide.stage import UNet2DConditionModel
 from compute.models.glide.text_transformer import TextTransformer
 from compute.models.mini.glide_mini import build_scheduler, vocabulary
 from tests.sweep.small_config import CONFIG, write_config

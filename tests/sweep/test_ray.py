@@ -17,6 +17,7 @@ import ray
 from compute.sweep.executors import ray_executor
 from compute.sweep.executors.executor import Done, Failed, Outcome, SweepStopped
 from compute.sweep.executors.ray_executor import RayExecutor
+from compute.sweep.executors.ray_session import RaySession
 from compute.sweep.executors.resources import Resources
 from store.records import Condition, Unit
 
@@ -64,18 +65,24 @@ def units(*commands: str) -> list[Unit]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray_executor._connect("local", cores=WORKERS)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RaySession]:
+    """A Ray on this machine, started where HOME is empty and cannot be written."""
+    home = tmp_path_factory.mktemp("home")
+    home.chmod(0o500)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        session = RaySession.connect("local", WORKERS)
+        try:
+            yield session
+        finally:
+            session.close()
+    assert list(home.iterdir()) == []
 
 
 @pytest.fixture
-def folder(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(cluster: RaySession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(ray_executor, "WorkerActor", actor_class())
-    monkeypatch.setattr(ray_executor, "_connect", lambda *_, **__: None)
+    monkeypatch.setattr(RaySession, "connect", lambda *_: cluster)
     return tmp_path
 
 
@@ -191,7 +198,7 @@ def test_every_process_listens_on_loopback_alone(folder: Path) -> None:
         assert (mapped or ip).is_loopback, (name, address)
 
 
-def test_no_dashboard_and_no_usage_statistics(cluster: None) -> None:
+def test_no_dashboard_and_no_usage_statistics(cluster: RaySession) -> None:
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
     lines = []
     for process in psutil.Process().children(recursive=True):

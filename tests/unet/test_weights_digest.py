@@ -98,3 +98,34 @@ def test_weights_without_a_digest_are_refused() -> None:
         parameter_digests(small_module().double())
     with pytest.raises(WeightsError, match=r"0\.bias is on the meta device; apply the policy before offloading"):
         parameter_digest(small_module().to("meta"), torch.float32)
+
+
+@pytest.mark.parametrize("size", [(4,), (700, 33), (6, 5, 300, 1), (1025, 512)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_write_goes_unnoticed(size: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Torch does not count writes through `.data`, such as a copy of an average of weights."""
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.randn(size).to(dtype))
+    if len(size) == 4:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    seen = {parameter_digest(module, dtype)}
+    data = module.weight.data
+    for change in (
+        lambda: data.view(torch.uint8).view(-1)[-1].bitwise_xor_(1) if data.is_contiguous() else data[-1].mul_(2),
+        lambda: data[0].add_(1),
+        lambda: data.copy_(data.flip(0)),
+        lambda: data.copy_(0.9 * data + 0.1),
+        lambda: data.neg_(),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        seen.add(parameter_digest(module, dtype))
+    assert len(seen) == 6
+
+
+def test_weights_that_share_memory_at_odd_places() -> None:
+    memory = torch.randn(9000)
+    module = nn.Module()
+    module.weight = nn.Parameter(memory[1:8001])
+    before = parameter_digest(module, torch.float32)
+    memory[8000] += 1
+    assert parameter_digest(module, torch.float32) != before

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from compute.policy.graph_document import read_stored_graph
 from store.actions import KINDS, Kind
-from store.records import Components
+from store.records import Components, components_text
 
 SEVERAL = "several"
+_NAMED = 2
 _TRANSFORMER_PARTS: Mapping[str, Kind] = {
     "attn1": "self_attention",
     "attn2": "cross_attention",
@@ -33,6 +35,21 @@ def _kind_of_one(name: str) -> str:
         return _TRANSFORMER_PARTS[part]
     part = name.split(".")[-2] if "." in name else name
     return _LISTS.get(part) or next((kind for kind in KINDS if part.startswith(kind)), part)
+
+
+def group_name(components: Components) -> str:
+    """Return a short name of components that are ablated together: `up_blocks.* (14 together)`.
+
+    Up to two are named in full. The names' common beginning, or else the common kind, stands for more.
+    """
+    if len(components) <= _NAMED:
+        return components_text(components)
+    together = f"({len(components)} together)"
+    columns = zip(*(name.split(".") for name in components), strict=False)
+    shared = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)]
+    if shared:
+        return f"{'.'.join(shared)}.* {together}"
+    return f"{len(components)} components" if (kind := kind_of(components)) == SEVERAL else f"kind:{kind} {together}"
 
 
 def level_of(components: Components, levels: Mapping[str, int]) -> int | None:

@@ -9,7 +9,7 @@ first predictions are strong noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -47,13 +47,18 @@ class ObservedCurve:
     change_point: Estimate
 
 
-def observed_curves(reader: SweepReader, baselines: Sequence[str], steps: Sequence[int]) -> tuple[ObservedCurve, ...]:
-    """Return a curve for each part, from the baselines' `pred_x0` at steps that all of them kept."""
-    reached = np.concatenate([_reached(reader, key, steps) for key in baselines], axis=2)
+def observed_curves(
+    reader: SweepReader, baselines: Mapping[str, Sequence[int]], steps: Sequence[int]
+) -> tuple[ObservedCurve, ...]:
+    """Return a curve for each part, from the baselines' `pred_x0` at steps that all of them kept.
+
+    `baselines` has the positions of the conditions to use in each baseline's batch.
+    """
+    reached = np.concatenate([_reached(reader, key, steps)[..., places] for key, places in baselines.items()], axis=2)
     return tuple(_curve(part, steps, reached[number]) for number, part in enumerate(PARTS))
 
 
-def kept_steps(reader: SweepReader, baselines: Sequence[str]) -> tuple[int, ...]:
+def kept_steps(reader: SweepReader, baselines: Iterable[str]) -> tuple[int, ...]:
     """Return the steps of which every baseline kept `pred_x0`."""
     kept: set[int] | None = None
     for key in baselines:

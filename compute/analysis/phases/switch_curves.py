@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from compute.analysis.phases.switch_results import ASPECTS, SwitchResults
 from compute.statistics.crossing import crossings, settling_steps, step_estimate
-from compute.statistics.estimate import Estimate, bootstrap_weights, means_of, ratios_of
+from compute.statistics.estimate import Estimate, bootstrap_weights, bounded, means_of, ratios_of
 
 Floats = npt.NDArray[np.float64]
 NEARNESS = "nearness"
@@ -57,8 +57,8 @@ def _curve(results: SwitchResults, evidence: str, first: Floats, other: Floats) 
     return SwitchCurve(
         evidence=evidence,
         steps=results.steps,
-        first=tuple(means_of(first.T)),
-        other=tuple(means_of(other.T)),
+        first=tuple(bounded(share, len(first)) for share in means_of(first.T)),
+        other=tuple(bounded(share, len(other)) for share in means_of(other.T)),
         boundary=_boundary(first - other, results.steps, results.end),
         conditions=len(first),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from compute.analysis.coverage import LEAST_COVERAGE, Coverage
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import by_kind, mean_change, mean_impact
 from compute.analysis.phases.phase_evidence import Phases
@@ -23,6 +24,17 @@ _KINDS = {
 }
 NEGLIGIBLE = 0.01
 """Damage that is not visible: a hundredth of what another seed changes."""
+
+
+def too_early(coverage: Coverage) -> str:
+    """Return why nothing is concluded from a sweep yet, or "" if enough of it is done."""
+    if coverage.enough:
+        return ""
+    return (
+        f"Findings are stated once {LEAST_COVERAGE:.0%} of every window is done. So far {coverage.done} of "
+        f"{coverage.planned} planned runs are (an ablation on one condition each); the least finished window has "
+        f"{coverage.least:.0%} of its own."
+    )
 
 
 def findings(impact: Impact, phases: Phases | None) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
+from compute.analysis.impact.component_kinds import group_name
 from compute.images import INK, PAPER, RULE, font, image_of, save_png, wrapped
-from store.records import Ablation, components_text
+from store.records import Ablation
 from store.sweep_store import SweepStore
 
 _SHOWN = 3
@@ -56,7 +57,7 @@ def _chosen(impact: Impact) -> list[tuple[str, str, AblationImpact]]:
 
 
 def _title(ablation: Ablation) -> str:
-    return f"{ablation.action} {components_text(ablation.components)}, steps {ablation.window}"
+    return f"{ablation.action} {group_name(ablation.components)}, steps {ablation.window}"
 
 
 def _pictures(store: SweepStore, baseline: str, shown: AblationImpact | None) -> npt.NDArray[np.float32]:

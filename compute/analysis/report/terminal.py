@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from compute.analysis.impact.ablation_impact import AblationImpact, Impact
+from compute.analysis.impact.component_kinds import group_name
 from compute.analysis.impact.group_curves import mean_impact
 from compute.analysis.phases.phase_evidence import ObservedCurve, Phases
 from compute.analysis.report.phase_sentences import evidence_name, phase_sentences
 from compute.analysis.report.sentences import caution, steps_text
 from compute.statistics.estimate import CONFIDENCE
-from store.records import Action, Window, components_text
+from store.records import Action, Window
 
 _SHOWN = 4
 _ROWS = 26
@@ -76,7 +77,7 @@ def _screening(impact: Impact) -> list[str]:
         lines.append(
             f"  {action} for {steps}: {len(some.ablations)} ablations, "
             f"mean {_noun(impact)} {mean_impact(some).mean:.3f}, "
-            f"worst {components_text(worst.ablation.components)} in {steps_text(worst.ablation.window)}: {worst.effect}"
+            f"worst {group_name(worst.ablation.components)} in {steps_text(worst.ablation.window)}: {worst.effect}"
         )
     return lines
 
@@ -86,7 +87,7 @@ def _noun(impact: Impact) -> str:
 
 
 def _name(ablation: AblationImpact) -> str:
-    return f"{components_text(ablation.ablation.components)} ({ablation.ablation.action})"
+    return f"{group_name(ablation.ablation.components)} ({ablation.ablation.action})"
 
 
 def describe_phases(phases: Phases) -> str:

@@ -39,20 +39,28 @@ def strip_unused_sigma(
 class GuidedUNet:
     """A UNet with classifier-free guidance (Ho & Salimans, arXiv 2207.12598).
 
-    `scales` has one guidance scale per sample.
+    `scales` has one guidance scale per sample. `condition` is what the UNet reads beside `x_t`, in further channels.
     """
 
-    def __init__(self, unet: Any, text: TextEncoding, scales: Float[Tensor, " B"]) -> None:
+    def __init__(
+        self,
+        unet: Any,
+        text: TextEncoding,
+        scales: Float[Tensor, " B"],
+        condition: Float[Tensor, "B K H W"] | None = None,
+    ) -> None:
         self._unet, self._dtype = unet, unet.dtype  # diffusers looks the dtype up in every module, each time
         self._guided = bool((scales != 1).any())
         rows = len(text.sequence) if self._guided else len(text.sequence) // 2
         self._sequence = text.sequence[:rows].to(scales.device, self._dtype)
         self._pooled = text.pooled[:rows].to(scales.device, self._dtype)
         self._scales = scales[:, None, None, None]
+        self._condition = condition
 
     def __call__(self, x_t: Float[Tensor, "B C H W"], t: Tensor) -> Float[Tensor, "B K H W"]:
         """Return the guided eps at timestep `t` and, where the UNet learns it, the conditional sigma, in float32."""
-        rows = torch.cat([x_t, x_t]) if self._guided else x_t
+        rows = x_t if self._condition is None else torch.cat([x_t, self._condition.to(x_t)], dim=1)
+        rows = torch.cat([rows, rows]) if self._guided else rows
         output: Tensor = self._unet(
             rows.to(self._dtype), t, encoder_hidden_states=self._sequence, class_labels=self._pooled
         ).sample.float()

@@ -46,17 +46,18 @@ class TextBlock(nn.Module):
 
 
 class TextTransformer(ModelMixin, ConfigMixin):
-    """The text encoder of GLIDE's UNet, with words as tokens.
+    """The text encoder of GLIDE's UNet.
 
-    Words are separated by white space; a word's token is its index in `vocabulary`. `length` is the number of
-    positions, `width` the width of the sequence (D), `pooled` that of the pooled vector (E).
+    `vocabulary` is a list of words, which are separated by white space and whose tokens are their indices, or the
+    number of tokens where the pipeline has a tokenizer. `length` is the number of positions, `width` the width of the
+    sequence (D), `pooled` that of the pooled vector (E).
     """
 
     @register_to_config
     def __init__(
         self,
         *,
-        vocabulary: list[str],
+        vocabulary: list[str] | int,
         length: int = 16,
         width: int = 128,
         layers: int = 4,
@@ -64,8 +65,9 @@ class TextTransformer(ModelMixin, ConfigMixin):
         pooled: int = 256,
     ) -> None:
         super().__init__()
-        self._token_of = {word: i for i, word in enumerate(vocabulary)}
-        self.token_embedding = nn.Embedding(len(vocabulary), width)
+        words = [] if isinstance(vocabulary, int) else vocabulary
+        self._token_of = {word: i for i, word in enumerate(words)}
+        self.token_embedding = nn.Embedding(vocabulary if isinstance(vocabulary, int) else len(words), width)
         self.positional_embedding = nn.Parameter(torch.randn(length, width) * 0.02)
         self.padding_embedding = nn.Parameter(torch.randn(length, width) * 0.02)
         self.blocks = nn.ModuleList(TextBlock(width, heads) for _ in range(layers))
@@ -79,22 +81,22 @@ class TextTransformer(ModelMixin, ConfigMixin):
         Raises UnreadablePrompt for an unknown word and for a prompt that is too long. No word is dropped silently, as
         that would change what is sampled.
         """
-        length = self.config.length
-        tokens = torch.zeros(len(prompts), length, dtype=torch.long)
-        mask = torch.zeros(len(prompts), length, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            words = prompt.split()
-            if len(words) > length:
-                raise UnreadablePrompt(f"prompt: {prompt[:80]!r} has {len(words)} words, this model reads {length}")
-            for column, word in enumerate(words):
-                if word not in self._token_of:
-                    near = difflib.get_close_matches(word, self._token_of, n=3) or sorted(self._token_of)[:8]
-                    raise UnreadablePrompt(
-                        f"prompt: this model does not know the word {word[:40]!r}; near: {', '.join(near)}"
-                    )
-                tokens[row, column] = self._token_of[word]
-            mask[row, : len(words)] = True
-        return tokens.to(self.device), mask.to(self.device)
+        if not self._token_of:
+            raise UnreadablePrompt("prompt: this model has no words of its own; its pipeline needs its tokenizer")
+        return padded([self._tokens(prompt) for prompt in prompts], self.config.length, self.device)
+
+    def _tokens(self, prompt: str) -> list[int]:
+        """Return the tokens of a prompt's words. Raises UnreadablePrompt."""
+        words, length = prompt.split(), self.config.length
+        if len(words) > length:
+            raise UnreadablePrompt(f"prompt: {prompt[:80]!r} has {len(words)} words, this model reads {length}")
+        for word in words:
+            if word not in self._token_of:
+                near = difflib.get_close_matches(word, self._token_of, n=3) or sorted(self._token_of)[:8]
+                raise UnreadablePrompt(
+                    f"prompt: this model does not know the word {word[:40]!r}; near: {', '.join(near)}"
+                )
+        return [self._token_of[word] for word in words]
 
     def forward(
         self, tokens: Int[Tensor, "B L"], mask: Bool[Tensor, "B L"]
@@ -106,3 +108,16 @@ class TextTransformer(ModelMixin, ConfigMixin):
             h = block(h)
         h = self.final_norm(h)
         return h, self.pooled_proj(h[:, -1])
+
+
+def padded(
+    tokens: Sequence[Sequence[int]], length: int, device: torch.device
+) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
+    """Return tokens as rows of `length`, and a mask that is true where there is one; what is longer is cut."""
+    rows = torch.zeros(len(tokens), length, dtype=torch.long)
+    mask = torch.zeros(len(tokens), length, dtype=torch.bool)
+    for row, found in enumerate(tokens):
+        count = min(len(found), length)
+        rows[row, :count] = torch.tensor(found[:count], dtype=torch.long)
+        mask[row, :count] = True
+    return rows.to(device), mask.to(device)

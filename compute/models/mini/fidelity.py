@@ -59,19 +59,18 @@ class FidelityReport:
 
 
 def evaluate_fidelity(
-    name: str, split: str, *, count: int, sampler: SamplerSettings, guidance: float, sheet: Path | None = None
+    source: ModelSource, split: str, *, count: int, sampler: SamplerSettings, guidance: float, sheet: Path | None = None
 ) -> FidelityReport:
     """Sample a picture of each of the first `count` captions of a split, and let the model's judge compare them.
 
     `split` is one of SPLITS; each caption has a seed of its own. The first 40 pictures are written to `sheet`, a PNG.
-    Raises SkipscopeError for an unknown split and for a model without a judge, ModelNotFound for an unknown model.
+    Raises SkipscopeError for an unknown split and for a model without a judge.
     """
     if split not in SPLITS:
         raise SkipscopeError(f"--split: {split!r} is no split; accepted: {', '.join(SPLITS)}")
-    source = ModelSource.find(name)
     model, judge = load_model(source), judge_for(source)
     if judge is None:
-        raise SkipscopeError(f"--model: {name!r} has no judge of its pictures; glide-mini has one")
+        raise SkipscopeError(f"--model: {source.name!r} has no judge of its pictures; glide-mini has one")
     prompts = captions(split, count, seed=1)
     conditions = [Condition(prompt=p, seed=_FIRST_SEED + i, guidance=guidance) for i, p in enumerate(prompts)]
     fidelities, first_pictures = _sample_and_judge(model, judge, conditions, sampler)
@@ -80,7 +79,7 @@ def evaluate_fidelity(
     single = np.array([Scene.parse(prompt).second is None for prompt in prompts])
     whole = np.array(fidelities["all"])
     return FidelityReport(
-        model=name,
+        model=source.name,
         weights=source.digest,
         split=split,
         sampler=sampler.model_dump(mode="json"),

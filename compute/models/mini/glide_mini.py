@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 
 from compute.models.glide.pipeline import GlidePipeline
 from compute.models.glide.text_transformer import TextTransformer
+from compute.models.glide.unet import UNetSizes, build_scheduler
+from compute.models.glide.unet import build_unet as build_glide_unet
 from compute.models.mini.scenes.scene import BACKGROUNDS, OBJECTS, RELATIONS
 
 TEXT_LENGTH = 16
@@ -18,7 +20,6 @@ TIME_WIDTH = 256
 # remove the mean of its channel, and with it the picture's colours.
 NORM_GROUPS = 8
 PICTURE_SIDE = 32
-TRAINING_TIMESTEPS = 1000
 
 
 def vocabulary() -> list[str]:
@@ -29,36 +30,17 @@ def vocabulary() -> list[str]:
 
 def build_unet(channels: tuple[int, int, int] = CHANNELS, layers: int = LAYERS) -> UNet2DConditionModel:
     """Return GLIDE's base UNet at a small size, untrained: three levels, attention at the lower two, learned sigma."""
-    return UNet2DConditionModel(
-        sample_size=PICTURE_SIDE,
-        in_channels=3,
-        out_channels=6,
-        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D", "SimpleCrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=("SimpleCrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-        block_out_channels=channels,
-        layers_per_block=layers,
-        norm_num_groups=NORM_GROUPS,
-        norm_eps=1e-5,
-        attention_head_dim=HEAD_CHANNELS,
-        cross_attention_dim=TEXT_WIDTH,
-        only_cross_attention=False,
-        resnet_time_scale_shift="scale_shift",
-        class_embed_type="identity",
-        time_embedding_dim=TIME_WIDTH,
-        flip_sin_to_cos=True,
-        freq_shift=0,
-    )
-
-
-def build_scheduler() -> DDPMScheduler:
-    """Return GLIDE's scheduler: DDPM with squared-cosine betas and a learned range of sigma."""
-    return DDPMScheduler(
-        num_train_timesteps=TRAINING_TIMESTEPS,
-        beta_schedule="squaredcos_cap_v2",
-        variance_type="learned_range",
-        timestep_spacing="linspace",
-        clip_sample=True,
+    return build_glide_unet(
+        UNetSizes(
+            side=PICTURE_SIDE,
+            channels=channels,
+            attention=(False, True, True),
+            layers=layers,
+            text_width=TEXT_WIDTH,
+            time_width=TIME_WIDTH,
+            head_channels=HEAD_CHANNELS,
+            norm_groups=NORM_GROUPS,
+        )
     )
 
 

@@ -32,17 +32,19 @@ def check_address(address: str) -> None:
     """
     if address in ON_THIS_MACHINE:
         return
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", "auto")
+    named, accepted = "--address", _ACCEPTED
+    if address == "auto" and os.environ.get("RAY_ADDRESS"):
+        named, address = "RAY_ADDRESS in the environment", os.environ["RAY_ADDRESS"]
+        accepted = "a Ray cluster's HOST:PORT is accepted there; without the variable auto looks on this machine"
     if address == "auto":
         from compute.sweep.executors.ray_executor import auto_address
 
         address = auto_address()
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise SweepStopped(f"--address: {address!r} is not an address; {_ACCEPTED}")
+        raise SweepStopped(f"{named}: {address!r} is not an address; {accepted}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_SECONDS).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
-        raise SweepStopped(f"--address: no Ray cluster answers at {address!r}: {reason}; {_ACCEPTED}") from None
+        raise SweepStopped(f"{named}: no Ray cluster answers at {address!r}: {reason}; {accepted}") from None

@@ -7,26 +7,27 @@ actor that fails to start nor reports which of its tasks killed it, so this modu
 from __future__ import annotations
 
 import contextlib
-import os
+import math
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from compute.sweep.executors.executor import Attempt, Done, Failed, Outcome, SweepStopped, attempt
+from compute.sweep.executors.ray_session import RaySession
 from compute.sweep.executors.resources import Resources
-from compute.sweep.worker.worker import Worker
+from compute.sweep.worker.worker import Worker, WorkerRefused, this_worker
 from compute.sweep.worker.worker_spec import WorkerSpec
 from store.errors import SkipscopeError
 from store.records import Unit
 
 _UNITS_PER_ACTOR = 2  # one that runs and one that waits, so that the actor is never idle
-_LOCAL_OBJECT_STORE_BYTES = 128 * 1024**2  # receipts are small, and so may be the machine's shared memory
 _LETHAL_UNITS = 3  # the sweep stops after so many units in a row that kill every worker that tries them
+_SECONDS_BETWEEN_CHECKS = 1.0  # of Ray's own processes
 _START_TIMEOUT_SECONDS = 600.0  # of the first worker: a cluster that scales itself needs minutes for a machine
 
 
@@ -41,8 +42,10 @@ class WorkerActor:
         """Load the model. Returns the error's text where that is impossible."""
         try:
             self._worker = Worker(self._spec)
-        except SkipscopeError as error:
+        except WorkerRefused as error:
             return str(error)
+        except SkipscopeError as error:
+            return f"{this_worker()}: {error}"
         return None
 
     def run(self, unit: Unit) -> Attempt:
@@ -78,7 +81,7 @@ class RayExecutor:
         self._deaths_in_a_row = 0
         self._attempts: dict[str, int] = {}
         self._waiting: deque[Unit] = deque()
-        _connect(address, cores=resources.workers * resources.threads)
+        self._session = RaySession.connect(address, resources.workers * resources.threads)
         options = {"num_cpus": resources.threads, "num_gpus": resources.gpus, "max_restarts": 0, "max_task_retries": 0}
         environment = {"OMP_NUM_THREADS": str(resources.threads)}
         self._actor_class = ray.remote(WorkerActor).options(runtime_env={"env_vars": environment}, **options)
@@ -106,7 +109,7 @@ class RayExecutor:
 
     def close(self) -> None:
         """End the actors, and Ray if it was started for this sweep."""
-        ray.shutdown()
+        self._session.close()
 
     def _assign(self) -> None:
         """Assign waiting units evenly to the actors that have started."""
@@ -120,7 +123,12 @@ class RayExecutor:
         """Wait for an actor that started, ended a unit, or died. Raises SweepStopped where none starts in time."""
         handles = {ref: handle for handle in self._handles if (ref := handle.next_ref) is not None}
         any_started = any(handle.start_ref is None for handle in self._handles)
-        ready, _ = ray.wait(list(handles), num_returns=1, timeout=None if any_started else _START_TIMEOUT_SECONDS)
+        deadline = math.inf if any_started else time.monotonic() + _START_TIMEOUT_SECONDS
+        ready: list[Any] = []
+        while not ready and time.monotonic() < deadline:
+            self._session.check()
+            ready, _ = ray.wait(list(handles), num_returns=1, timeout=_SECONDS_BETWEEN_CHECKS)
+        self._session.check()
         if not ready:
             available, needed = ray.cluster_resources(), f"{self._resources.threads} CPU cores"
             if self._resources.gpus:
@@ -138,6 +146,7 @@ class RayExecutor:
         try:
             result: Attempt = ray.get(ref)
         except RayError as error:
+            self._session.check(grace=_SECONDS_BETWEEN_CHECKS)  # Ray's own end ends the worker a little earlier
             self._count_death(error)
             others = [unit for _, unit in handle.assigned][1:]
             self._waiting.extendleft(others)  # they did not run and lose no attempt
@@ -185,6 +194,7 @@ class RayExecutor:
         except RayTaskError as error:
             problem = f"workers: one cannot start: {str(error).strip().splitlines()[-1][:300]}"
         except RayError as error:
+            self._session.check(grace=_SECONDS_BETWEEN_CHECKS)
             self._count_death(error)
             self._replace(handle)
             return
@@ -200,48 +210,3 @@ def auto_address() -> str:
     except ConnectionError as error:
         reason = str(error).partition(".")[0]
         raise SweepStopped(f"--address: no Ray cluster answers at 'auto': {reason}") from None
-
-
-def _connect(address: str, cores: int) -> None:
-    """Connect to a running cluster and ship our code; or start Ray here, on the loopback interface, for this sweep."""
-    if address == "local":
-        _start_local(cores)
-        return
-    root = Path(__file__).parents[3]
-    environment = {"py_modules": [str(root / package) for package in ("compute", "store")]}
-    try:
-        ray.init(address=address, runtime_env=environment, logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, RayError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
-        raise SweepStopped(
-            f"--address: the Ray cluster at {address!r} refuses the connection: {reason}; where it asks for a token, "
-            "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
-        ) from error
-
-
-def _start_local(cores: int) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    options = {"include_dashboard": False, "object_store_memory": _LOCAL_OBJECT_STORE_BYTES, "log_to_driver": False}
-    try:
-        with _loopback_only():
-            ray.init(address="local", num_cpus=cores, logging_level="ERROR", _node_ip_address="127.0.0.1", **options)
-    except Exception as error:  # Ray has no type of its own for processes that don't start
-        reason = str(error).strip().splitlines()[0][:200]
-        raise SweepStopped(f"--address: Ray cannot be started here: {reason}; --address serial needs no Ray") from error
-
-
-@contextlib.contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Keep Ray's ports off every other network interface.
-
-    Ray 2.60 replaces 127.0.0.1 by the machine's own address, and then listens on all interfaces, unless clusters are
-    disabled, as they are on Windows and macOS.
-    """
-    constants = ray._private.ray_constants
-    before = constants.ENABLE_RAY_CLUSTER
-    constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        constants.ENABLE_RAY_CLUSTER = before

@@ -1,4 +1,4 @@
-"""The ablations of a sweep: each action on each component that admits it, in each window."""
+"""The ablations of a sweep: each action, in each window, on each component that admits it or on several together."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ def ablations_of(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablatio
     """
     windows = ablation_windows(config)
     for swept in config.actions:
-        yield from _on_each_component(swept, windows, config, graph)
+        yield from _of_action(swept, windows, config, graph)
 
 
 def screening_of(config: SweepConfig, graph: ComponentGraph) -> Iterator[Ablation]:
     """Yield the ablations of `config.screen`; raises as `ablations_of` does."""
     for screened in config.screen:
         windows = screening_windows(screened, config.sampler.steps)
-        yield from _on_each_component(screened, windows, config, graph)
+        yield from _of_action(screened, windows, config, graph)
 
 
-def _on_each_component(
+def _of_action(
     swept: SweptAction, windows: Sequence[Window], config: SweepConfig, graph: ComponentGraph
 ) -> Iterator[Ablation]:
-    for name in _admitting_components(swept, config, graph):
+    names = _admitting_components(swept, config, graph)
+    for components in [tuple(sorted(names))] if swept.together else [(name,) for name in names]:
         for window in windows:
-            yield Ablation(components=(name,), window=window, action=swept.action)
+            yield Ablation(components=components, window=window, action=swept.action)
 
 
 def _admitting_components(swept: SweptAction, config: SweepConfig, graph: ComponentGraph) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from compute.config.errors import ConfigError
 from compute.config.field_types import PromptFile, PromptSplit
 from compute.config.loading import read_text
+from compute.config.messages import short_text
+from compute.config.plain_text import without_controls
 from compute.config.schema import SweepConfig
 from compute.config.seeds import MAX_CONDITIONS
 from compute.models.mini.scenes.scene import captions
-from store.records import Condition
+from store.records import PROMPT_LIMIT, Condition
 
 
 def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
@@ -35,19 +38,33 @@ def conditions_of(config: SweepConfig, folder: Path) -> tuple[Condition, ...]:
 def read_prompts(prompts: PromptFile | PromptSplit | tuple[str, ...], folder: Path) -> list[str]:
     """Return the prompts themselves. Raises ConfigError for a file that is missing, not text, or without a prompt."""
     if isinstance(prompts, tuple):
+        for number, prompt in enumerate(prompts):
+            check_prompt(prompt, f"prompts.{number}")
         return list(prompts)
     if isinstance(prompts, PromptSplit):
         return captions(prompts.split, prompts.count, prompts.seed)
     path = folder / prompts.file
     try:
         path = folder / Path(prompts.file).expanduser()
-        lines = [line.strip() for line in read_text(path, "prompts.file: ").splitlines()]
+        text = read_text(path, "prompts.file: ")
     except (OSError, RuntimeError, ValueError) as error:  # also ~ of an unknown user, NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"prompts.file: {str(path)!r} cannot be read: {reason}; give a text file, a prompt a line"
         ) from None
-    nonempty = [line for line in lines if line]
-    if not nonempty:
+    lines = {number: line.strip(" \t") for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)}
+    if not any(lines.values()):
         raise ConfigError(f"prompts.file: {path} holds no prompt; write one a line")
-    return nonempty
+    for number, line in lines.items():
+        check_prompt(line, f"prompts.file: {path}: line {number}")
+    return [line for line in lines.values() if line]
+
+
+def check_prompt(prompt: str, where: str) -> None:
+    """Raise ConfigError, which begins with `where`, for a prompt that is too long or that holds a control character."""
+    try:
+        without_controls(prompt)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {short_text(prompt)} {error}") from None
+    if len(prompt) > PROMPT_LIMIT:
+        raise ConfigError(f"{where}: the prompt has {len(prompt)} characters; at most {PROMPT_LIMIT} are accepted")

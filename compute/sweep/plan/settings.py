@@ -7,28 +7,54 @@ from collections.abc import Mapping
 from typing import Any
 
 from compute.config.schema import SweepConfig
+from compute.models.other_stage import OtherStage
+from store.records import ONLY_STAGE
 
 NUMERICS_VERSION = 2
 """Counts the changes of this program that changed numbers. A new version gives every unit a new key."""
 
 
 def settings_of(
-    config: SweepConfig, digest: str, scheduler: Mapping[str, Any], call: Mapping[str, Any]
+    config: SweepConfig,
+    digest: str,
+    scheduler: Mapping[str, Any],
+    call: Mapping[str, Any],
+    previous: OtherStage | None = None,
 ) -> dict[str, Any]:
     """Return the settings, which are part of every unit's key.
 
     `digest` is that of the model's weights, `scheduler` the scheduler's configuration as diffusers has it, `call` the
-    further arguments of the pipeline's call, with digests for files.
+    further arguments of the pipeline's call, with digests for files. `previous` is the stage that makes the model's
+    input pictures.
     """
-    return {
+    settings = {
         "numerics": NUMERICS_VERSION,
         "model": digest,
-        "stage": config.stage,
+        "stage": config.stage or ONLY_STAGE,
         "call": dict(call),
         "sampler": config.sampler.model_dump(mode="json"),
-        "scheduler": {key: _plain(scheduler[key]) for key in sorted(scheduler) if not key.startswith("_")},
+        "scheduler": _options(scheduler),
         "dtype": config.dtype,
     }
+    return settings if previous is None else settings | {"previous": _of_previous(previous)}
+
+
+def _of_previous(stage: OtherStage) -> dict[str, Any]:
+    """Return what can change the pictures of an earlier stage."""
+    model = stage.model
+    settings = {
+        "model": model.source.digest,
+        "stage": model.source.stage,
+        "call": dict(model.call),
+        "sampler": stage.sampler.model_dump(mode="json"),
+        "scheduler": _options(model.scheduler(stage.sampler).config),
+        "guidance": stage.guidance,
+    }
+    return settings if model.previous is None else settings | {"previous": _of_previous(model.previous)}
+
+
+def _options(scheduler: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(scheduler[key]) for key in sorted(scheduler) if not key.startswith("_")}
 
 
 def _plain(value: Any) -> Any:

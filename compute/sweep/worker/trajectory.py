@@ -12,7 +12,8 @@ from torch import Tensor
 
 from compute.models.long_prompts import without_repeated_warnings
 from compute.models.model import Model
-from compute.pipeline.follow import Replay, Step
+from compute.models.other_stage import StagePictures
+from compute.pipeline.followed_step import Replay, Step
 from compute.sweep.plan.runs import Run
 from store.errors import SkipscopeError
 from store.records import Condition
@@ -36,6 +37,8 @@ class Trajectory:
     pred_x0: Float32[np.ndarray, "steps B C H W"]
     output: Float[Tensor, "steps B K H W"]
     pictures: Float32[np.ndarray, "B 3 h w"]
+    inputs: StagePictures | None = None
+    """The pictures of a cascade's stage before this one."""
 
 
 class TrajectorySampler:
@@ -44,32 +47,35 @@ class TrajectorySampler:
     def __init__(self, model: Model, sampler: SamplerSettings) -> None:
         self._model, self._sampler = model, sampler
 
-    def sample(
-        self, conditions: Sequence[Condition], run: Run, outputs: Float[Tensor, "steps B K H W"] | None
-    ) -> Trajectory:
-        """Run conditions; the steps before the run's start are replayed from `outputs`, those of its baseline.
+    def sample(self, conditions: Sequence[Condition], run: Run, baseline: Trajectory | None) -> Trajectory:
+        """Run conditions; the steps before the run's start are replayed from its baseline's outputs.
 
+        A cascade's stage is given the input pictures of its baseline; a baseline's are sampled by the stage before it.
         A batch that does not fit into the GPU's memory is halved, down to single conditions. Raises
         torch.OutOfMemoryError where one condition does not fit, NotFinite where a state is not a finite number.
         """
-        return self._sample_rows(conditions, run, outputs, slice(0, len(conditions)))
+        inputs = self._model.inputs(conditions) if baseline is None else baseline.inputs
+        outputs = None if baseline is None or not run.start else baseline.output
+        return self._sample_rows(conditions, run, outputs, inputs, slice(0, len(conditions)))
 
     def _sample_rows(
         self,
         conditions: Sequence[Condition],
         run: Run,
         outputs: Float[Tensor, "steps B K H W"] | None,
+        inputs: StagePictures | None,
         rows: slice,
     ) -> Trajectory:
+        replay = None if outputs is None else Replay(start=run.start, outputs=outputs[:, rows])
         try:
-            return self._sample_batch(conditions[rows], run, None if outputs is None else outputs[:, rows])
+            return self._sample_batch(conditions[rows], run, replay, None if inputs is None else inputs[rows])
         except torch.OutOfMemoryError:
             if rows.stop - rows.start == 1:
                 raise
         torch.cuda.empty_cache()  # outside of the handler, whose exception keeps the tensors alive
         middle = (rows.start + rows.stop) // 2
         halves = [
-            self._sample_rows(conditions, run, outputs, half)
+            self._sample_rows(conditions, run, outputs, inputs, half)
             for half in (slice(rows.start, middle), slice(middle, rows.stop))
         ]
         return Trajectory(
@@ -78,10 +84,11 @@ class TrajectorySampler:
             pred_x0=np.concatenate([half.pred_x0 for half in halves], axis=1),
             output=torch.cat([half.output for half in halves], dim=1),
             pictures=np.concatenate([half.pictures for half in halves]),
+            inputs=inputs if inputs is None else inputs[rows],
         )
 
     def _sample_batch(
-        self, conditions: Sequence[Condition], run: Run, outputs: Float[Tensor, "steps B K H W"] | None
+        self, conditions: Sequence[Condition], run: Run, replay: Replay | None, inputs: StagePictures | None
     ) -> Trajectory:
         steps: list[Step] = []
 
@@ -89,15 +96,17 @@ class TrajectorySampler:
             if step.index >= run.start:
                 steps.append(step)
 
-        replay = None if outputs is None or not run.start else Replay(start=run.start, outputs=outputs)
         with without_repeated_warnings(self._model.pipe, [condition.prompt for condition in conditions]):
-            pictures = self._model.run(conditions, self._sampler, run.resolved, replay=replay, on_step=record)
+            pictures = self._model.run(
+                conditions, self._sampler, run.resolved, replay=replay, inputs=inputs, on_step=record
+            )
         trajectory = Trajectory(
             start=run.start,
             x_t=_to_numpy([*(step.x_t for step in steps), steps[-1].x_next]),
             pred_x0=_to_numpy([step.pred_x0 for step in steps]),
             output=torch.stack([step.output for step in steps]).cpu(),
             pictures=pictures.numpy(),
+            inputs=inputs,
         )
         _check_finite(trajectory, conditions)
         return trajectory

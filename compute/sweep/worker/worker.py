@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from functools import lru_cache
 
@@ -17,7 +19,7 @@ from compute.sweep.worker.stored_states import array_of, stored_states
 from compute.sweep.worker.trajectory import Trajectory, TrajectorySampler
 from compute.sweep.worker.unit_metrics import unit_metrics
 from compute.sweep.worker.worker_spec import WorkerSpec
-from store.errors import SkipscopeError
+from store.errors import NotASweep, SkipscopeError
 from store.index.receipt import ShardReceipt
 from store.records import Condition, PromptSwitch, Reseed, Unit
 from store.shard.payload import UnitPayload
@@ -38,12 +40,7 @@ class Worker:
     """
 
     def __init__(self, spec: WorkerSpec, *, model: Model | None = None, runs: Runs | None = None) -> None:
-        self._store = SweepStore.open(spec.store)
-        if not self._store.sees_token(spec.token):
-            raise WorkerRefused(
-                f"{spec.store}: a worker on {provenance().get('host')} sees another folder of this name than the "
-                "driver; put the store on a file system that driver and workers share"
-            )
+        self._store = _drivers_store(spec)
         torch.set_num_threads(spec.threads)
         if model is None or not _is_loaded_as(model, spec):
             model = load_model(spec.source, device=spec.device, dtype=getattr(torch, spec.dtype), call=spec.call)
@@ -68,7 +65,7 @@ class Worker:
         began = time.perf_counter()
         run = self._runs.of(unit.intervention)
         baseline = None if unit.baseline is None else self._baseline(unit.baseline)
-        trajectory = self._sampler.sample(_sampled_conditions(unit), run, None if baseline is None else baseline.output)
+        trajectory = self._sampler.sample(_sampled_conditions(unit), run, baseline)
         final, baseline_final, distances = trajectory.pictures, None, {}
         if baseline is not None:
             baseline_final = baseline.pictures
@@ -85,6 +82,7 @@ class Worker:
             pred_x0=stored.pred_x0,
             pred_x0_steps=stored.pred_x0_steps,
             output=array_of(trajectory.output) if unit.role == "baseline" else None,
+            inputs=trajectory.inputs if unit.role == "baseline" else None,
             distances=distances,
             metrics=unit_metrics(self._metrics, final, baseline_final, unit, self._spec.device),
             seconds=time.perf_counter() - began,
@@ -103,7 +101,30 @@ class Worker:
             pred_x0=payload.pred_x0,
             output=torch.from_numpy(payload.output).to(getattr(torch, self._spec.dtype)),
             pictures=payload.final,
+            inputs=payload.inputs,
         )
+
+
+def this_worker() -> str:
+    """Return where this worker runs, in words."""
+    return f"a worker on {socket.gethostname()} (process {os.getpid()})"
+
+
+def _drivers_store(spec: WorkerSpec) -> SweepStore:
+    """Return the store that the driver has opened. Raises WorkerRefused where this process sees something else."""
+    seen = "another folder of this name than the driver"
+    try:
+        store = SweepStore.open(spec.store)
+        if store.sees_token(spec.token):
+            return store
+    except NotASweep:
+        seen = "no sweep in this folder" if spec.store.exists() else "no such folder"
+    real = spec.store.resolve()
+    where = "" if real == spec.store else f", which there is {real}"
+    raise WorkerRefused(
+        f"{spec.store}: {this_worker()} sees {seen}{where}; put the store on a file system that driver and workers "
+        "share"
+    )
 
 
 def _is_loaded_as(model: Model, spec: WorkerSpec) -> bool:

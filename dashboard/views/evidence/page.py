@@ -9,6 +9,7 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
 from dashboard.data.ablation_runs import AblationRun
+from dashboard.data.checked_units import DamagedShard
 from dashboard.data.impact_cells import in_network_order, values_by_condition
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
@@ -19,7 +20,7 @@ from dashboard.widgets import choices
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import panel, section
+from dashboard.widgets.panels import damaged_panel, panel, section
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.words.action_labels import action_label, action_token
 from dashboard.words.component_labels import ablated_label
@@ -122,7 +123,8 @@ def _show_conditions(sweep: Sweep, impact: Impact | None, ablation: Ablation) ->
     )
     runs = _selected_runs(sweep.runs.by_ablation[ablation])
     pairs: list[tuple[AblationRun, Any]] = [(run, _final_pair(sweep, run)) for run in runs]
-    gain = gain_for([distance_map(pair[1], pair[0]) for _, pair in pairs if not isinstance(pair, str)])
+    damaged_panel([pair for _, pair in pairs if isinstance(pair, DamagedShard)])
+    gain = gain_for([distance_map(pair[1], pair[0]) for _, pair in pairs if not isinstance(pair, Exception)])
     values = values_by_condition(impact, ablation) if impact else {}
     name = scale_label(impact) if impact else ""
     st.html(card_grid([_condition_card(sweep, run, pair, gain, name, values) for run, pair in pairs]))
@@ -142,11 +144,11 @@ def _selected_runs(runs: Sequence[AblationRun]) -> Sequence[AblationRun]:
 
 
 def _final_pair(sweep: Sweep, run: AblationRun) -> Any:
-    """Return a run's final pictures, (baseline, ablated), or the text of the error that prevents it."""
+    """Return a run's final pictures, (baseline, ablated), or the error that prevents it."""
     try:
         return final_pictures(sweep, run.baseline)[run.index], final_pictures(sweep, run.key)[run.index]
     except (StoreError, OSError) as error:
-        return str(error)
+        return error
 
 
 def _condition_card(
@@ -157,8 +159,10 @@ def _condition_card(
     details = f"Seed {condition.seed}, guidance {condition.guidance:g}"
     if condition in values:
         details += f" · {in_sentence(name)} {number_text(values[condition])}"
-    if isinstance(pair, str):
-        return card([], condition.prompt, f"{details}. Cannot be shown: {pair}")
+    if isinstance(pair, DamagedShard):
+        return card([], condition.prompt, f"{details}. Its shard is damaged.")
+    if isinstance(pair, Exception):
+        return card([], condition.prompt, f"{details}. Cannot be read: {pair}")
     baseline, ablated = pair
     difference = difference_pixels(distance_map(ablated, baseline), gain, shown_palette())
     shots = [
@@ -166,7 +170,8 @@ def _condition_card(
         (Shot(source=data_url(pixels_of(ablated)), alt=f"Ablated: {condition.prompt}"), "Ablated"),
         (Shot(source=data_url(difference), alt="Difference"), f"Difference ×{gain}"),
     ]
-    return card(shots, condition.prompt, details)
+    right = sweep.verdicts.get((run.baseline, run.index))
+    return card(shots, condition.prompt, details, baseline_right=right)
 
 
 if __name__ == "__main__":

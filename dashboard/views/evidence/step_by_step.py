@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.data.ablation_runs import AblationRun
+from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import StateName, Trajectory, step_distances, trajectory
 from dashboard.theme.browser_theme import shown_palette
@@ -58,8 +59,12 @@ def show_step_by_step(sweep: Sweep, ablation: Ablation) -> None:
 @st.fragment
 def _show_trajectories(sweep: Sweep, ablation: Ablation, run: AblationRun, state: StateName) -> None:
     with errors_as_panel():
-        baseline = trajectory(sweep, run.baseline, run.index, state)
-        ablated = trajectory(sweep, run.key, run.index, state)
+        try:
+            baseline = trajectory(sweep, run.baseline, run.index, state)
+            ablated = trajectory(sweep, run.key, run.index, state)
+        except DamagedShard:  # the panel above says what to do
+            note("The shard of this condition is damaged, so its steps are not shown.")
+            return
         columns = sweep.steps + (state == "x_t")
         if baseline.steps and ablated.steps:
             last = ablation.window.stop - 1
@@ -162,4 +167,5 @@ def _show_distances(
             current,
             with_axis=place == len(shown) - 1,
         )
-        cached_chart(f"distance {name}", build, sweep, run.key, str(run.index), str(current))
+        alt_text = f"{title} distance of the two runs at each step"
+        cached_chart(f"distance {name}", build, sweep, run.key, str(run.index), str(current), alt_text=alt_text)

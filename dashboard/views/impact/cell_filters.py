@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from dashboard.data.impact_cells import Actions, Cell
+from dashboard.data.impact_cells import Actions
 from dashboard.words.action_labels import action_label, action_token
 from store.actions import REMOVALS
+from store.records import Ablation
 
 
-def action_options(cells: Sequence[Cell]) -> list[Actions]:
-    """Return all removals together, if every one was tried, then each action alone."""
-    actions = sorted({cell.ablation.action for cell in cells}, key=str)
+def action_options(ablations: Sequence[Ablation]) -> list[Actions]:
+    """Return all removals together, if every one is planned, then each action alone."""
+    actions = sorted({ablation.action for ablation in ablations}, key=str)
     removals = tuple(action for action in actions if action.properties.removes)
     together = [removals] if {action.name for action in removals} >= set(REMOVALS) else []
     return [*together, *((action,) for action in actions)]
@@ -30,7 +31,7 @@ def actions_token(actions: Actions) -> str:
     return action_token(actions[0]) if len(actions) == 1 else "remove"
 
 
-def length_options(cells: Iterable[Cell]) -> list[int]:
-    """Return the lengths of the cells' windows in steps, the most frequent first."""
-    counts = Counter(cell.length for cell in cells)
+def length_options(ablations: Iterable[Ablation]) -> list[int]:
+    """Return the lengths of the ablations' windows in steps, the most frequent first."""
+    counts = Counter(ablation.window.stop - ablation.window.start for ablation in ablations)
     return sorted(counts, key=lambda length: (-counts[length], length))

@@ -13,7 +13,7 @@ from compute.analysis.impact.scale import Scale
 from dashboard.theme.colors import luminance, rgb
 from dashboard.theme.palette import Palette
 
-_MIDDLE_LUMINANCE = 0.2  # at which dark and light text are about equally readable
+_MIDDLE_LUMINANCE = 0.179  # at which black and white text have the same contrast, 4.6:1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
+from compute.analysis.impact.resting import Rest
 from compute.analysis.report.sentences import caution
 from dashboard.charts.group_chart import group_chart
 from dashboard.data.impact_cells import Actions, Cell, in_network_order
@@ -17,7 +18,9 @@ from dashboard.theme.palette import Figure, Palette
 from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.views.impact.heat_map import PICKED, heat_map
+from dashboard.views.impact.map_legend import show_kinds, show_missing
 from dashboard.views.impact.ranking_chart import ranking_chart
+from dashboard.views.impact.rest_panel import show_rest
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.page_template import render_page
@@ -44,15 +47,19 @@ def show(sweep: Sweep) -> None:
     all_cells = sweep.cells(impact.metric, condition)
     cells = [cell for cell in all_cells if cell.ablation.action in actions and cell.length == length]
     if not cells:
-        raise SkipscopeError("No ablation of this choice is finished on this condition; choose another one.")
+        raise SkipscopeError("No ablation of this choice is finished yet; choose another action, window or condition.")
     selection = (
         impact.metric,
         actions_token(actions),
         str(length),
         "" if condition is None else condition.model_dump_json(),
     )
+    if condition is not None:
+        many = f"Show the mean over all {len(impact.conditions)}"
+        choices.way_back(f"Only one condition: {condition_label(condition)}.", many, "condition")
     _show_controls(impact, condition)
-    _show_map(sweep, impact, actions, all_cells, cells, selection)
+    rest = show_rest(sweep, impact) if condition is None else None
+    _show_map(sweep, impact, condition, actions, all_cells, cells, selection, rest)
     if condition is None:
         _show_curves(sweep, impact, actions, length, selection)
     _show_ranking(sweep, impact, cells, selection)
@@ -65,12 +72,14 @@ def _show_choices(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]
             "metric", "Metric", sweep.metrics, format_func=sweep.metric_label, help=damage_explanation()
         )
     impact = sweep.impact(metric)
-    cells = sweep.cells(metric)
+    # Of a sweep that runs, the choices are those of its plan, so that they stay as units get done.
+    ablations = [cell.ablation for cell in sweep.cells(metric)]
+    ablations += [cell.ablation for cell in sweep.missing_cells()]
     with action_column:
         actions = choices.select(
             "shown_action",
             "Action",
-            action_options(cells),
+            action_options(ablations),
             token=actions_token,
             format_func=actions_label,
             help="Bypass drops what a block adds, zero empties a skip connection, reuse repeats what an earlier step "
@@ -80,7 +89,7 @@ def _show_choices(sweep: Sweep) -> tuple[Impact, Condition | None, Actions, int]
         length = choices.select(
             "length",
             "Window",
-            length_options(cell for cell in cells if cell.ablation.action in actions),
+            length_options(ablation for ablation in ablations if ablation.action in actions),
             format_func=lambda length: "1 step" if length == 1 else f"{length} steps",
         )
     conditions = {str(i): c for i, c in enumerate(sweep.runs.conditions) if c in impact.conditions}
@@ -113,30 +122,49 @@ def _show_controls(impact: Impact, condition: Condition | None) -> None:
 def _show_map(
     sweep: Sweep,
     impact: Impact,
+    condition: Condition | None,
     actions: Actions,
     all_cells: list[Cell],
     cells: list[Cell],
     selection: tuple[str, ...],
+    rest: Rest | None,
 ) -> None:
     """Show the map of `cells` in colours that cover `all_cells`; a click leads to the cell's evidence."""
 
     def build(palette: Palette) -> Figure:
         colors = ColorScale.of([cell.mean for cell in all_cells], impact.scale, impact.higher_is_worse, palette)
         components = in_network_order(sweep.planned_components(actions))
-        return heat_map(cells, components, sweep.steps, colors, scale_label(impact))
+        return heat_map(cells, components, sweep.steps, colors, scale_label(impact), missing, outlined)
+
+    outlined = [ablation.ablation for ablation in rest.passed] if rest else []
+    length = cells[0].length
+    missing = [
+        cell
+        for cell in sweep.missing_cells(condition)
+        if cell.ablation.action in actions and cell.ablation.window.stop - cell.ablation.window.start == length
+    ]
 
     section(
         "Components by windows",
         help="A row for each component, from the network's input to its output; a window is a range of sampling steps "
         "in which the component was left out. Click a cell to see its pictures.",
     )
+    show_kinds(sweep.planned_components(actions))
     alt_text = f"{scale_label(impact)} of each component in each window"
-    event = cached_chart("impact map", build, sweep, *selection, select=True, alt_text=alt_text)
+    event = cached_chart("impact map", build, sweep, *selection, *_rest_tokens(rest), select=True, alt_text=alt_text)
+    show_missing(missing)
     picked = event.selection.get(PICKED) if event is not None else None
     if picked:
         cell = picked[0]
         window = Window(start=int(cell["start"]), stop=int(cell["stop"]))
-        go_to("evidence", {"component": cell["path"], "action": cell["action"], "window": str(window)})
+        chosen = {"component": cell["path"], "action": cell["action"], "window": str(window)}
+        if condition is not None:
+            chosen["condition"] = str(sweep.runs.conditions.index(condition))
+        go_to("evidence", chosen)
+
+
+def _rest_tokens(rest: Rest | None) -> tuple[str, ...]:
+    return (str(rest.steps), str(rest.threshold)) if rest else ()
 
 
 def _show_curves(sweep: Sweep, impact: Impact, actions: Actions, length: int, selection: tuple[str, ...]) -> None:
@@ -175,6 +203,7 @@ def _show_group_chart(
         lambda palette: group_chart(curves, labels, sweep.steps, scale_label(impact), palette),
         sweep,
         *selection,
+        alt_text=f"{scale_label(impact)} by {name[:-1]} in each window: {', '.join(labels.values())}",
     )
 
 
@@ -189,6 +218,7 @@ def _show_ranking(sweep: Sweep, impact: Impact, cells: list[Cell], selection: tu
             lambda palette: ranking_chart(cells[:_RANKED], scale_label(impact), palette, reseed=reseed),
             sweep,
             *selection,
+            alt_text=f"The {min(_RANKED, len(cells))} most harmful ablations with their intervals; the table has all",
         )
     with right:
         table([_table_row(impact, cell) for cell in cells], name=f"impact-{impact.metric}", height=390)

@@ -9,18 +9,21 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
 from compute.analysis.impact.group_curves import by_kind, mean_impact
+from compute.analysis.report.findings import too_early
 from dashboard.charts.group_chart import group_chart
 from dashboard.charts.window_means import window_row
+from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.overview.sweep_facts import sweep_facts
 from dashboard.views.overview.sweep_state import show_state
+from dashboard.views.overview.verdict_cards import show_verdicts
 from dashboard.views.overview.window_chart import window_chart
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import fact_list, note, section, sentence_list
+from dashboard.widgets.panels import damaged_panel, fact_list, note, panel, section, sentence_list
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.widgets.tables import table
 from dashboard.words.component_labels import kind_label
@@ -35,27 +38,43 @@ _METRIC = "mse"
 def show(sweep: Sweep) -> None:
     """Show the page."""
     show_state(sweep)
-    _show_findings(sweep)
+    impact, why = _impact(sweep)
+    if sweep.runs.by_ablation or sweep.policies:
+        show_verdicts(sweep, impact)
+    if impact is None:
+        if why:
+            panel("Too early for findings", why)
+    else:
+        with st.expander("All findings, with their numbers"):
+            _show_findings(sweep, impact)
     _show_conditions(sweep)
-    section("What was swept")
-    fact_list(sweep_facts(sweep))
-    _show_metrics(sweep)
+    with st.expander("What was swept, and by which metrics"):
+        section("What was swept")
+        fact_list(sweep_facts(sweep))
+        _show_metrics(sweep)
 
 
-def _show_findings(sweep: Sweep) -> None:
+def _impact(sweep: Sweep) -> tuple[Impact | None, str]:
+    """Return the impact that findings are stated from, or None with the reason if there is one to state."""
     names = sweep.metrics
     if not names:
-        return
+        return None, ""
+    if early := too_early(sweep.coverage):
+        return None, f"{early} The page Impact shows what is done."
     try:
-        impact = sweep.impact(_METRIC if _METRIC in names else names[0])
+        return sweep.impact(_METRIC if _METRIC in names else names[0]), ""
     except NoImpact as reason:
-        section("Findings")
-        note(f"Not yet: {reason}.")
-        return
+        return None, f"{reason}."
+
+
+def _show_findings(sweep: Sweep, impact: Impact) -> None:
+    coverage = sweep.coverage
     left, right = st.columns([3, 2], gap="large")
     with left:
         section("Findings", help=f"In brackets the 95% interval over conditions. {damage_explanation()}")
         *sentences, caution = sweep.findings(impact.metric)
+        if not coverage.complete:
+            note(f"From {coverage.done} of {coverage.planned} planned runs: these numbers still move.")
         sentence_list(sentences)
         note(caution)
     with right:
@@ -86,28 +105,36 @@ def _show_means_by_kind(sweep: Sweep, impact: Impact) -> None:
 
     if len(impact.main_windows) > 1:
         section("By kind of component", help="The same for each kind; the page Impact has every component.")
-        cached_chart("kinds", build, sweep, impact.metric)
+        alt_text = "Mean impact of each kind of component in each window"
+        cached_chart("kinds", build, sweep, impact.metric, alt_text=alt_text)
 
 
 def _show_conditions(sweep: Sweep) -> None:
     present = sweep.store.present("baseline")
     baselines = [unit for unit in sweep.header.plan if unit.role == "baseline" and unit.key in present]
     pictures = [(unit.key, index, c) for unit in baselines for index, c in enumerate(unit.conditions)]
-    cards = []
+    cards: list[str] = []
+    damaged: list[DamagedShard] = []
     for key, index, condition in pictures[:_MAX_PICTURES]:
         try:
             source = data_url(pixels_of(final_pictures(sweep, key)[index]))
+        except DamagedShard as error:
+            damaged.append(error)
+            cards.append(card([], condition.prompt, "Its shard is damaged."))
+            continue
         except (StoreError, OSError) as error:
             cards.append(card([], condition.prompt, f"Cannot be shown: {error}"))
             continue
         shot = Shot(source=source, alt=condition.prompt)
-        cards.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}"))
+        right = sweep.verdicts.get((key, index))
+        cards.append(card([(shot, "")], condition.prompt, f"Seed {condition.seed}", baseline_right=right))
     if cards:
         section(
             "Conditions, with everything computed",
             help="A condition is a prompt, a seed and a guidance scale. Its picture with every component computed is "
             "the baseline that each of its ablations is compared to.",
         )
+        damaged_panel(damaged)
         st.html(card_grid(cards, small=True))
     if len(pictures) > _MAX_PICTURES:
         note(f"And {len(pictures) - _MAX_PICTURES} more conditions.")

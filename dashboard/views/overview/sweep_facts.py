@@ -17,6 +17,7 @@ from store.records import Ablation, Components, PromptSwitch
 from store.sampler import SamplerSettings
 
 _KIND_PLURALS = {"attention": "attention blocks", "resnet": "residual blocks", "unet": "whole network"}
+_MAX_STAGES = 8
 _STATES = {"x_t": "noisy states", "pred_x0": "predicted pictures"}
 
 
@@ -33,6 +34,7 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, str]]:
     switches = {unit.intervention.step for unit in header.plan if isinstance(unit.intervention, PromptSwitch)}
     facts = [
         ("Model", f"{_text(config.get('model'))}, {_text(settings.get('stage'))} stage"),
+        *_previous_stages(settings),
         ("Weights", _short_digest(settings.get("model"))),
         ("Sampler", _sampler(settings.get("sampler"))),
         ("Guidance", ", ".join(f"{guidance:g}" for guidance in guidances)),
@@ -46,6 +48,19 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, str]]:
         ("Made with", f"Skipscope {_text(provenance.get('skipscope'))}, torch {_text(provenance.get('torch'))}"),
     ]
     return [(term, value or "–") for term, value in facts]
+
+
+def _previous_stages(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how the stages of a cascade before the swept one were run; nothing without such a stage."""
+    stages: list[str] = []
+    stage = _mapping(settings, "previous")
+    while stage and len(stages) < _MAX_STAGES:
+        stages.insert(
+            0,
+            f"{_text(stage.get('stage'))} ({_sampler(stage.get('sampler'))}, guidance {_text(stage.get('guidance'))})",
+        )
+        stage = _mapping(stage, "previous")
+    return [("Stages before", ", then ".join(stages))] if stages else []
 
 
 def _text(value: Any) -> str:

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
+import yaml
 
 from dashboard.data.sweep import Sweep
 from dashboard.widgets.panels import errors_as_panel, fact_list, panel, section
 from dashboard.widgets.tables import table
-from dashboard.words.formatting import path_argument
+from dashboard.words.formatting import duration_range_text, path_argument
 from store.care.status import SweepStatus, evaluation_counts
 
+_CONFIG_NAME = "sweep.yaml"
 _REFRESH_SECONDS = 2.0
 _ROW_HEIGHT = 38  # pixels
 _MAX_TABLE_HEIGHT = 340
 
 
 def show_state(sweep: Sweep) -> None:
-    """Show the state; of a running sweep, refresh it every few seconds without running the page again."""
+    """Show the state; of a running sweep, refresh its progress every few seconds."""
     status = sweep.status()
     if status.driver.state == "running":
-        _refresh_progress(sweep, status.counts.done)
+        _refresh_progress(sweep)
     else:
         _show_ended(sweep, status)
         _show_failures(status)
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)
-def _refresh_progress(sweep: Sweep, done_on_page: int) -> None:
+def _refresh_progress(sweep: Sweep) -> None:
     with errors_as_panel():
-        _show_progress(sweep, done_on_page)
+        _show_progress(sweep)
 
 
-def _show_progress(sweep: Sweep, done_on_page: int) -> None:
-    """Show the progress; run the page again if the sweep ended or finished many units since `done_on_page`."""
+def _show_progress(sweep: Sweep) -> None:
+    """Show the progress; run the page again if the sweep ended."""
     status = sweep.status()
-    if status.driver.state != "running" or status.counts.done - done_on_page > max(10, done_on_page // 10):
+    if status.driver.state != "running":
         st.rerun()
     counts = status.counts
     st.progress(counts.done / max(counts.planned, 1), text=_counts_text(status))
     fact_list(
         [
             ("Rate", _rate_text(status.rate)),
-            ("Time left", _duration_text(status.seconds_left)),
+            ("Time left", _time_left(status)),
             ("Failed", str(counts.failed)),
             ("Driver", f"{status.driver.owner} on {status.driver.host}"),
         ]
@@ -51,11 +55,12 @@ def _show_progress(sweep: Sweep, done_on_page: int) -> None:
 
 def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
     counts, driver = status.counts, status.driver
-    command = f"skipscope sweep CONFIG.yaml --store {path_argument(sweep.path)}"
-    resume = "The same command as before resumes it; CONFIG.yaml stands for the sweep's configuration."
+    command = f"skipscope sweep {_CONFIG_NAME} --store {path_argument(sweep.path)}"
+    resume = f"This command resumes it, with the sweep's configuration, which the button below saves as {_CONFIG_NAME}."
     if counts.left == 0 and counts.failed == 0 and counts.planned:
         panel(f"Complete: all {counts.planned} units are done", _cost_text(sweep), tone="good")
-    elif driver.state == "died":
+        return
+    if driver.state == "died":
         panel(
             f"The sweep died: {_counts_text(status)}",
             f"Its driver, {driver.owner} on {driver.host}, ended without recording why. Finished units are kept. "
@@ -66,7 +71,26 @@ def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
     elif driver.state == "stopped":
         panel(f"Stopped ({driver.reason or 'no reason was given'}): {_counts_text(status)}", resume, command=command)
     else:
-        panel(f"Not started: {_counts_text(status)}", "This command runs it:", command=command)
+        panel(f"Not started: {_counts_text(status)}", resume.replace("resumes", "runs"), command=command)
+    _show_config_download(sweep)
+
+
+def _show_config_download(sweep: Sweep) -> None:
+    st.download_button(
+        f"Download {_CONFIG_NAME}",
+        lambda: config_file(sweep.header.config),  # called when the button is pressed
+        file_name=_CONFIG_NAME,
+        mime="application/yaml",
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
+        help="The configuration as the store keeps it. Paths in it that are not absolute count from its own folder.",
+    )
+
+
+def config_file(config: dict[str, Any]) -> bytes:
+    """Return a sweep's configuration as the file that `skipscope sweep` takes."""
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode("utf-8")
 
 
 def _cost_text(sweep: Sweep) -> str:
@@ -88,11 +112,10 @@ def _rate_text(rate: float | None) -> str:
     return f"{rate:.1f} units a second" if rate >= 1 else f"{1 / rate:.1f} seconds a unit"
 
 
-def _duration_text(seconds: float | None) -> str:
-    if seconds is None:
+def _time_left(status: SweepStatus) -> str:
+    if status.seconds_left_range is None:
         return "not known yet"
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return duration_range_text(*status.seconds_left_range)
 
 
 def _show_failures(status: SweepStatus) -> None:

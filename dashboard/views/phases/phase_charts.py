@@ -82,10 +82,7 @@ def causal_chart(curve: SwitchCurve, phases: Phases, palette: Palette) -> alt.La
             x=axis.x("step"), y=_share_y(), color=color, shape=alt.Shape("name:N", scale=shape_scale, legend=_legend())
         )
     )
-    layers = [*_curves(axis, rows, _share_y(), color), points]
-    if curve.boundary is not None and curve.boundary != phases.boundary:
-        layers.append(_own_boundary(axis, curve.boundary))
-    return axis.chart(layers, 230, "Share of pictures that obey a prompt")
+    return axis.chart([*_curves(axis, rows, _share_y(), color), points], 230, "Share of pictures that obey a prompt")
 
 
 def damage_chart(phases: Phases, palette: Palette) -> alt.LayerChart:
@@ -180,13 +177,6 @@ def _step_marks(axis: StepAxis, rows: list[Row], color: alt.Color) -> list[alt.C
     triangle = base.mark_point(shape="triangle-up", filled=True, size=90, opacity=1)
     tooltip = [alt.Tooltip("name:N", title="Mark"), *_tooltip(".1f", "At step")]
     return [bar, triangle.encode(x=axis.x("mean"), y=y, color=color, tooltip=tooltip)]
-
-
-def _own_boundary(axis: StepAxis, boundary: Estimate) -> alt.Chart:
-    """The boundary by the evidence that a chart shows, where it is not the page's."""
-    base = alt.Chart(inline_data([_row(0, "Boundary by this evidence", boundary)]))
-    tooltip = [alt.Tooltip("name:N", title="Mark"), *_tooltip(".1f", "At step")]
-    return base.mark_rule(color=axis.palette.ink, strokeWidth=1.5).encode(x=axis.x("mean"), tooltip=tooltip)
 
 
 def _ribbon_text(axis: StepAxis, step: float, text: str, align: Any, shift: int) -> alt.Chart:

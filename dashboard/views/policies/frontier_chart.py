@@ -73,7 +73,7 @@ def frontier_rows(files: Sequence[PolicyFile], time: TimeAxis, quality: QualityA
         if file.policy is None or file.policy.validation is None:
             continue
         for run in file.policy.validation.runs:
-            value = quality.value(run)
+            value = quality.value(run, file.policy.validation.conditions)
             if value is None:
                 continue
             mean_time, time_low, time_high = time.value(run)

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.data.policy_budget import (
+    DEFAULT_BUDGET,
+    BudgetChoice,
+    budget_options,
+    choose_within,
+    damage_by,
+    damage_metrics,
+    policy_runs,
+)
 from dashboard.data.policy_files import FILE_LIMIT, PolicyFile
 from dashboard.data.sweep import Sweep
-from dashboard.views.policies.budget import DEFAULT_BUDGET, BudgetChoice, budget_options, choose_within, damage_by
 from dashboard.views.policies.frontier_chart import PICKED, frontier_chart
 from dashboard.views.policies.policy_details import show_policy
 from dashboard.views.policies.quality_axes import (
     TIME_AXES,
     QualityAxis,
     TimeAxis,
-    damage_metrics,
     measured_qualities,
-    policy_runs,
 )
 from dashboard.views.policies.validation_tables import policy_rows
 from dashboard.widgets import choices
@@ -80,6 +86,9 @@ def _show_validated(sweep: Sweep, files: Sequence[PolicyFile]) -> None:
         table(policy_rows(files, metric), name="policies")
     if chosen is not None:
         title = "Recommended" if chosen is choice.fastest else "Chosen"
+        if chosen is not choice.fastest and choice.fastest is not None:
+            text = f"{_name(chosen)} was chosen; the budget recommends {_name(choice.fastest)}."
+            choices.way_back(text, "Show the recommended policy", "policy")
         show_policy(sweep, chosen, f"{title}: {_name(chosen)}", _reason(chosen, choice, metric, budget))
 
 
@@ -107,6 +116,7 @@ def _show_budget(files: Sequence[PolicyFile], metric: str | None) -> tuple[Budge
         format_func=lambda value: f"{value:g}",
         default=min(satisfied or options, key=lambda value: abs(value - DEFAULT_BUDGET)),
         help=damage_explanation("full compute's picture of the same noise"),
+        resets=["policy"],
     )
     return choose_within(files, metric, budget), budget
 

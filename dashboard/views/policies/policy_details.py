@@ -24,8 +24,9 @@ from store.errors import SkipscopeError
 
 _MAX_PICTURES = 12
 _IN_PYTHON = """\
-from skipscope import SkipPolicy, applied
+from skipscope import SkipPolicy, applied, load_model
 
+pipe = load_model(MODEL).pipe  # or a diffusers pipeline of your own
 policy = SkipPolicy.load("policy.json")
 with applied(policy, pipe):
     picture = pipe("a cat on a blue background").images[0]
@@ -43,7 +44,7 @@ def show_policy(sweep: Sweep, file: PolicyFile, title: str, reason: str) -> None
     section(escape_markdown(title))
     note(reason)
     sentence_list(validation_sentences(policy.validation))
-    _show_download(file)
+    _show_download(file, policy)
     section("What it does at each step", help=_MAP_HELP)
     _show_map(sweep, file.stem, policy)
     section("Its validation", help="Run closed-loop on prompts and seeds that took no part in the search.")
@@ -53,10 +54,15 @@ def show_policy(sweep: Sweep, file: PolicyFile, title: str, reason: str) -> None
     _show_pictures(sweep, file.stem)
 
 
-def _show_download(file: PolicyFile) -> None:
+def in_python(policy: SkipPolicy, name: str) -> str:
+    """Return a program that applies a policy's file of that name."""
+    return _IN_PYTHON.replace("MODEL", repr(policy.model.name)).replace("policy.json", name)
+
+
+def _show_download(file: PolicyFile, policy: SkipPolicy) -> None:
     name = f"{file.stem}.json"
     st.download_button(
-        "Download policy",
+        f"Download policy {escape_markdown(name)}",
         file.data,
         file_name=name,
         mime="application/json",
@@ -65,13 +71,14 @@ def _show_download(file: PolicyFile) -> None:
     )
     python, shell = st.columns(2, gap="large")
     with python:
-        st.caption("In Python, on a diffusers pipeline")
-        st.code(_IN_PYTHON.replace("policy.json", name), language="python")
+        note("In Python, on a diffusers pipeline")
+        st.code(in_python(policy, name), language="python", wrap_lines=True)
     with shell:
-        st.caption("On the command line")
+        note("On the command line")
         st.code(
             f'skipscope sample --policy {name} \\\n  --prompt "a cat on a blue background" -o out.png',
             language="shell",
+            wrap_lines=True,
         )
 
 

@@ -13,9 +13,10 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.words.action_labels import action_label
 from store.records import Ablation, Unit, Window
 
-DEAD = "Does not run: its output is not used"
+DEAD = "Does not run"
 """The state of a dead component; the other states are those of `ActionProperties.state`."""
 _MAX_ROWS = 400
+_MAX_SPANS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +41,14 @@ class PolicyMap:
 def map_policy(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
     """Return the map of a policy over components in network order; without `resolved` no component is dead."""
     schedule = policy.schedule
-    in_rules = {name for _, name, _ in schedule.entries()}
-    names = list(dict.fromkeys([UNET, *components, *sorted(in_rules - set(components))]))
-    shown = names[:_MAX_ROWS]
-    spans = [span for name in shown for span in _spans(schedule, name, resolved)]
+    names = list(dict.fromkeys([UNET, *components, *sorted(schedule.components - set(components))]))
+    shown: list[str] = []
+    spans: list[Span] = []
+    for name in names[:_MAX_ROWS]:
+        if len(spans) > _MAX_SPANS:
+            break
+        spans += _spans(schedule, name, resolved)
+        shown.append(name)
     return PolicyMap(components=tuple(shown), spans=tuple(spans), left_out=len(names) - len(shown))
 
 
@@ -75,7 +80,7 @@ def network_order(resolved: ResolvedSchedule | None, plan: Sequence[Unit]) -> li
     Of the parts of transformers, which are many, only those that the schedule acts on.
     """
     if resolved is not None:
-        acted = {name for _, name, _ in resolved.schedule.entries()}
+        acted = resolved.schedule.components
         return [name for name in resolved.graph.names if name not in resolved.graph.parents or name in acted]
     ablated = [unit.intervention.components for unit in plan if isinstance(unit.intervention, Ablation)]
     return list(dict.fromkeys(components[0] for components in ablated if len(components) == 1))

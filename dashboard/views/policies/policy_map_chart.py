@@ -14,17 +14,17 @@ from dashboard.words.component_labels import component_label
 from store.actions import ACTIONS
 
 _ROW_HEIGHT = 16  # pixels
-_DEAD_COLORS: Mapping[Theme, str] = {"light": "#7C8490", "dark": "#8A93A1"}
+_DEAD_COLORS: Mapping[Theme, str] = {"light": "#4F46B8", "dark": "#A79CFF"}
 
 
 def policy_map_chart(policy_map: PolicyMap, steps: int, palette: Palette) -> alt.LayerChart:
-    """Return the chart of a policy's map: thin lines for what does not run, blocks for everything else."""
+    """Return the chart of a policy's map: what saves time in strong colours, what is computed pale."""
     colors = _state_colors(palette.theme)
     states = [state for state in colors if any(span.state == state for span in policy_map.spans)]
     color = alt.Color(
         "state:N",
         scale=alt.Scale(domain=states, range=[colors[state] for state in states]),
-        legend=alt.Legend(orient="top", title=None, offset=8, symbolType="square", symbolOpacity=1, labelLimit=320),
+        legend=alt.Legend(orient="top", title=None, offset=8, symbolType="square", symbolOpacity=1, columns=2),
         sort=states,
     )
     labels = {name: component_label(name).full for name in policy_map.components}
@@ -49,14 +49,12 @@ def policy_map_chart(policy_map: PolicyMap, steps: int, palette: Palette) -> alt
         alt.Tooltip("state:N", title="State"),
         alt.Tooltip("details:N", title="Details"),
     ]
-    blocks = [_row(span) for span in policy_map.spans if span.state != DEAD]
-    lines = [_row(span) for span in policy_map.spans if span.state == DEAD]
-    bars = alt.Chart(inline_data(blocks)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
-    layers: list[alt.Chart] = [bars.encode(x=x, x2="stop:Q", y=y, color=color, tooltip=tooltip)]
-    if lines:
-        rules = alt.Chart(inline_data(lines)).mark_rule(strokeWidth=2, opacity=0.55)
-        layers.append(rules.encode(x=x, x2="stop:Q", y=y, color=color, tooltip=tooltip))
-    return layered(*layers, height=_ROW_HEIGHT * len(policy_map.components))
+    rows = [_row(span) for span in policy_map.spans]
+    bars = alt.Chart(inline_data(rows)).mark_bar(stroke=palette.paper, strokeWidth=1, cornerRadius=2)
+    return layered(
+        bars.encode(x=x, x2="stop:Q", y=y, color=color, tooltip=tooltip),
+        height=_ROW_HEIGHT * len(policy_map.components),
+    )
 
 
 def _state_colors(theme: Theme) -> dict[str, str]:

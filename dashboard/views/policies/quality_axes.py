@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from compute.analysis.report.phase_sentences import by_importance, evidence_name
+from compute.analysis.report.phase_sentences import by_importance
 from compute.policy.quality import RunQuality
-from compute.statistics.estimate import Estimate
-from dashboard.data.policy_files import PolicyFile
-from dashboard.words.metric_labels import metric_in_sentence
+from compute.statistics.estimate import Estimate, bounded
+from dashboard.words.metric_labels import metric_in_sentence, metric_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class QualityAxis:
     def label(self) -> str:
         """Its label."""
         if self.measure == "fidelity":
-            return f"Prompt fidelity: {evidence_name(self.name)}"
+            return metric_label(f"fidelity_{self.name}")
         return f"Damage by {metric_in_sentence(self.name)}" if self.measure == "damage" else "KID"
 
     @property
@@ -72,13 +71,16 @@ class QualityAxis:
         """The format of its numbers."""
         return ".1%" if self.measure == "fidelity" else ".3~g"
 
-    def value(self, run: RunQuality) -> Estimate | None:
-        """Return a run's quality, or None if it was not measured."""
+    def value(self, run: RunQuality, conditions: int) -> Estimate | None:
+        """Return a run's quality over so many conditions, or None if it was not measured."""
         if self.measure == "kid":
             return run.kid
         if self.measure == "damage" and run.name == "full":
             return Estimate(mean=0, low=0, high=0)  # the reference itself, by definition
-        return (run.fidelity if self.measure == "fidelity" else run.damage).get(self.name)
+        if self.measure == "damage":
+            return run.damage.get(self.name)
+        share = run.fidelity.get(self.name)
+        return None if share is None else bounded(share, conditions)
 
 
 def measured_qualities(runs: Sequence[RunQuality], metrics: Iterable[str]) -> list[QualityAxis]:
@@ -87,14 +89,3 @@ def measured_qualities(runs: Sequence[RunQuality], metrics: Iterable[str]) -> li
     axes = [QualityAxis(measure="fidelity", name=name) for name in aspects]
     axes += [QualityAxis(measure="damage", name=name) for name in metrics]
     return axes + ([QualityAxis(measure="kid")] if any(run.kid for run in runs) else [])
-
-
-def policy_runs(files: Iterable[PolicyFile]) -> list[RunQuality]:
-    """Return the policy's own run of each validated policy."""
-    return [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
-
-
-def damage_metrics(runs: Iterable[RunQuality]) -> list[str]:
-    """Return the metrics by which the runs' damage was measured, the most frequent first."""
-    names = [name for run in runs for name in run.damage]
-    return sorted(set(names), key=lambda name: (-names.count(name), name != "mse", name))

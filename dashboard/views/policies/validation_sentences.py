@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compute.analysis.report.phase_sentences import by_importance, evidence_name
 from compute.policy.quality import RunQuality, Validation
-from compute.statistics.estimate import Estimate
+from compute.statistics.estimate import Estimate, bounded, unseen_share
 from dashboard.words.explanations import DAMAGE_SCALE
 from dashboard.words.metric_labels import metric_in_sentence
 
@@ -43,6 +43,9 @@ def _fidelity_sentences(validation: Validation) -> list[str]:
     sentences = []
     for aspect in by_importance(sorted(validation.fidelity_difference)):
         difference = validation.fidelity_difference[aspect]
+        if difference.flat:
+            sentences.append(_same_sentence(aspect, difference, validation.conditions))
+            continue
         if difference.low > 0:
             verdict = "better beyond doubt"
         elif difference.high < 0:
@@ -54,6 +57,15 @@ def _fidelity_sentences(validation: Validation) -> list[str]:
             f"{_points(difference)}; {verdict}."
         )
     return sentences
+
+
+def _same_sentence(aspect: str, difference: Estimate, conditions: int) -> str:
+    """What pictures that do not vary can mean, since an interval without a width would claim too much."""
+    what = f"Prompt fidelity ({evidence_name(aspect)}) against full compute, picture by picture"
+    seen = "none differs" if difference.mean == 0 else f"each differs by {100 * difference.mean:.1f} points"
+    share = unseen_share(conditions)
+    bound = f"{share:.0%}" if share >= 0.02 else f"{share:.1%}"
+    return f"{what}: of {conditions}, {seen}; among other pictures up to {bound} may be unlike these (95%)."
 
 
 def _points(difference: Estimate) -> str:
@@ -70,7 +82,7 @@ def _fewer_steps_sentence(validation: Validation) -> str:
     if not shared:
         return f"{speed}; which of the two is better was not measured."
     aspect = shared[0]
-    ours, theirs = policy.fidelity[aspect], fewer.fidelity[aspect]
+    ours, theirs = (bounded(run.fidelity[aspect], validation.conditions) for run in (policy, fewer))
     if ours.low > theirs.high or theirs.low > ours.high:
         verdict = f"{'the policy' if ours.mean > theirs.mean else 'fewer steps'} better, beyond their intervals"
     else:

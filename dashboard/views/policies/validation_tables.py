@@ -11,7 +11,7 @@ from compute.policy.skip_policy import SkipPolicy
 from dashboard.data.policy_files import PolicyFile
 from dashboard.views.policies.quality_axes import QualityAxis, measured_qualities
 from dashboard.views.policies.run_labels import RUN_LABELS
-from dashboard.words.metric_labels import metric_in_sentence
+from dashboard.words.metric_labels import metric_in_sentence, metric_label
 from dashboard.words.sampler_text import sampler_text
 
 
@@ -41,7 +41,7 @@ def run_rows(validation: Validation) -> list[dict[str, Any]]:
         "Steps": lambda run: str(run.steps),
         "Seconds per picture": lambda run: f"{run.seconds_per_picture:.3g}",
         "Speedup": _speedup_text,
-        **{axis.label: partial(_quality_text, axis) for axis in axes},
+        **{axis.label: partial(_quality_text, axis, validation.conditions) for axis in axes},
     }
     return [
         {"Quantity": quantity, **{RUN_LABELS[run.name]: text(run) for run in runs}}
@@ -53,10 +53,10 @@ def _speedup_text(run: RunQuality) -> str:
     return f"{run.speedup.mean:.2f}x [{run.speedup.low:.2f}, {run.speedup.high:.2f}]"
 
 
-def _quality_text(axis: QualityAxis, run: RunQuality) -> str:
+def _quality_text(axis: QualityAxis, conditions: int, run: RunQuality) -> str:
     if axis.measure == "damage" and run.name == "full":
         return "0: the reference"
-    value = axis.value(run)
+    value = axis.value(run, conditions)
     if value is None:
         return "none: other noise" if axis.measure == "damage" and run.name == "fewer_steps" else "–"
     return value.shown(".1%" if axis.measure == "fidelity" else ".3g")
@@ -79,7 +79,7 @@ def policy_rows(files: Iterable[PolicyFile], metric: str | None) -> list[dict[st
                 "Speedup to": run.speedup.high,
                 "Seconds per picture": run.seconds_per_picture,
                 **_damage_columns(run, metric),
-                "Whole prompt right": fidelity.mean if fidelity else None,
+                metric_label("fidelity_all"): fidelity.mean if fidelity else None,
                 "KID": run.kid.mean if run.kid else None,
             }
         )

@@ -36,3 +36,10 @@ def test_too_many_conditions_are_refused(tmp_path: Path) -> None:
     config = SweepConfig.model_validate({**MINIMAL, "prompts": ["a", "b"], "seeds": "0:1000000"})
     with pytest.raises(ConfigError, match="2 prompts of 1000000 seeds"):
         conditions_of(config, tmp_path)
+
+
+@pytest.mark.parametrize("character", ["\0", "\t", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x1b", "\u202e"])
+def test_a_control_character_in_a_prompt_file_is_refused_and_divides_no_prompt(tmp_path: Path, character: str) -> None:
+    (tmp_path / "some.txt").write_text(f"a cat\n\na {character}dog\n", encoding="utf-8", newline="")
+    with pytest.raises(ConfigError, match=r"some\.txt: line 3: 'a .*dog' holds a control character"):
+        read_prompts(PromptFile(file="some.txt"), tmp_path)

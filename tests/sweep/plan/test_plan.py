@@ -66,6 +66,17 @@ def test_patterns_select_exactly_what_they_match(graph: ComponentGraph, data: st
     assert {ablation.components[0] for ablation in ablations_in(plan)} == set(selected)
 
 
+def test_an_action_on_components_together_is_one_ablation_a_window(graph: ComponentGraph) -> None:
+    swept = {"name": "bypass", "components": ["up_blocks.*"], "together": True}
+    plan = plan_of(graph, actions=[swept, "zero"])
+    names = tuple(sorted(n for n in graph.match(["up_blocks.*"]) if "bypass" in graph.component(n).actions))
+    assert len(names) > 2
+    ablations = {unit.intervention for unit in plan.units if isinstance(unit.intervention, Ablation)}
+    together = {ablation for ablation in ablations if len(ablation.components) > 1}
+    assert {ablation.components for ablation in together} == {names}
+    assert len(together) == len({ablation.window for ablation in ablations if ablation.action.name == "zero"})
+
+
 def test_an_action_can_have_components_of_its_own(graph: ComponentGraph) -> None:
     plan = plan_of(graph, actions=["zero", {"name": "reuse", "space": "x0", "components": ["unet"]}])
     pairs = {(ablation.action.name, graph.component(ablation.components[0]).kind) for ablation in ablations_in(plan)}

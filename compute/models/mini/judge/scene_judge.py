@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +25,7 @@ from compute.metrics.population import kid_blocks
 from compute.models.mini.judge.scene_fidelity import UNCLEAR, DetectedScene, fidelity
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import AXES, BACKGROUNDS, OBJECTS, Scene, UnreadableCaption
+from store.folder.files import save_file
 
 JUDGE_FILE = Path(__file__).parents[1] / "weights" / "judge.safetensors"
 NO_OBJECT = "none"
@@ -116,7 +117,7 @@ class SceneJudge(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors, in half precision."""
-        save_file({name: value.half().contiguous() for name, value in self.state_dict().items()}, path)
+        save_file(path, save({name: value.half().contiguous() for name, value in self.state_dict().items()}))
 
     @staticmethod
     def load(path: Path = JUDGE_FILE) -> SceneJudge:

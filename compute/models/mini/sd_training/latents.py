@@ -18,6 +18,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from compute.models.file_modes import apply_umask
 from compute.models.mini.scenes.render import render_batch
 from compute.models.mini.scenes.scene import Scene, random_scene
 from compute.models.mini.sd_mini import PICTURE_SIDE
@@ -70,6 +71,7 @@ def write_latents(folder: Path, autoencoder: AutoencoderKL, settings: PoolSettin
         if not path.exists():
             temporary = path.with_suffix(".new")
             save_file({"latents": encode_chunk(autoencoder, settings, number)}, temporary)
+            apply_umask(temporary)
             temporary.replace(path)
             yield number
 

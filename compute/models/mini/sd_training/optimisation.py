@@ -136,6 +136,7 @@ class Optimisation:
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
+        path = path.resolve()  # a symbolic link stays
         temporary = path.with_suffix(".new")
         torch.save(state, temporary)
         temporary.replace(path)

@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
+from compute.models.file_modes import apply_umask
 from compute.models.mini.sd_mini import Layout
 from compute.models.mini.sd_tokenizer import write_vocabulary
 from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining
@@ -172,6 +173,7 @@ def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Pa
     autoencoder.register_to_config(scaling_factor=1 / spread)
     temporary = folder / f"{_AUTOENCODER_FOLDER}.new"
     autoencoder.save_pretrained(temporary)
+    apply_umask(temporary)
     temporary.replace(folder / _AUTOENCODER_FOLDER)
 
 
@@ -205,4 +207,5 @@ def save_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
     pipe.vae.half()
     pipe.unet.half()
     pipe.save_pretrained(folder)
+    apply_umask(folder)
     write_vocabulary(folder / "tokenizer")

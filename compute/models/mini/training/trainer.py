@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from compute.models.file_modes import apply_umask
 from compute.models.glide.pipeline import GlidePipeline
 from compute.models.mini.glide_mini import PICTURE_SIDE, build_pipeline
 from compute.models.mini.scenes.render import render_batch
@@ -169,9 +170,10 @@ class Trainer:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
-        temporary = folder / (_CHECKPOINT + ".new")
+        path = (folder / _CHECKPOINT).resolve()  # a symbolic link stays
+        temporary = path.with_name(path.name + ".new")
         torch.save(state, temporary)
-        temporary.replace(folder / _CHECKPOINT)
+        temporary.replace(path)
 
     def resume(self, folder: Path) -> bool:
         """Load the checkpoint of `folder`. Returns whether there is one."""
@@ -209,4 +211,5 @@ def train(recipe: Recipe, folder: Path, *, checkpoint_seconds: float = 300) -> I
         if time.monotonic() - saved_at > checkpoint_seconds or trainer.iteration == recipe.iterations:
             trainer.save(folder)
             trainer.averaged_pipeline().save_pretrained(folder / PIPELINE_FOLDER)
+            apply_umask(folder / PIPELINE_FOLDER)
             saved_at = time.monotonic()

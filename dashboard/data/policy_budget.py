@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from compute.policy.quality import RunQuality
 from dashboard.data.policy_files import PolicyFile
 
 BUDGET_LIMIT = 100.0
 DEFAULT_BUDGET = 0.01
 _DIGITS = (1, 1.5, 2, 3, 5, 7)
+
+
+def policy_runs(files: Iterable[PolicyFile]) -> list[RunQuality]:
+    """Return the policy's own run of each validated policy."""
+    return [file.policy.validation.policy for file in files if file.policy and file.policy.validation]
+
+
+def damage_metrics(runs: Iterable[RunQuality]) -> list[str]:
+    """Return the metrics by which the runs' damage was measured, the most frequent first."""
+    names = [name for run in runs for name in run.damage]
+    return sorted(set(names), key=lambda name: (-names.count(name), name != "mse", name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""From OpenAI's checkpoints of GLIDE to pipeline folders."""
