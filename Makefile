@@ -80,7 +80,7 @@ wheel: $(RUN_READY) ## build the wheel into dist/
 train-mini: $(RUN_READY) ## train glide-mini from nothing into runs/glide-mini (hours on a CPU); run again, it resumes
 	$(SKIPSCOPE) train-mini -o $(MINI)
 
-train-sd-mini: $(RUN_READY) ## train sd-mini from nothing into runs/sd-mini (many hours on a CPU); run again, it resumes
+train-sd-mini: $(RUN_READY) ## train sd-mini on its bundled autoencoder into runs/sd-mini (an hour or two on a CPU); run again, it resumes
 	$(SKIPSCOPE) train-sd-mini -o $(SD_MINI)
 
 $(PY):

@@ -20,7 +20,7 @@ commands = typer.Typer()
 def sample(
     prompt: Annotated[str, typer.Option(help="What the picture shows.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG to write.")],
-    model: Annotated[str | None, typer.Option("--model", help="glide-mini, or a pipeline's folder.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="glide-mini, sd-mini, or a pipeline's folder.")] = None,
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the last unless given.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
@@ -73,7 +73,7 @@ def sample(
 
 @commands.command()
 def fidelity(
-    model: Annotated[str, typer.Option("--model", help="glide-mini, or a pipeline's folder.")] = "glide-mini",
+    model: Annotated[str, typer.Option("--model", help="glide-mini, sd-mini, or a pipeline's folder.")] = "glide-mini",
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the first unless given.")] = None,
     split: Annotated[str, typer.Option(help="held-out or train.")] = "held-out",
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Prompts, each with a seed of its own.")] = 1000,

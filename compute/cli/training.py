@@ -30,12 +30,21 @@ def train_sd_mini(
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder for checkpoints, log and pipeline.")],
     autoencoder_iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Of the UNet, instead of the recipe's.")] = None,
+    fresh_autoencoder: Annotated[
+        bool, typer.Option("--fresh-autoencoder", help="Train an autoencoder, too, instead of taking the bundled one.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Train sd-mini, autoencoder first; stops at SIGTERM with a checkpoint, and the same command resumes."""
+    """Train sd-mini on the bundled autoencoder; stops at SIGTERM with a checkpoint, and the same command resumes."""
     from compute.models.mini.sd_training.commands import train_sd_mini
 
-    train_sd_mini(output, autoencoder_iterations=autoencoder_iterations, iterations=iterations, seed=seed)
+    train_sd_mini(
+        output,
+        autoencoder_iterations=autoencoder_iterations,
+        iterations=iterations,
+        fresh_autoencoder=fresh_autoencoder,
+        seed=seed,
+    )
 
 
 @commands.command("sd-mini-quality")

@@ -17,7 +17,8 @@ from store.records import ONLY_STAGE
 from store.sampler import SamplerSettings
 
 GLIDE_MINI = "glide-mini"
-BUNDLED = {GLIDE_MINI: Path(__file__).parent / "mini" / "weights" / GLIDE_MINI}
+SD_MINI = "sd-mini"
+BUNDLED = {name: Path(__file__).parent / "mini" / "weights" / name for name in (GLIDE_MINI, SD_MINI)}
 """The folders of the models that are known by name."""
 _HASHED = (".json", ".safetensors", ".txt", ".model")
 _UNHASHED_PARTS = ("safety_checker", "feature_extractor")  # they do not change numbers: the checker is not loaded

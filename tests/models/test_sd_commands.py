@@ -25,9 +25,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_training_writes_a_log_samples_and_the_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train_sd_mini(tmp_path, iterations=2)
+    train_sd_mini(tmp_path, iterations=2, fresh_autoencoder=True)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    expected = [("autoencoder", 3), ("text", 3), ("diffusion", 2)]
+    expected = [("autoencoder", 3), ("decoder", 3), ("text", 3), ("diffusion", 2)]
     assert [(line["stage"], line["iteration"]) for line in lines] == [
         (stage, i + 1) for stage, count in expected for i in range(count)
     ]
@@ -44,7 +44,7 @@ def test_a_training_writes_a_log_samples_and_the_pipeline(tmp_path: Path, capsys
 def test_a_signal_ends_the_training_with_a_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """It comes in the second iteration of the autoencoder, of three."""
+    """It comes in the second iteration of the autoencoder, of three; three of its decoder follow."""
     step, before, steps = stages.AutoencoderTraining.step, signal.getsignal(number), []
 
     def step_and_kill(training: stages.AutoencoderTraining) -> float:
@@ -54,9 +54,9 @@ def test_a_signal_ends_the_training_with_a_checkpoint(
         return step(training)
 
     monkeypatch.setattr(stages.AutoencoderTraining, "step", step_and_kill)
-    train_sd_mini(tmp_path)
+    train_sd_mini(tmp_path, fresh_autoencoder=True)
     assert torch.load(tmp_path / "autoencoder.pt", weights_only=True)["iteration"] == len(steps) == 2
     assert "stopped; the same command resumes" in capsys.readouterr().out
     assert signal.getsignal(number) == before
     train_sd_mini(tmp_path)
-    assert len(steps) == 3
+    assert len(steps) == 3 + 3

@@ -1,4 +1,4 @@
-"""sd-mini: its tokenizer, its layout, its size on disk, and the judge on pictures of its size."""
+"""sd-mini: its tokenizer, its layout, its bundled weights, and the judge on pictures of its size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+import compute.torchvision_ops  # noqa: F401  (before diffusers: its pipelines import torchvision)
+
+from diffusers import AutoencoderKL, StableDiffusionPipeline  # isort: skip
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
+from compute.models.judges import judge_for
+from compute.models.loading import load_model
 from compute.models.mini.glide_mini import vocabulary
 from compute.models.mini.judge.scene_fidelity import fidelity
 from compute.models.mini.judge.scene_judge import SceneJudge
@@ -26,6 +32,9 @@ from compute.models.mini.sd_tokenizer import (
 )
 from compute.models.mini.sd_training.quality import prompt_fidelity, reconstruction_quality
 from compute.models.mini.sd_training.stages import save_pipeline
+from compute.models.source import BUNDLED, SD_MINI, ModelSource
+from store.records import Condition
+from store.sampler import SamplerSettings
 
 TOKENIZER = build_tokenizer()
 WORDS = range(3, word_count())
@@ -77,7 +86,7 @@ def test_the_layout_is_stable_diffusions() -> None:
     assert PIPE.vae_scale_factor == 4
     assert PIPE.unet.config.down_block_types == ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D")
     heads = {module.heads for module in PIPE.unet.modules() if hasattr(module, "to_q")}
-    assert heads == {2, 3, 4}
+    assert heads == {1, 3, 4}
     latents = PIPE.vae.encode(torch.zeros(1, 3, PICTURE_SIDE, PICTURE_SIDE)).latent_dist.mode()
     assert latents.shape == (1, 4, 16, 16)
     assert PIPE.vae.decode(latents).sample.shape == (1, 3, 64, 64)
@@ -97,6 +106,31 @@ def test_the_judge_reads_pictures_of_64_pixels() -> None:
     pictures = torch.from_numpy(render_batch(scenes, rng, PICTURE_SIDE))
     right = [fidelity(seen, scene).all for seen, scene in zip(SceneJudge.load().detect(pictures), scenes, strict=True)]
     assert np.mean(right) >= 0.99
+
+
+def test_the_bundled_autoencoder_reconstructs_scenes() -> None:
+    """docs/sd-mini.md has the figures on 1,000 scenes."""
+    autoencoder = AutoencoderKL.from_pretrained(BUNDLED[SD_MINI] / "vae", local_files_only=True).eval()
+    quality = reconstruction_quality(autoencoder, count=50, seed=2)
+    assert quality.haarpsi > 0.9 and quality.judged.mean >= 0.96
+
+
+def test_the_bundled_pipeline_samples_what_its_prompts_say() -> None:
+    """docs/sd-mini.md has the figures on 1,000 prompts."""
+    source, prompts = ModelSource.find(SD_MINI), captions("train", 8, seed=5)
+    judge = judge_for(source)
+    assert judge is not None
+    conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
+    pictures = load_model(source).run(conditions, SamplerSettings(name="DDIMScheduler", steps=10))
+    assert judge.fidelity(pictures, prompts)["all"].mean() >= 0.75
+    assert judge.fidelity(pictures, prompts[::-1])["all"].mean() <= 0.25
+
+
+def test_diffusers_loads_the_bundled_pipeline() -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(BUNDLED[SD_MINI], local_files_only=True)
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe("a cat on a blue background", num_inference_steps=1).images[0].size == (64, 64)
+    assert sum(file.stat().st_size for file in BUNDLED[SD_MINI].rglob("*") if file.is_file()) < 25 * MEGABYTE
 
 
 class Perfect(torch.nn.Module):

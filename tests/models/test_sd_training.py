@@ -12,15 +12,20 @@ import torch
 
 import compute.torchvision_ops  # noqa: F401  (before diffusers: its pipelines import torchvision)
 
-from diffusers import StableDiffusionPipeline  # isort: skip
+from diffusers import AutoencoderKL, StableDiffusionPipeline  # isort: skip
 
 from compute.models.mini.scenes.scene import AXES, BACKGROUNDS, OBJECTS, Scene
-from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining, reconstruction_loss
+from compute.models.mini.sd_training.autoencoder import AutoencoderRecipe, AutoencoderTraining
 from compute.models.mini.sd_training.captions import scene_labels
 from compute.models.mini.sd_training.diffusion import DiffusionTraining
 from compute.models.mini.sd_training.latents import LatentPool, PoolSettings
-from compute.models.mini.sd_training.optimisation import Optimisation, Pace
-from compute.models.mini.sd_training.stages import AutoencoderTooWeak, StageReport, train
+from compute.models.mini.sd_training.stages import (
+    BUNDLED_AUTOENCODER,
+    AutoencoderTooWeak,
+    NotFresh,
+    StageReport,
+    train,
+)
 from tests.models.tiny_sd_recipe import PACE, TINY
 
 
@@ -47,25 +52,32 @@ def checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 def test_the_stages_follow_each_other(whole: tuple[Path, list[StageReport]]) -> None:
     steps = [(report.stage, report.iteration) for report in whole[1]]
-    names = ("autoencoder", "latents", "text", "diffusion")
+    names = ("autoencoder", "decoder", "latents", "text", "diffusion")
     assert steps == [(name, i + 1) for name in names for i in range(TINY.length(name))]  # type: ignore[arg-type]
     assert all((report.loss is None) == (report.stage == "latents") for report in whole[1])
 
 
-@pytest.mark.parametrize("stop_after", [1, 3, 4, 6, 9])
+@pytest.mark.parametrize("stop_after", [1, 3, 5, 6, 7, 9, 12])
 def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one(
     whole: tuple[Path, list[StageReport]], tmp_path: Path, stop_after: int
 ) -> None:
-    """Stopped in the autoencoder, after it, in the latents, in the text encoder, and in the diffusion."""
+    """Stopped in the autoencoder, after it, in and after its decoder, in latents, text encoder, and diffusion."""
     reports: list[StageReport] = []
     for report in train(replace(TINY, checkpoint_seconds=1e9), tmp_path, lambda: len(reports) >= stop_after):
         reports.append(report)
     assert reports == whole[1][:stop_after]
     list(train(TINY, tmp_path))
-    for name in ("autoencoder.pt", "diffusion.pt"):
+    for name in ("autoencoder.pt", "decoder.pt", "diffusion.pt"):
         expected, resumed = checkpoint(whole[0] / name), checkpoint(tmp_path / name)
         assert expected.keys() == resumed.keys()
         assert [key for key in expected if not torch.equal(expected[key], resumed[key])] == []
+
+
+def test_the_decoder_goes_on_from_the_average_and_the_encoder_stays(whole: tuple[Path, list[StageReport]]) -> None:
+    both, decoder = checkpoint(whole[0] / "autoencoder.pt"), checkpoint(whole[0] / "decoder.pt")
+    names = [name for name in both if name.startswith("average.") and name.endswith("weight")]
+    changed = {name for name in names if not torch.equal(both[name], decoder[name.replace("average.", "modules.")])}
+    assert changed == {name for name in names if "decoder." in name or "post_quant_conv." in name}
 
 
 def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Path, list[StageReport]]) -> None:
@@ -76,6 +88,7 @@ def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Pa
     assert pictures.isfinite().all()
     average = torch.load(whole[0] / "diffusion.pt", weights_only=True)["average"]
     assert torch.equal(pipe.unet.conv_in.weight, average["unet.conv_in.weight"].half().float())
+    assert not [file for file in (whole[0] / "pipeline").rglob("*.json") if str(whole[0]) in file.read_text()]
 
 
 def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> None:
@@ -86,9 +99,29 @@ def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> No
 
 
 def test_a_weak_autoencoder_ends_the_training(tmp_path: Path) -> None:
-    with pytest.raises(AutoencoderTooWeak, match=r"HaarPSI 0\.\d+, .* after 3 .*more than 0\.95"):
+    with pytest.raises(AutoencoderTooWeak, match=r"HaarPSI 0\.\d+, .* after 3 iterations, 3 of .*more than 0\.95"):
         list(train(replace(TINY, least_haarpsi=0.95), tmp_path))
     assert not (tmp_path / "autoencoder").exists()
+
+
+def test_a_training_begins_with_the_bundled_autoencoder(tmp_path: Path) -> None:
+    bundled = replace(TINY, fresh_autoencoder=False)
+    reports = list(train(bundled, tmp_path))
+    assert reports[0].stage == "latents"
+    ours = AutoencoderKL.from_pretrained(BUNDLED_AUTOENCODER).state_dict()
+    written = AutoencoderKL.from_pretrained(tmp_path / "pipeline" / "vae").state_dict()
+    assert all(torch.equal(written[name], value) for name, value in ours.items())
+    with pytest.raises(NotFresh, match=r"^--fresh-autoencoder: .* begun with the bundled autoencoder"):
+        list(train(TINY, tmp_path))
+
+
+def test_a_training_that_began_with_an_autoencoder_of_its_own_keeps_it(
+    whole: tuple[Path, list[StageReport]], tmp_path: Path
+) -> None:
+    for report in train(replace(TINY, checkpoint_seconds=1e9), tmp_path, lambda: True):
+        assert report.stage == "autoencoder"
+    reports = list(train(replace(TINY, fresh_autoencoder=False), tmp_path))
+    assert reports == whole[1][1:]
 
 
 def test_a_few_iterations_improve_the_autoencoder() -> None:
@@ -109,16 +142,6 @@ def test_a_few_iterations_improve_text_encoder_and_unet(whole: tuple[Path, list[
     assert sum(errors[-5:]) < 0.9 * sum(errors[:5])
 
 
-def test_blur_costs_more_than_its_mean_error() -> None:
-    """An error that alternates between neighbours costs more than a constant one of the same size."""
-    pictures = torch.zeros(1, 3, 8, 8)
-    constant, alternating = pictures + 0.1, pictures + 0.1
-    alternating[..., ::2] *= -1
-    assert reconstruction_loss(pictures, pictures) == 0
-    assert reconstruction_loss(pictures, constant).item() == pytest.approx(0.1)
-    assert reconstruction_loss(pictures, alternating).item() == pytest.approx(0.1 + 0.2)
-
-
 def test_labels_are_what_the_caption_says() -> None:
     below = Scene(first="cat", second="key", relation="below", background="red")
     alone = Scene(first="cat", background="white")
@@ -127,22 +150,6 @@ def test_labels_are_what_the_caption_says() -> None:
     assert [[names[i] for i in row] for row in labels.slots.tolist()] == [["key", "cat"], ["cat", None]]
     assert [AXES[i] for i in labels.axis.tolist()] == ["vertical", "alone"]
     assert [list(BACKGROUNDS)[i] for i in labels.background.tolist()] == ["red", "white"]
-
-
-def test_the_learning_rate_rises_stays_and_falls() -> None:
-    pace = Pace(iterations=100, batch=1, learning_rate=2.0, warmup=10, decay_from=0.5)
-    rates = [pace.learning_rate_at(i) for i in range(101)]
-    assert rates[0] == pytest.approx(0.2) and rates[9:51] == [2.0] * 42
-    assert rates[75] == pytest.approx(1.0) and rates[100] == 0
-
-
-def test_the_average_follows_the_weights() -> None:
-    modules = torch.nn.ModuleDict({"one": torch.nn.Linear(1, 1)})
-    state = Optimisation(modules, replace(PACE, average=0.9))
-    before = state.average["one.weight"].clone()
-    state.step(lambda rows: modules["one"](torch.ones(4, 1)[rows]).sum())
-    expected = before + (1 - 2 / 11) * (modules["one"].weight - before)
-    assert torch.allclose(state.average["one.weight"], expected.detach())
 
 
 def test_no_scene_of_the_pool_is_held_out() -> None:

@@ -26,8 +26,8 @@ class Layout:
     The autoencoder's are multiples of NORM_GROUPS, the UNet's of HEAD_CHANNELS.
     """
 
-    autoencoder_channels: tuple[int, int, int] = (32, 64, 96)
-    unet_channels: tuple[int, int, int] = (64, 96, 128)
+    autoencoder_channels: tuple[int, int, int] = (16, 32, 64)
+    unet_channels: tuple[int, int, int] = (32, 96, 128)
     unet_layers: int = 2
 
 

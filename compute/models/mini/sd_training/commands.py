@@ -29,14 +29,19 @@ _SHEET_COUNT = 40
 
 
 def train_sd_mini(
-    folder: Path, *, autoencoder_iterations: int | None = None, iterations: int | None = None, seed: int = 0
+    folder: Path,
+    *,
+    autoencoder_iterations: int | None = None,
+    iterations: int | None = None,
+    fresh_autoencoder: bool = False,
+    seed: int = 0,
 ) -> None:
     """Train sd-mini, or resume its training, in `folder`; None for a number of iterations is the recipe's.
 
     Writes what `stages` says, log.jsonl, and every hour and at the end a sample sheet and the prompt fidelity of a few
     pictures. SIGTERM and SIGINT end the training after the current iteration, with a checkpoint.
     """
-    recipe = _recipe(autoencoder_iterations, iterations, seed)
+    recipe = replace(_recipe(autoencoder_iterations, iterations, seed), fresh_autoencoder=fresh_autoencoder)
     folder.mkdir(parents=True, exist_ok=True)
     looked_at = time.monotonic()
     with _stop_signals() as stopping, (folder / "log.jsonl").open("a", encoding="utf-8") as log:

@@ -30,11 +30,15 @@ class DiffusionRecipe:
     """The settings that determine the weights of text encoder and UNet."""
 
     text: Pace = field(
-        default_factory=lambda: Pace(iterations=400, batch=128, learning_rate=2e-3, warmup=50, decay_from=0.5)
+        default_factory=lambda: Pace(
+            iterations=200, batch=128, learning_rate=1e-3, matrix_learning_rate=1e-2, warmup=50, decay_from=0.5
+        )
     )
     """Of the text encoder alone, before the UNet."""
     pace: Pace = field(
-        default_factory=lambda: Pace(iterations=16000, batch=32, learning_rate=6e-4, warmup=400, average=0.9995)
+        default_factory=lambda: Pace(
+            iterations=3200, batch=32, learning_rate=1e-3, matrix_learning_rate=5e-3, warmup=400, decay_from=0.5
+        )
     )
     """Of both together."""
     text_dropped: float = 0.12

@@ -7,6 +7,7 @@ autoencoder alone, and an interrupted run goes on after the last whole file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,14 @@ from compute.models.mini.scenes.scene import Scene, random_scene
 from compute.models.mini.sd_mini import PICTURE_SIDE
 
 _BATCH = 32
+_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSettings:
     """Which scenes there are latents of."""
 
-    chunks: int = 64
+    chunks: int = 24
     chunk: int = 2048
     """Scenes in a chunk."""
     single_share: float = 0.2
@@ -42,15 +44,23 @@ class PoolSettings:
         return [random_scene(rng, "train", single_share=self.single_share) for _ in range(self.chunk)]
 
 
-@torch.inference_mode()
 def encode_chunk(autoencoder: AutoencoderKL, settings: PoolSettings, number: int) -> Float[Tensor, "B 4 16 16"]:
     """Return the mean latents of pictures of a chunk's scenes, scaled as the UNet sees them, in half precision."""
     scenes, rng = settings.scenes(number), np.random.default_rng([settings.seed, 12, number])
-    batches = []
-    for start in range(0, len(scenes), _BATCH):
-        pictures = torch.from_numpy(render_batch(scenes[start : start + _BATCH], rng, PICTURE_SIDE))
-        batches.append(autoencoder.encode(pictures.to(autoencoder.device)).latent_dist.mode().cpu())
-    return (torch.cat(batches) * autoencoder.config.scaling_factor).half().contiguous()
+    batches = [
+        torch.from_numpy(render_batch(scenes[start : start + _BATCH], rng, PICTURE_SIDE))
+        for start in range(0, len(scenes), _BATCH)
+    ]
+    # Faster than several threads within every operation, for the reason that the training has (see `Optimisation`).
+    with ThreadPoolExecutor(_THREADS, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        latents = torch.cat(list(threads.map(lambda pictures: _encode(autoencoder, pictures), batches)))
+    return (latents * autoencoder.config.scaling_factor).half().contiguous()
+
+
+@torch.inference_mode()
+def _encode(autoencoder: AutoencoderKL, pictures: Float[Tensor, "B 3 64 64"]) -> Float[Tensor, "B 4 16 16"]:
+    latents: Tensor = autoencoder.encode(pictures.to(autoencoder.device)).latent_dist.mode().cpu()
+    return latents
 
 
 def write_latents(folder: Path, autoencoder: AutoencoderKL, settings: PoolSettings) -> Iterator[int]:

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+_LEAST_SIDE = 8  # channels on each side of a matrix that Muon trains
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
@@ -21,6 +23,9 @@ class Pace:
     batch: int
     """Scenes in an iteration."""
     learning_rate: float
+    """Of AdamW, which trains biases, norms, embeddings and the layers to and from few channels."""
+    matrix_learning_rate: float
+    """Of Muon, which trains all other weights."""
     warmup: int = 200
     """Iterations in which the learning rate rises linearly."""
     decay_from: float = 0.6
@@ -37,22 +42,51 @@ class Pace:
         size = self.batch // self.shards
         return [slice(start, start + size) for start in range(0, size * self.shards, size)]
 
-    def learning_rate_at(self, iteration: int) -> float:
-        """Return the learning rate of an iteration, counted from 0."""
+    def share_at(self, iteration: int) -> float:
+        """Return which share of the learning rates an iteration has, counted from 0."""
         left = (1 - iteration / self.iterations) / (1 - self.decay_from)
-        return self.learning_rate * min(1.0, (iteration + 1) / self.warmup, max(0.0, left))
+        return min(1.0, (iteration + 1) / self.warmup, max(0.0, left))
+
+
+def _matrices(modules: nn.Module) -> list[Tensor]:
+    """Return the weights of the linear layers and convolutions that have no side of few channels."""
+    layers = [module for module in modules.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return [layer.weight for layer in layers if min(layer.weight.shape[:2]) >= _LEAST_SIDE]
 
 
 class Optimisation:
-    """The modules that a stage trains, the moving average of their weights, AdamW, and the iterations done."""
+    """The modules that a stage trains, the moving average of their weights, the optimisers, and the iterations done."""
 
     def __init__(self, modules: nn.ModuleDict, pace: Pace) -> None:
         self.modules, self.pace, self.iteration = modules, pace, 0
         self.average = {name: value.detach().clone() for name, value in modules.state_dict().items()}
-        # Two threads within every operation wait for each other at every one, which on a busy machine is far slower.
+        # Two threads within every operation wait for each other at every one, which on a busy machine is far slower. So
+        # all of a step runs in these, each of which computes alone.
         self._threads = ThreadPoolExecutor(pace.shards, initializer=torch.set_num_threads, initargs=(1,))
-        self.optimiser = torch.optim.AdamW(
-            modules.parameters(), lr=pace.learning_rate, betas=(0.9, 0.99), weight_decay=pace.weight_decay, fused=True
+        weights = _matrices(modules)
+        # Muon takes matrices: a convolution's weights are one, with a row for each channel that it puts out.
+        self._matrices = [(weight, nn.Parameter(weight.detach().flatten(1))) for weight in weights]
+        self.optimisers = [*self._muons(), self._adam_w(weights)]
+
+    def _muons(self) -> list[torch.optim.Muon]:
+        """Return Muon for the matrices, dealt out to as many as there are threads."""
+        parts = [self._matrices[first :: self.pace.shards] for first in range(self.pace.shards)]
+        return [
+            torch.optim.Muon(
+                [matrix for _, matrix in part],
+                lr=self.pace.matrix_learning_rate,
+                weight_decay=self.pace.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+            for part in parts
+            if part
+        ]
+
+    def _adam_w(self, without: list[Tensor]) -> torch.optim.AdamW:
+        chosen = {id(weight) for weight in without}
+        others = [weight for weight in self.modules.parameters() if id(weight) not in chosen]
+        return torch.optim.AdamW(
+            others, lr=self.pace.learning_rate, betas=(0.9, 0.99), weight_decay=self.pace.weight_decay, fused=True
         )
 
     @property
@@ -62,14 +96,15 @@ class Optimisation:
 
     def step(self, loss_of: Callable[[slice], Float[Tensor, ""]]) -> float:
         """Take the step of one iteration, and return its loss: the mean of those of the shards, given their rows."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.pace.learning_rate_at(self.iteration)
         losses = list(self._threads.map(lambda rows: self._differentiate(loss_of, rows), self.pace.rows))
-        torch.nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self._threads.submit(torch.nn.utils.clip_grad_norm_, self.modules.parameters(), 1.0).result()
+        for weight, matrix in self._matrices:
+            matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
+        share = self.pace.share_at(self.iteration)
+        list(self._threads.map(lambda optimiser: _update(optimiser, share), self.optimisers))
+        self.modules.zero_grad(set_to_none=True)
         self.iteration += 1
-        self._update_average()
+        self._threads.submit(self._update_average).result()
         return sum(losses)
 
     def _differentiate(self, loss_of: Callable[[slice], Float[Tensor, ""]], rows: slice) -> float:
@@ -99,7 +134,7 @@ class Optimisation:
             "iteration": self.iteration,
             "modules": self.modules.state_dict(),
             "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
         path = path.resolve()  # a symbolic link stays
         temporary = path.with_suffix(".new")
@@ -113,6 +148,14 @@ class Optimisation:
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.modules.load_state_dict(state["modules"])
         self.average = {name: value.to(self.average[name].device) for name, value in state["average"].items()}
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         self.iteration = state["iteration"]
         return True
+
+
+def _update(optimiser: torch.optim.Optimizer, share: float) -> None:
+    """Take an optimiser's step with a share of its learning rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = share * optimiser.defaults["lr"]
+    optimiser.step()

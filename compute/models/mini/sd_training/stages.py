@@ -1,12 +1,13 @@
 """The stages of sd-mini's training, one after the other, each resumed where an earlier run stopped.
 
-The folder then holds `autoencoder.pt` and `diffusion.pt` (checkpoints), `autoencoder/` and `latents/` (finished stages)
-and `pipeline/` (the averaged weights of the last checkpoint).
+The folder then holds `autoencoder.pt`, `decoder.pt` and `diffusion.pt` (checkpoints), `autoencoder/` and `latents/`
+(finished stages) and `pipeline/` (the averaged weights of the last checkpoint).
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,10 +25,12 @@ from compute.models.mini.sd_training.diffusion import DiffusionRecipe, Diffusion
 from compute.models.mini.sd_training.latents import LatentPool, encode_chunk, write_latents
 from compute.models.mini.sd_training.optimisation import Optimisation
 from compute.models.mini.sd_training.quality import reconstruction_quality
+from compute.models.source import BUNDLED, SD_MINI
 from store.errors import SkipscopeError
 
-Stage = Literal["autoencoder", "latents", "text", "diffusion"]
+Stage = Literal["autoencoder", "decoder", "latents", "text", "diffusion"]
 PIPELINE_FOLDER = "pipeline"
+BUNDLED_AUTOENCODER = BUNDLED[SD_MINI] / "vae"
 _AUTOENCODER_FOLDER, _LATENTS_FOLDER = "autoencoder", "latents"
 
 
@@ -42,6 +45,8 @@ class SdRecipe:
     autoencoder: AutoencoderRecipe = field(default_factory=AutoencoderRecipe)
     diffusion: DiffusionRecipe = field(default_factory=DiffusionRecipe)
     layout: Layout = field(default_factory=Layout)
+    fresh_autoencoder: bool = False
+    """Whether to train an autoencoder, too, instead of taking the bundled one."""
     least_haarpsi: float = 0.95
     """That the autoencoder's reconstructions must exceed, or no UNet is trained."""
     least_judged: float = 0.98
@@ -54,6 +59,7 @@ class SdRecipe:
         """Return the number of a stage's iterations."""
         lengths: dict[Stage, int] = {
             "autoencoder": self.autoencoder.pace.iterations,
+            "decoder": self.autoencoder.decoder.iterations,
             "latents": self.diffusion.latents.chunks,
             "text": self.diffusion.text.iterations,
             "diffusion": self.diffusion.pace.iterations,
@@ -68,6 +74,10 @@ class StageReport:
     stage: Stage
     iteration: int
     loss: float | None
+
+
+class NotFresh(SkipscopeError):
+    """A folder whose training goes on with another autoencoder than the one asked for."""
 
 
 class Checkpoints:
@@ -87,7 +97,8 @@ class Checkpoints:
 def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda: False) -> Iterator[StageReport]:
     """Train what is left to train, and yield after every iteration, until `stopping` says so or all is done.
 
-    Raises AutoencoderTooWeak where the first stage ends below its bars.
+    A folder whose autoencoder's training has begun goes on with it. Raises AutoencoderTooWeak where that ends below its
+    bars, NotFresh where the recipe wants a fresh autoencoder in a folder that has the bundled one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -96,6 +107,7 @@ def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda:
     if stopping():
         return
     autoencoder = AutoencoderKL.from_pretrained(folder / _AUTOENCODER_FOLDER).to(device).eval().requires_grad_(False)
+    autoencoder.register_to_config(_name_or_path="")  # or the pipeline's files would name this machine's folder
     latents, settings = folder / _LATENTS_FOLDER, recipe.diffusion.latents
     for number in write_latents(latents, autoencoder, settings):
         yield StageReport(stage="latents", iteration=number + 1, loss=None)
@@ -108,20 +120,43 @@ def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda:
 def _train_autoencoder(
     recipe: SdRecipe, folder: Path, device: torch.device, checkpoints: Checkpoints
 ) -> Iterator[StageReport]:
-    if (folder / _AUTOENCODER_FOLDER).exists():
+    file, finished = folder / "autoencoder.pt", folder / _AUTOENCODER_FOLDER
+    if not file.exists() and not recipe.fresh_autoencoder:
+        _take_bundled_autoencoder(finished)
+    if finished.exists():
+        if recipe.fresh_autoencoder and not file.exists():
+            raise NotFresh(f"--fresh-autoencoder: {folder} was begun with the bundled autoencoder; give another folder")
         return
     training = AutoencoderTraining(recipe.autoencoder, recipe.layout, device)
-    state, file = training.optimisation, folder / "autoencoder.pt"
+    yield from _train_to_the_end("autoencoder", training, file, checkpoints)
+    if training.optimisation.finished and not checkpoints.stopping():
+        decoder = AutoencoderTraining(recipe.autoencoder, recipe.layout, device, trained=training.averaged())
+        yield from _train_to_the_end("decoder", decoder, folder / "decoder.pt", checkpoints)
+        if decoder.optimisation.finished and not checkpoints.stopping():
+            _finish_autoencoder(decoder.averaged(), recipe, folder)
+
+
+def _train_to_the_end(
+    stage: Stage, training: AutoencoderTraining, file: Path, checkpoints: Checkpoints
+) -> Iterator[StageReport]:
+    state = training.optimisation
     state.resume(file)
     while not state.finished:
         loss = training.step()
         if checkpoints.due(state):
             state.save(file)
-        yield StageReport(stage="autoencoder", iteration=state.iteration, loss=loss)
+        yield StageReport(stage=stage, iteration=state.iteration, loss=loss)
         if checkpoints.stopping():
             state.save(file)
             return
-    _finish_autoencoder(training.averaged(), recipe, folder)
+
+
+def _take_bundled_autoencoder(finished: Path) -> None:
+    """Copy the bundled autoencoder to where one that was trained would be, unless there is one."""
+    if not finished.exists():
+        temporary = finished.with_suffix(".new")
+        shutil.copytree(BUNDLED_AUTOENCODER, temporary, dirs_exist_ok=True)
+        temporary.replace(finished)
 
 
 def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Path) -> None:
@@ -131,7 +166,7 @@ def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Pa
     if quality.haarpsi <= recipe.least_haarpsi or quality.judged.mean < recipe.least_judged:
         raise AutoencoderTooWeak(
             f"autoencoder: HaarPSI {quality.haarpsi:.3f}, judged right {quality.judged.mean:.1%} after "
-            f"{recipe.autoencoder.pace.iterations} iterations; "
+            f"{recipe.autoencoder.pace.iterations} iterations, {recipe.autoencoder.decoder.iterations} of the decoder; "
             f"a UNet needs more than {recipe.least_haarpsi} and at least {recipe.least_judged:.0%}: train it longer"
         )
     spread = encode_chunk(autoencoder, recipe.diffusion.latents, 0).float().std().item()
