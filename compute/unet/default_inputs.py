@@ -36,7 +36,7 @@ def default_inputs(unet: Any, sample_size: int | tuple[int, int] | None, sequenc
         elif parameter.default is inspect.Parameter.empty and parameter.kind == parameter.POSITIONAL_OR_KEYWORD:
             raise UnsupportedUNet(
                 f"the UNet ({type(unet).__name__}) cannot be read without a pipeline's call: its argument {name} is "
-                "not known; read it with read_graph_of_call"
+                "not known; read its graph with the arguments of a real call (docs/models.md)"
             )
     return inputs
 
@@ -165,8 +165,8 @@ def _image_prompt(call: _Call, projection: Any) -> Tensor:
     if hasattr(projection, "proj_in"):
         return call.empty(1, call.tokens, projection.proj_in.in_features)
     raise UnsupportedUNet(
-        f"encoder_hid_proj ({type(projection).__name__}) cannot be read without a pipeline's call: read the UNet with "
-        "read_graph_of_call"
+        f"encoder_hid_proj ({type(projection).__name__}) cannot be read without a pipeline's call; read the UNet's "
+        "graph with the arguments of a real call (docs/models.md)"
     )
 
 

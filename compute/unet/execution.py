@@ -50,7 +50,10 @@ class Execution:
                 f"step {step} lies outside the schedule: steps 0 to {len(self.resolved.steps) - 1} exist"
             )
         if self._step is not None and step <= self._step:
-            raise ExecutionError(f"step {step} after step {self._step}: call reset() before a new run")
+            raise ExecutionError(
+                f"step {step} comes after step {self._step}: steps of one run follow each other, and a new run begins "
+                "where the pipeline sets its scheduler's timesteps"
+            )
         self.end_step()
         self._step, self._call = step, -1
         self._cache.free(step)
@@ -89,7 +92,8 @@ class Execution:
         """The plan of the current step. Raises ExecutionError before `begin_step`."""
         if self._step is None:
             raise ExecutionError(
-                "the UNet was called before begin_step(i): the sampling loop must say which step it is"
+                "the UNet was called outside a run: its steps are known only while the pipeline samples, so call the "
+                "pipeline, or the UNet where no policy is applied"
             )
         return self.resolved.steps[self._step]
 
@@ -109,7 +113,7 @@ class Execution:
         if plan.unet is not None:
             raise ExecutionError(
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
-                "ask unet_action(i) first and do not call it"
+                "its output is known there, so nothing but the pipeline's own sampling may call it"
             )
         self._calls.add(plan.step, self._unet, args, kwargs)
         if plan.actions or plan.dead or plan.writes:
@@ -126,8 +130,9 @@ class Execution:
         if edges[0] != edges[1]:
             source, target = min(edges[0] ^ edges[1])
             raise ExecutionError(
-                f"with these arguments the UNet differs from the schedule's graph: only one of the two leads from "
-                f"{source} to {target}; read the graph with read_graph_of_call"
+                "with these arguments (of an adapter or a ControlNet, say) the UNet differs from the graph that the "
+                f"schedule was made for: only one of the two leads from {source} to {target}; make the schedule for "
+                "the UNet as it is called"
             )
         self._checked.append(trace)
 

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from store.errors import NewerFormat, NotASweep, StoreError, SweepDamaged
 from store.folder.files import JSON_LIMIT, parse_json, read_file
 from store.folder.layout import FORMAT, HEADER, VERSION
+from store.garbage_collection import paused_collection
 from store.records import (
     STEP_LIMIT,
     Ablation,
@@ -168,7 +169,8 @@ def read_header(root: Path) -> SweepHeader:
     if hashlib.sha256(data[first.end() :]).hexdigest().encode("ascii") != first.group(1):
         raise SweepDamaged(f"{path}: is damaged: it does not match its own checksum; restore it from a copy")
     try:
-        header = _Document.model_validate_json(data).header()
+        with paused_collection():
+            header = _Document.model_validate_json(data).header()
         for name in ("config", "settings", "provenance"):
             canonical_json(getattr(header, name))  # raises for NaN and infinities, which pydantic takes in free objects
         return header

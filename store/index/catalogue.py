@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from store.garbage_collection import paused_collection
 from store.index.json_lines import line_of, read_lines
 from store.metric import REASON_LIMIT, MetricInfo, MetricValues
 from store.records import STEP_LIMIT, Record, Unit, canonical_json
@@ -95,6 +96,7 @@ class Catalogue(NamedTuple):
     unfinished: bool
 
 
+@paused_collection()
 def read_catalogue(path: Path, units: Mapping[str, Unit]) -> Catalogue:
     """Read the catalogue. Of units that are in `units` the text in the line is not parsed."""
     lines = read_lines(path, _Line)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from store.garbage_collection import paused_collection
 from store.index.json_lines import line_of, read_lines
 from store.records import Record
 
@@ -27,6 +28,7 @@ class ManifestRow(Record):
         return line_of(self)
 
 
+@paused_collection()
 def read_manifest(path: Path) -> tuple[dict[str, ManifestRow], list[int]]:
     """The rows by the shard's path, of which the last line counts, and the numbers of damaged lines."""
     lines = read_lines(path, ManifestRow)

@@ -14,7 +14,7 @@ from store.index.json_lines import CHECKED
 from store.index.manifest import ManifestRow, read_manifest
 from store.index.receipt import ShardReceipt
 from store.records import Unit
-from store.shard.seal import read_seal_digest
+from store.shard.seal import size_and_seal_digest
 
 Row = ManifestRow | CatalogueRow
 
@@ -66,8 +66,8 @@ def rebuild_indexes(
 
 def _is_current(path: Path, row: ManifestRow) -> bool:
     try:
-        return path.lstat().st_size == row.size and read_seal_digest(path) == row.seal
-    except FileNotFoundError:
+        return size_and_seal_digest(path) == (row.size, row.seal)
+    except OSError:  # it is read in full, which says what is wrong with it
         return False
 
 

@@ -6,6 +6,7 @@ HDF5 calls such bytes a user block and looks for its signature behind them, so a
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -42,13 +43,16 @@ def seal_digest(data: bytes) -> str | None:
     return match.group(2).decode("ascii") if match else None
 
 
-def read_seal_digest(path: Path) -> str | None:
-    """The digest in a file's first bytes, read without the rest; None if they are no seal or cannot be read."""
+def size_and_seal_digest(path: Path) -> tuple[int, str | None]:
+    """A regular file's size, and the digest in its first bytes, read without the rest: None if they are no seal.
+
+    A resume asks it of every shard, so it takes one look at the path. Raises OSError, for a link too.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        with path.open("rb") as file:
-            return seal_digest(file.read(SEAL_SIZE))
-    except OSError:
-        return None
+        return os.fstat(descriptor).st_size, seal_digest(os.read(descriptor, SEAL_SIZE))
+    finally:
+        os.close(descriptor)
 
 
 def read_sealed(path: Path) -> bytes:
