@@ -54,7 +54,7 @@ class WorkerActor:
         return attempt(self._worker, unit)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class _ActorHandle:
     """The driver's side of an actor: Ray's handle, and the units assigned to it, the running one first.
 
@@ -86,6 +86,8 @@ class RayExecutor:
         environment = {"OMP_NUM_THREADS": str(resources.threads)}
         self._actor_class = ray.remote(WorkerActor).options(runtime_env={"env_vars": environment}, **options)
         self._handles: list[_ActorHandle] = []
+        self._with_room: dict[_ActorHandle, None] = {}  # started, and may take another unit
+        self._ready: deque[_ActorHandle] = deque()  # have a result that is not collected yet
         try:
             for _ in range(resources.workers):
                 self._start_actor()
@@ -112,15 +114,24 @@ class RayExecutor:
         self._session.close()
 
     def _assign(self) -> None:
-        """Assign waiting units evenly to the actors that have started."""
+        """Assign waiting units evenly to the actors that have room."""
         for depth in range(1, _UNITS_PER_ACTOR + 1):
-            for handle in self._handles:
-                if self._waiting and handle.start_ref is None and len(handle.assigned) < depth:
+            for handle in self._with_room:
+                if not self._waiting:
+                    return
+                if len(handle.assigned) < depth:
                     unit = self._waiting.popleft()
                     handle.assigned.append((handle.actor.run.remote(unit), unit))
+        self._with_room.clear()
 
     def _next_ready(self) -> _ActorHandle:
-        """Wait for an actor that started, ended a unit, or died. Raises SweepStopped where none starts in time."""
+        """Return an actor that started, ended a unit, or died. Ray looks at every actor, so one call finds them all."""
+        if not self._ready:
+            self._ready.extend(self._wait())
+        return self._ready.popleft()
+
+    def _wait(self) -> Sequence[_ActorHandle]:
+        """Wait until at least one actor is ready. Raises SweepStopped where none starts in time."""
         handles = {ref: handle for handle in self._handles if (ref := handle.next_ref) is not None}
         any_started = any(handle.start_ref is None for handle in self._handles)
         deadline = math.inf if any_started else time.monotonic() + _START_TIMEOUT_SECONDS
@@ -130,15 +141,19 @@ class RayExecutor:
             ready, _ = ray.wait(list(handles), num_returns=1, timeout=_SECONDS_BETWEEN_CHECKS)
         self._session.check()
         if not ready:
-            available, needed = ray.cluster_resources(), f"{self._resources.threads} CPU cores"
-            if self._resources.gpus:
-                needed += f" and {self._resources.gpus:g} GPU"
-            raise SweepStopped(
-                f"workers: none could start in {_START_TIMEOUT_SECONDS:.0f} s: each needs {needed}, the cluster has "
-                f"{available.get('CPU', 0):g} CPU cores and {available.get('GPU', 0):g} GPU; lower workers or what "
-                "each takes"
-            )
-        return handles[ready[0]]
+            raise SweepStopped(self._none_started())
+        ready, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0)
+        return [handles[ref] for ref in ready]
+
+    def _none_started(self) -> str:
+        available, needed = ray.cluster_resources(), f"{self._resources.threads} CPU cores"
+        if self._resources.gpus:
+            needed += f" and {self._resources.gpus:g} GPU"
+        return (
+            f"workers: none could start in {_START_TIMEOUT_SECONDS:.0f} s: each needs {needed}, the cluster has "
+            f"{available.get('CPU', 0):g} CPU cores and {available.get('GPU', 0):g} GPU; lower workers or what "
+            "each takes"
+        )
 
     def _collect(self, handle: _ActorHandle) -> Outcome | None:
         """Return the outcome of the unit that an actor ended or died from; None if the unit will be tried again."""
@@ -153,6 +168,7 @@ class RayExecutor:
             self._replace(handle)
             return self._retry_or_fail(unit, "the worker died while it ran this unit", str(error)[-8000:])
         handle.assigned.popleft()
+        self._with_room[handle] = None
         self._deaths_in_a_row = 0
         if result.receipt is not None:
             return Done(unit=unit, receipt=result.receipt)
@@ -185,6 +201,7 @@ class RayExecutor:
         with contextlib.suppress(RayError):
             ray.kill(handle.actor)  # it may only be unreachable, and would keep its cores
         self._handles.remove(handle)
+        self._with_room.pop(handle, None)
         self._start_actor()
 
     def _finish_start(self, handle: _ActorHandle) -> None:
@@ -201,6 +218,7 @@ class RayExecutor:
         if problem is not None:
             raise SweepStopped(problem)
         handle.start_ref = None
+        self._with_room[handle] = None
 
 
 def auto_address() -> str:
