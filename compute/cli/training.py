@@ -33,6 +33,10 @@ def train_sd_mini(
     fresh_autoencoder: Annotated[
         bool, typer.Option("--fresh-autoencoder", help="Train an autoencoder, too, instead of taking the bundled one.")
     ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="A pipeline whose UNet and text encoder to train on."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Train sd-mini on the bundled autoencoder; stops at SIGTERM with a checkpoint, and the same command resumes."""
@@ -43,6 +47,7 @@ def train_sd_mini(
         autoencoder_iterations=autoencoder_iterations,
         iterations=iterations,
         fresh_autoencoder=fresh_autoencoder,
+        start=start,
         seed=seed,
     )
 

@@ -122,8 +122,8 @@ def test_the_bundled_pipeline_samples_what_its_prompts_say() -> None:
     assert judge is not None
     conditions = [Condition(prompt=prompt, seed=i, guidance=3.0) for i, prompt in enumerate(prompts)]
     pictures = load_model(source).run(conditions, SamplerSettings(name="DDIMScheduler", steps=10))
-    assert judge.fidelity(pictures, prompts)["all"].mean() >= 0.75
-    assert judge.fidelity(pictures, prompts[::-1])["all"].mean() <= 0.25
+    assert judge.fidelity(pictures, prompts)["objects"].mean() >= 0.75
+    assert judge.fidelity(pictures, prompts[::-1])["objects"].mean() <= 0.25
 
 
 def test_diffusers_loads_the_bundled_pipeline() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,21 @@ def test_the_pipeline_is_loaded_by_diffusers_and_makes_a_picture(whole: tuple[Pa
     average = torch.load(whole[0] / "diffusion.pt", weights_only=True)["average"]
     assert torch.equal(pipe.unet.conv_in.weight, average["unet.conv_in.weight"].half().float())
     assert not [file for file in (whole[0] / "pipeline").rglob("*.json") if str(whole[0]) in file.read_text()]
+
+
+def test_a_training_goes_on_from_a_pipeline(whole: tuple[Path, list[StageReport]], tmp_path: Path) -> None:
+    started = replace(TINY, start=whole[0] / "pipeline")
+    shutil.copytree(whole[0] / "autoencoder", tmp_path / "autoencoder")
+    (tmp_path / "autoencoder.pt").touch()
+    reports = []
+    for report in train(started, tmp_path, lambda: bool(reports) and reports[-1].stage == "diffusion"):
+        reports.append(report)
+    assert [report.stage for report in reports] == ["latents", "latents", "diffusion"]
+    pipe = StableDiffusionPipeline.from_pretrained(whole[0] / "pipeline", local_files_only=True)
+    ours = torch.load(tmp_path / "diffusion.pt", weights_only=True)["modules"]
+    for part, module in (("unet", pipe.unet), ("text", pipe.text_encoder)):
+        for name, value in module.state_dict().items():
+            assert torch.allclose(ours[f"{part}.{name}"], value, atol=1e-2)  # after one iteration
 
 
 def test_latents_have_a_spread_of_1(whole: tuple[Path, list[StageReport]]) -> None:

@@ -33,7 +33,7 @@ class AutoencoderRecipe:
     """Of encoder and decoder."""
     decoder: Pace = field(
         default_factory=lambda: Pace(
-            iterations=12000, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2, decay_from=0.2
+            iterations=5800, batch=8, learning_rate=1e-3, matrix_learning_rate=1e-2, decay_from=0.2
         )
     )
     """Of the decoder alone, after that: it goes on learning details when the latents are good enough."""

@@ -34,6 +34,7 @@ def train_sd_mini(
     autoencoder_iterations: int | None = None,
     iterations: int | None = None,
     fresh_autoencoder: bool = False,
+    start: Path | None = None,
     seed: int = 0,
 ) -> None:
     """Train sd-mini, or resume its training, in `folder`; None for a number of iterations is the recipe's.
@@ -41,7 +42,9 @@ def train_sd_mini(
     Writes what `stages` says, log.jsonl, and every hour and at the end a sample sheet and the prompt fidelity of a few
     pictures. SIGTERM and SIGINT end the training after the current iteration, with a checkpoint.
     """
-    recipe = replace(_recipe(autoencoder_iterations, iterations, seed), fresh_autoencoder=fresh_autoencoder)
+    recipe = replace(
+        _recipe(autoencoder_iterations, iterations, seed), fresh_autoencoder=fresh_autoencoder, start=start
+    )
     folder.mkdir(parents=True, exist_ok=True)
     looked_at = time.monotonic()
     with _stop_signals() as stopping, (folder / "log.jsonl").open("a", encoding="utf-8") as log:

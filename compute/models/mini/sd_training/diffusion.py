@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import CLIPTextModel
 
 from compute.models.mini.scenes.scene import Scene, random_scene
 from compute.models.mini.sd_mini import Layout, build_pipeline, build_scheduler, build_text_encoder, build_unet
@@ -75,8 +77,13 @@ class DiffusionTraining:
             rng = np.random.default_rng([r.seed, 13, text.iteration])
             scenes = [random_scene(rng, "train", single_share=r.latents.single_share) for _ in range(r.text.batch)]
             yield text.step(partial(self._caption_loss, scenes))
-        for name, value in self.optimisation.modules.state_dict().items():
-            self.optimisation.average[name].copy_(value)
+        self.optimisation.restart_average()
+
+    def begin_with(self, folder: Path) -> None:
+        """Take text encoder and UNet from a pipeline's folder, instead of training the text encoder alone first."""
+        self.text.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder").state_dict())
+        self.unet.load_state_dict(UNet2DConditionModel.from_pretrained(folder / "unet").state_dict())
+        self.optimisation.restart_average()
 
     def _caption_loss(self, scenes: Sequence[Scene], rows: slice) -> Float[Tensor, ""]:
         sequence = self.encode([scene.caption for scene in scenes[rows]])

@@ -121,6 +121,11 @@ class Optimisation:
         moving = [name for name, value in self.average.items() if value.is_floating_point()]
         torch._foreach_lerp_([self.average[name] for name in moving], [state[name] for name in moving], weight)
 
+    def restart_average(self) -> None:
+        """Let the average begin with the weights as they are now."""
+        for name, value in self.modules.state_dict().items():
+            self.average[name].copy_(value)
+
     def load_average(self, name: str, module: nn.Module) -> None:
         """Give `module` the averaged weights of the part `name` of the modules."""
         prefix = f"{name}."

@@ -47,6 +47,8 @@ class SdRecipe:
     layout: Layout = field(default_factory=Layout)
     fresh_autoencoder: bool = False
     """Whether to train an autoencoder, too, instead of taking the bundled one."""
+    start: Path | None = None
+    """The folder of a pipeline whose text encoder and UNet are trained on, instead of new ones."""
     least_haarpsi: float = 0.95
     """That the autoencoder's reconstructions must exceed, or no UNet is trained."""
     least_judged: float = 0.98
@@ -114,7 +116,7 @@ def train(recipe: SdRecipe, folder: Path, stopping: Callable[[], bool] = lambda:
         if stopping():
             return
     training = DiffusionTraining(recipe.diffusion, recipe.layout, LatentPool(latents, settings), device)
-    yield from _train_diffusion(training, autoencoder, folder, checkpoints)
+    yield from _train_diffusion(training, recipe.start, autoencoder, folder, checkpoints)
 
 
 def _train_autoencoder(
@@ -178,14 +180,21 @@ def _finish_autoencoder(autoencoder: AutoencoderKL, recipe: SdRecipe, folder: Pa
 
 
 def _train_diffusion(
-    training: DiffusionTraining, autoencoder: AutoencoderKL, folder: Path, checkpoints: Checkpoints
+    training: DiffusionTraining,
+    start: Path | None,
+    autoencoder: AutoencoderKL,
+    folder: Path,
+    checkpoints: Checkpoints,
 ) -> Iterator[StageReport]:
     state, file = training.optimisation, folder / "diffusion.pt"
     if not state.resume(file):
-        for iteration, loss in enumerate(training.pretrain_text(), start=1):
-            yield StageReport(stage="text", iteration=iteration, loss=loss)
-            if checkpoints.stopping():
-                return
+        if start is not None:
+            training.begin_with(start)
+        else:
+            for iteration, loss in enumerate(training.pretrain_text(), start=1):
+                yield StageReport(stage="text", iteration=iteration, loss=loss)
+                if checkpoints.stopping():
+                    return
         state.save(file)
     while not state.finished:
         loss = training.step()
