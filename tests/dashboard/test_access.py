@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,7 +55,8 @@ def answer(kind: str, headers: Sequence[tuple[str, str]], *allowed: str) -> list
         return {}
 
     scope = {"type": kind, "headers": [(name.encode(), value.encode()) for name, value in headers]}
-    asyncio.run(AccessCheck(application, allowed=allowed)(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # in this one the browser tests may have left an event loop
+        thread.submit(asyncio.run, AccessCheck(application, allowed=allowed)(scope, receive, send)).result()
     return sent
 
 
