@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Never
+from typing import Never, TextIO
 
 import typer
 
@@ -32,7 +32,10 @@ def run_app(app: typer.Typer, arguments: Sequence[str] | None = None, *, prog_na
     make_usable()
     expand_paths(app)
     with stop_signals.handled():
-        return _status_of(app, arguments, prog_name)
+        status = _status_of(app, arguments, prog_name)
+    for stream in (sys.stdout, sys.stderr):
+        _settle(stream)
+    return status
 
 
 def exit_process(status: int) -> Never:
@@ -66,7 +69,6 @@ def _status_of_error(error: BaseException) -> int | None:
     if isinstance(error, SkipscopeError):
         return _fail(str(error), 2)
     if isinstance(error, BrokenPipeError):
-        _discard_stdout()
         return 1
     if isinstance(error, OSError):
         return _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
@@ -93,6 +95,10 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _discard_stdout() -> None:
-    """Let the interpreter's last flush of standard output succeed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _settle(stream: TextIO) -> None:
+    """Write what a stream still holds, or drop what nobody takes: the interpreter's last flush must not fail."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -50,7 +50,8 @@ def shell(line: str, tmp_path: Path) -> subprocess.CompletedProcess[bytes]:
     """Run a line with the command in `$COMMAND`."""
     script = tmp_path / "command.py"
     script.write_text(COMMAND, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COMMAND": f"{sys.executable} {script}"}
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**buffered, "PYTHONPATH": str(ROOT), "COMMAND": f"{sys.executable} {script}"}
     return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, check=False, timeout=60)
 
 
