@@ -59,7 +59,13 @@ def load_model(
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
     pipe.set_progress_bar_config(disable=True)
-    return Model(source=source, pipe=pipe, call=dict(call or {}), previous=previous or _previous(source, device, dtype))
+    return Model(
+        source=source,
+        pipe=pipe,
+        call=dict(call or {}),
+        previous=previous or _previous(source, device, dtype),
+        base_scheduler={"_class_name": type(pipe.scheduler).__name__, **pipe.scheduler.config},
+    )
 
 
 def _previous(source: ModelSource, device: torch.device | str, dtype: torch.dtype) -> OtherStage | None:

@@ -27,12 +27,10 @@ class LongPrompts:
     """The number of tokens that the text encoder reads, with the marks of beginning and end."""
 
     def __str__(self) -> str:
-        first = self.prompts[0]
-        shown = first if len(first) <= _SHOWN else first[: _SHOWN - 1].rstrip() + "…"
         are = "is" if len(self.prompts) == 1 else "are"
         return (
             f"prompts: {len(self.prompts)} of {self.count} {are} longer than the {self.context} tokens that the text "
-            f"encoder reads, and {are} cut; the first: {shown!r}"
+            f"encoder reads, and {are} cut; the first: {shown(self.prompts[0])!r}"
         )
 
 
@@ -50,6 +48,11 @@ def long_prompts(components: Mapping[str, Any], prompts: Sequence[str]) -> LongP
         if (cut := tuple(prompt for prompt in different if _tokens(tokenizer, prompt) > tokenizer.model_max_length))
     ]
     return max(found, key=lambda long: len(long.prompts), default=None)
+
+
+def shown(prompt: str) -> str:
+    """Return a prompt as messages show it: its beginning, where it is long."""
+    return prompt if len(prompt) <= _SHOWN else prompt[: _SHOWN - 1].rstrip() + "…"
 
 
 def has_limit(tokenizer: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,8 @@ class Model:
     pipe: Any
     call: Mapping[str, Any] = field(default_factory=dict)
     previous: OtherStage | None = None
+    base_scheduler: Mapping[str, Any]
+    """The configuration of the scheduler that the pipeline was loaded with: what the model was trained with."""
     _probes: dict[str, Probe] = field(default_factory=dict, repr=False, compare=False)
     _schedulers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -68,11 +70,6 @@ class Model:
         dtype: torch.dtype = self.pipe.unet.dtype
         return dtype
 
-    @cached_property
-    def base_scheduler(self) -> Mapping[str, Any]:
-        """The configuration of the scheduler that the pipeline was loaded with: what the model was trained with."""
-        return {"_class_name": type(self.pipe.scheduler).__name__, **self.pipe.scheduler.config}
-
     @property
     def own_sampler(self) -> str:
         """The name of the sampler that the pipeline was loaded with: GLIDE's is `ddpm`, others go by their class."""
@@ -84,6 +81,10 @@ class Model:
     def default_guidance(self) -> float:
         """The guidance scale of the pipeline's call where none is given; 1 for a pipeline without guidance."""
         return default_guidance(self.pipe)
+
+    def given(self, call: Mapping[str, Any], previous: OtherStage | None) -> Model:
+        """Return the same loaded pipeline with other arguments of its calls, and another stage before it."""
+        return replace(self, call=dict(call), previous=previous, _probes={})
 
     @cached_property
     def _encoders(self) -> EncoderCache:

@@ -7,9 +7,9 @@ from typing import Any
 
 from compute.config.errors import ConfigError
 from compute.models.glide.text_transformer import TextTransformer
+from compute.models.long_prompts import shown
 from store.errors import SkipscopeError
 
-_SHOWN = 60  # characters of a prompt
 _MOST_LINES = 20
 
 
@@ -22,7 +22,7 @@ def unreadable_prompts(components: Mapping[str, Any], prompts: Sequence[str]) ->
 def check_prompts(components: Mapping[str, Any], prompts: Sequence[str], field: str = "prompts") -> None:
     """Raise ConfigError, with a line for each of the prompts that cannot be read; `field` names where they stand."""
     unreadable = unreadable_prompts(components, prompts)
-    lines = [f"{field}: {_shown(prompt)}: {reason}" for prompt, reason in unreadable.items()]
+    lines = [f"{field}: {shown(prompt)!r}: {reason}" for prompt, reason in unreadable.items()]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"{field}: {len(lines) - _MOST_LINES} more cannot be read either"]
     if lines:
@@ -41,7 +41,3 @@ def _refusal(components: Mapping[str, Any], prompt: str) -> str | None:
         except Exception as error:  # tokenizers raise what they like, of a lone surrogate for instance
             return f"the {name} refuses it: {(str(error).strip() or type(error).__name__).splitlines()[0][:200]}"
     return None
-
-
-def _shown(prompt: str) -> str:
-    return repr(prompt if len(prompt) <= _SHOWN else prompt[: _SHOWN - 1].rstrip() + "…")

@@ -30,13 +30,8 @@ def earlier_stages(policy: SkipPolicy, model: Model, *, full: bool, steps_share:
             f"policy {policy.name!r}: is for weights {before.model.weights[:12]} of the stage {before.model.stage!r}; "
             f"{model.source.name!r} here has {stage.run.source.digest[:12]}"
         )
-    loaded = replace(
-        stage.model,
-        call=dict(before.call),
-        previous=earlier_stages(before, stage.model, full=full, steps_share=steps_share) or stage.model.previous,
-        _probes={},
-        _schedulers={},
-    )
+    earlier = earlier_stages(before, stage.model, full=full, steps_share=steps_share) or stage.model.previous
+    loaded = stage.model.given(before.call, earlier)
     sampler = before.sampler
     if steps_share != 1:
         sampler = sampler.asking(max(_LEAST_STEPS, round(steps_share * sampler.asked_steps)))

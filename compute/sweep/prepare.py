@@ -54,17 +54,17 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
         config, source.digest, dict(model.scheduler(sampler).config), call_key(config, folder), model.previous
     )
     plan = make_plan(config, settings, model.graph, folder)
-    own = (condition.prompt for unit in plan.units for condition in unit.conditions)
-    check_different(model.pipe.components, own, "prompts")
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
 
 
 def _check_prompts(config: SweepConfig, model: Model, folder: Path) -> None:
-    """Raise ConfigError for a model without the prompts that it needs, or with some that it doesn't take or read."""
+    """Raise ConfigError for missing and superfluous prompts, and for those that the model can't read or tell apart."""
     name = type(model.pipe).__name__
     if config.prompts is None and model.takes_prompts:
         raise ConfigError(f"prompts: is missing; a {name} samples from texts")
     if config.prompts is not None and not model.takes_prompts:
         raise ConfigError(f"prompts: a {name} takes none; leave prompts out")
     if config.prompts is not None:
-        check_prompts(model.pipe.components, read_prompts(config.prompts, folder))
+        prompts = read_prompts(config.prompts, folder)
+        check_prompts(model.pipe.components, prompts)
+        check_different(model.pipe.components, prompts, "prompts")

@@ -23,6 +23,7 @@ from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
 from compute.recommend.find_policy import recommend
 from compute.recommend.policy_model import load_for
+from compute.recommend.stages_under_policy import earlier_stages
 from compute.recommend.validation import ValidationResult, validate
 from compute.unet import parameter_digests
 from store.records import Action, Condition
@@ -117,6 +118,19 @@ def test_both_stages_under_their_policies(policies: dict[str, SkipPolicy]) -> No
         torch.testing.assert_close(result.pictures[name], expected, atol=1e-5, rtol=0)  # type: ignore[index]
     validation = result.policy.validation
     assert validation is not None and validation.run("fewer_steps") is not None
+
+
+def test_a_stage_keeps_the_scheduler_that_it_was_loaded_with(policies: dict[str, SkipPolicy]) -> None:
+    """Runs give the pipeline another scheduler; a stage that is made afterwards for a policy does not start from it."""
+    both = policies["refiner"].after(policies["base"])
+    model = load_for(both)
+    before = earlier_stages(both, model, full=True)
+    assert before is not None
+    own = dict(before.model.base_scheduler)
+    before.model.run(CONDITIONS[:1], SamplerSettings(name="EulerDiscreteScheduler", steps=3))
+    again = earlier_stages(both, model, full=False)
+    assert again is not None and again.model.base_scheduler == own
+    assert type(again.model.pipe.scheduler).__name__ == "EulerDiscreteScheduler" != own["_class_name"]
 
 
 def test_the_time_of_both_stages_is_measured(policies: dict[str, SkipPolicy], monkeypatch: pytest.MonkeyPatch) -> None:

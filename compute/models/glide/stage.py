@@ -18,13 +18,13 @@ from compute.images import image_of
 from compute.models.glide.guided_unet import GuidedUNet, TextEncoding, strip_unused_sigma
 from compute.models.glide.inputs import Generators, PipelineInputError, Seeds, check_numbers, checked_seeds
 from compute.models.glide.text_transformer import TextTransformer, padded
+from compute.models.long_prompts import shown
 from compute.pipeline.noise import initial_noise, step_generators
 from compute.pipeline.step_coefficients import step_coefficients
 
 StepEndCallback = Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None]
 _FORMER_TEXT_MODULE = "compute.models.text"
 _PICTURE_CHANNELS = 3
-_SHOWN = 60  # characters of a prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +202,9 @@ def _warn_of_cut(prompts: Sequence[str], tokens: Sequence[Sequence[int]], length
     """Log the prompts that are cut, as a warning of the pipeline's module, in the form of diffusers' own."""
     for prompt, found in dict(zip(prompts, tokens, strict=True)).items():
         if len(found) > length:
-            shown = prompt if len(prompt) <= _SHOWN else prompt[: _SHOWN - 1].rstrip() + "…"
             logging.getLogger(module).warning(
                 "prompt: the end of your input was truncated because GLIDE reads %d tokens, and this one has %d: %r",
-                length, len(found), shown,
+                length, len(found), shown(prompt),
             )  # fmt: skip
 
 
