@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compute.cli.options import ClipFolder
 from store.errors import SkipscopeError
+
+if TYPE_CHECKING:
+    from compute.policy.frontier_report import BudgetUnit
+    from store.records import Condition
+    from store.sweep_store import SweepStore
 
 commands = typer.Typer()
 
@@ -20,11 +26,20 @@ commands = typer.Typer()
 def recommend(
     store: Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The policy file to write; a folder for several.")],
-    metric: Annotated[str, typer.Option(help="The metric that damage is computed from.")] = "mse",
+    metric: Annotated[
+        str | None, typer.Option(help="The metric that damage (mse) or the distance to many steps is computed from.")
+    ] = None,
     max_damage: Annotated[
         str | None, typer.Option(help="The fastest policy within this damage; several with commas: 0.003,0.01.")
     ] = None,
     min_speedup: Annotated[float | None, typer.Option(help="The least damage at this speedup or above.")] = None,
+    evaluations: Annotated[
+        str | None, typer.Option(help="The best within so many passes of the whole network a picture: 4,5,6,8,10.")
+    ] = None,
+    seconds: Annotated[str | None, typer.Option(help="The best within so many seconds a picture: 0.1,0.2.")] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="With these two: search for the time of so many pictures.")
+    ] = 500,
     prompts: Annotated[Path | None, typer.Option(help="Run candidates on these, a prompt a line.")] = None,
     seeds: Annotated[
         str | None, typer.Option(help='With --prompts: "0:8" (0 to 7, the default), "3" or "1,5".')
@@ -34,12 +49,24 @@ def recommend(
     ] = None,
     split: Annotated[str, typer.Option(help="With --count: held-out or train.")] = "held-out",
 ) -> None:
-    """Search a sweep for a skip policy, and run candidates from noise to picture: on the sweep's prompts, or others."""
+    """Search a sweep for a skip policy, and run candidates from noise to picture: on the sweep's prompts, or others.
+
+    With --evaluations or --seconds the search is for what to run in that time: solver, steps, and what rests in them.
+    """
     from compute.recommend.evaluation_conditions import search_conditions
-    from compute.recommend.goal import goals_of
+    from compute.recommend.goal import budgets_of, goals_of
     from compute.recommend.recommender import Recommender
     from store.sweep_store import SweepStore
 
+    budgets = budgets_of(evaluations, seconds)
+    if budgets is not None and (max_damage is not None or min_speedup is not None):
+        raise SkipscopeError("--evaluations, --seconds, --max-damage, --min-speedup: give one of them")
+    if budgets is not None:
+        opened = SweepStore.open(store)
+        conditions = search_conditions(opened, prompts=prompts, seeds=seeds, split=split, count=count)
+        _recommend_for_budgets(opened, output, budgets, metric=metric, conditions=conditions, samples=samples)
+        return
+    metric = metric or "mse"
     goals = goals_of(metric, max_damage, min_speedup)
     if len(goals) > 1 and output.suffix == ".json":
         raise SkipscopeError(f"--output: {output} is one file and {len(goals)} policies are asked for; give a folder")
@@ -60,6 +87,30 @@ def recommend(
             f"{path}: {prediction.speedup:.2f}x by the cost model, damage {prediction.damage} by {metric} on the "
             f"search's own {prediction.conditions} conditions; not validated yet: python -m compute validate {path}"
         )
+
+
+def _recommend_for_budgets(
+    store: SweepStore,
+    output: Path,
+    budgets: tuple[BudgetUnit, list[float]],
+    *,
+    metric: str | None,
+    conditions: Sequence[Condition] | None,
+    samples: int,
+) -> None:
+    """Search what to run within each budget, write the policies into a folder, and say what was found."""
+    from compute.cli.frontier_text import frontier_lines
+    from compute.recommend.frontier.recommend_frontier import REPORT_FILE, recommend_frontier
+
+    if output.suffix == ".json":
+        raise SkipscopeError(f"--output: {output} is a file; give a folder, for the policies and what was tried")
+    _check_writable(output / REPORT_FILE)
+    unit, numbers = budgets
+    found = recommend_frontier(
+        store, output, budgets=numbers, unit=unit, metric=metric, conditions=conditions, samples=samples,
+        report=_print_to_stderr,
+    )  # fmt: skip
+    print("\n".join([*frontier_lines(found), f"not validated yet: skipscope validate {output}/{unit}-*.json"]))
 
 
 @commands.command()

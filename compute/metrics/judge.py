@@ -29,6 +29,9 @@ class Judge(Protocol):
     ) -> Mapping[Aspect, Float[Tensor, " B"]]:
         """Return for each aspect the share, 0 to 1, of it that each picture shows; NaN where it is not defined."""
 
+    def confidence(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> Float[Tensor, " B"]:
+        """Return the probability, as the judge sees it, that each picture shows its whole prompt."""
+
     def kid_to_real(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> list[float]:
         """Return the kernel distance of `pictures` to real pictures of the same prompts, in blocks.
 

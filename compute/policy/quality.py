@@ -22,7 +22,8 @@ class Prediction(Record):
     """What the search expects of a policy. It is not a validation.
 
     `speedup` comes from the cost model. `damage` was measured closed-loop on the search's own conditions, whose
-    `prompts` a validation must not use.
+    `prompts` a validation must not use; where `metric` is `doubt` it is no damage, but the probability by a judge that
+    a picture does not show its whole prompt.
     """
 
     metric: Name

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compute.policy.frontier_report import BudgetUnit
 from store.errors import SkipscopeError
+
+_MOST = 10_000.0
 
 
 class NoRecommendation(SkipscopeError):
@@ -47,3 +50,25 @@ def goals_of(metric: str, max_damage: str | None, min_speedup: float | None) -> 
             f"--max-damage: {str(max_damage)[:60]!r} is not understood; write 0.01, or several: 0.003,0.01"
         ) from None
     return [Goal(metric=metric, max_damage=budget) for budget in budgets]
+
+
+def budgets_of(evaluations: str | None, seconds: str | None) -> tuple[BudgetUnit, list[float]] | None:
+    """Return the budgets of command line options, sorted; None where neither is given.
+
+    Raises NoRecommendation for both, and for what is not understood or out of range.
+    """
+    if evaluations is not None and seconds is not None:
+        raise NoRecommendation("--evaluations, --seconds: give one of the two")
+    given: dict[BudgetUnit, str | None] = {"evaluations": evaluations, "seconds": seconds}
+    for unit, text in given.items():
+        if text is None:
+            continue
+        try:
+            budgets = sorted({float(part) for part in text.split(",")})
+            if not all(0 < budget < _MOST for budget in budgets):
+                raise ValueError
+        except ValueError:
+            example = "5, or several: 4,5,6,8,10" if unit == "evaluations" else "0.2, or several: 0.1,0.2"
+            raise NoRecommendation(f"--{unit}: {text[:60]!r} is not understood; write {example}") from None
+        return unit, budgets
+    return None

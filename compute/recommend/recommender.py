@@ -66,13 +66,13 @@ class Recommender:
         """
         impact = impact_of(store, metric)
         settings = store.header.settings
-        source = _swept_model(store)
+        source = swept_model(store)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         paired_metric = _check_damage_scale(metrics_for(source, [metric], NO_WEIGHTS, device))
         is_given, conditions = conditions is not None, conditions or tuning_conditions(store)
         self.prompts = search_prompts(store, conditions)
         self.model: Model = load_model(
-            source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=_swept_call(store)
+            source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=swept_call(store)
         )
         check_prompts(self.model.pipe.components, self.prompts)
         own = (condition.prompt for condition in conditions)
@@ -170,7 +170,7 @@ def composition_end(store: SweepStore) -> int | None:
     return None if boundary is None else math.ceil(boundary.high)
 
 
-def _swept_model(store: SweepStore) -> ModelSource:
+def swept_model(store: SweepStore) -> ModelSource:
     """Return the source of a sweep's model. Raises NoRecommendation if its weights are not those of the sweep."""
     source = ModelSource.of_sweep(store.header)
     if source.digest != store.header.settings.get("model"):
@@ -180,7 +180,7 @@ def _swept_model(store: SweepStore) -> ModelSource:
     return source
 
 
-def _swept_call(store: SweepStore) -> Mapping[str, Any]:
+def swept_call(store: SweepStore) -> Mapping[str, Any]:
     """Return the further arguments of the pipeline's call. Raises NoRecommendation where they hold files."""
     call: dict[str, Any] = store.header.settings.get("call", {})
     for name, value in call.items():

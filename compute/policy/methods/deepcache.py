@@ -21,12 +21,12 @@ def deepcache(graph: ComponentGraph, *, steps: int, interval: int, branch: int =
     """
     if interval < 1:
         raise ScheduleError(f"interval {interval}: a full step every 1 or more steps is accepted")
-    reused = {name: Action(name="reuse") for name in _from_below(graph, branch)}
+    reused = {name: Action(name="reuse") for name in reused_from_below(graph, branch)}
     return Schedule(steps=steps, actions={step: reused for step in range(steps) if step % interval})
 
 
-def _from_below(graph: ComponentGraph, branch: int) -> list[str]:
-    """Return the components whose outputs come up into a branch's concatenation."""
+def reused_from_below(graph: ComponentGraph, branch: int) -> list[str]:
+    """Return the components whose outputs come up into a branch's concatenation. Raises ScheduleError."""
     concats = [name for name, node in graph.nodes.items() if node.kind == "concat"][::-1]
     if not 0 <= branch < len(concats):
         raise ScheduleError(f"branch {branch}: this network has 0 to {len(concats) - 1}")

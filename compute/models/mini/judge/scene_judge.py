@@ -98,6 +98,23 @@ class SceneJudge(nn.Module):
         return dict(zip(ASPECTS, columns, strict=True))
 
     @torch.inference_mode()
+    def confidence(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> Float[Tensor, " B"]:
+        """Return the probability that each picture shows its whole caption: the product of those of its parts.
+
+        Raises UnreadableCaption for a prompt that is not a caption.
+        """
+        scenes = [Scene.parse(prompt) for prompt in prompts]
+        axes, slots, backgrounds = (logits.log_softmax(-1) for logits in self(pictures.float()))
+        parts = [
+            (axes, [AXES.index(scene.axis) for scene in scenes]),
+            (backgrounds, [_BACKGROUNDS.index(scene.background) for scene in scenes]),
+            (slots[:, 0], [SLOT_CLASSES.index(scene.slots[0] or NO_OBJECT) for scene in scenes]),
+            (slots[:, 1], [SLOT_CLASSES.index(scene.slots[1] or NO_OBJECT) for scene in scenes]),
+        ]
+        of_parts = [logs.gather(1, torch.tensor(classes, device=logs.device)[:, None]) for logs, classes in parts]
+        return torch.cat(of_parts, dim=1).sum(1).exp()
+
+    @torch.inference_mode()
     def kid_to_real(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> list[float]:
         """Return the kernel distance of square `pictures` to rendered scenes of the same captions, in blocks.
 

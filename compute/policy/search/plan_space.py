@@ -1,0 +1,97 @@
+"""The sampling plans that a search may choose from, as parameters with the values that each may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
+
+from compute.policy.search.sampling_plan import Rest, SamplingPlan
+
+Values = tuple[Any, ...]
+_PLACEMENTS: Values = (None, 0.6, 0.8, 1.0, 1.2, 1.5)
+_INTERVALS: Values = (1, 2, 3)
+_REFRESHES: Values = (0, 2, 3)
+_LEAST_STEPS = 3
+_STEPS_BEYOND = 2.2
+"""Steps that rest in part let a run have more of them than it has evaluations: at most so many times as many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSpace:
+    """Plans of some solvers, for `budgets` of evaluations a picture.
+
+    `placed` names the solvers whose timesteps can be chosen. `guided` says whether the pipeline guides in one batch, so
+    that guidance can rest, `branches` how many decoder layers the network has to cache below; 0 forbids it.
+    """
+
+    solvers: tuple[str, ...]
+    placed: tuple[str, ...]
+    budgets: tuple[float, ...]
+    guided: bool
+    branches: int
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Values]:
+        """The values of each parameter; all combinations are plans, of which several can be the same run."""
+        most = max(_LEAST_STEPS, round(max(self.budgets) * (_STEPS_BEYOND if self.guided else 1.5)))
+        most = min(most, 100)
+        parameters: dict[str, Values] = {
+            "solver": self.solvers,
+            "steps": tuple(range(_LEAST_STEPS, most + 1)),
+            "placement": _PLACEMENTS if self.placed else (None,),
+        }
+        if self.guided:
+            parameters |= {"guided": tuple(range(most + 1)), "rest": get_args(Rest), "refresh": _REFRESHES}
+        if self.branches:
+            parameters |= {
+                "interval": _INTERVALS,
+                "branch": tuple(range(self.branches)),
+                "cached_from": tuple(range(most)),
+            }
+        return parameters
+
+    def plan(self, values: Mapping[str, Any]) -> SamplingPlan:
+        """Return the plan of a value for each parameter, in its simplest form, so that equal runs are equal plans."""
+        chosen = dict(values)
+        if chosen["solver"] not in self.placed:
+            chosen["placement"] = None
+        steps = chosen["steps"]
+        if chosen.get("guided", steps) >= steps:
+            chosen |= {"guided": None, "rest": "repeat", "refresh": 0}
+        elif chosen["guided"] == 0:  # there is no difference to repeat
+            chosen |= {"rest": "leave out"}
+        elif chosen["guided"] == 1 and chosen["rest"] == "extrapolate":
+            chosen["rest"] = "repeat"
+        if chosen.get("interval", 1) == 1 or chosen["cached_from"] >= steps - 1:
+            chosen |= {"interval": 1, "branch": 0, "cached_from": 0}
+        return SamplingPlan.model_validate(chosen)
+
+    def values(self, plan: SamplingPlan) -> dict[str, Any]:
+        """Return the values of a plan's parameters: `plan(values(p)) == p` for plans of this space."""
+        fields = plan.model_dump()
+        if fields["guided"] is None:
+            fields["guided"] = plan.steps
+        return {name: fields[name] for name in self.parameters}
+
+    def plain(self, budgets: Sequence[float]) -> Iterator[SamplingPlan]:
+        """Yield full compute by each solver within each budget: what plans have to be better than."""
+        for budget in budgets:
+            for solver in self.solvers:
+                if round(budget) >= 2:
+                    yield SamplingPlan(solver=solver, steps=int(budget))
+
+    def proposals(self) -> Iterator[SamplingPlan]:
+        """Yield plans that a search begins with: guidance that rests after the first steps, at the cost of each budget.
+
+        The guided part is a third or a half of the steps' cost, which trials on small models showed to be worthwhile.
+        """
+        if not self.guided:
+            return
+        for budget in self.budgets:
+            for guided in sorted({max(1, round(budget * share)) for share in (0.3, 0.5)}):
+                steps = guided + int(2 * (budget - guided))
+                if steps > guided and steps in self.parameters["steps"]:
+                    for solver in self.solvers:
+                        yield SamplingPlan(solver=solver, steps=steps, guided=guided)
