@@ -26,6 +26,7 @@ from store.folder.own_digest import without_digest
 from store.records import Record, canonical_json
 
 UNET = "unet"
+GUIDANCE = "guidance"
 SKIP_PREFIX = "skip:"
 StructureKind = Literal["embedding", "input", "convolution", "layer", "concat", "output"]
 Count = Annotated[int, Field(ge=0, lt=2**63)]

@@ -67,13 +67,20 @@ class FrontierSearch:
     def run(self, spend: float, seed: int = 0) -> None:
         """Search until `spend` evaluations are spent, a share of them on the later rounds.
 
-        Raises SkipscopeError where nothing fits into the budgets.
+        Raises SkipscopeError where nothing fits into the budgets, and where `spend` is too little for full compute.
         """
         population = Population(self.space, seed)
         later = self._cost_of_later_rounds()
-        for plan in dict.fromkeys([*self.space.plain(self.space.budgets), *self.space.proposals()]):
-            if self.contest.spent + later > spend and not self._is_plain(plan):
-                continue
+        plain = list(self.space.plain(self.space.budgets))
+        least = later + self.contest.rounds[0] * sum(plan.steps for plan in plain)
+        if spend < least:
+            raise SkipscopeError(
+                f"--samples: too few: the search needs {least:.0f} evaluations of the network for full compute by "
+                f"{len(self._solvers)} solvers alone; {spend:.0f} are allowed"
+            )
+        for plan in dict.fromkeys([*plain, *self.space.proposals()]):
+            if self.contest.spent + later > spend:
+                break
             if (standing := self._enter(plan)) is not None:
                 population.tell_known(plan, standing.candidate.evaluations, standing.loss)
         if not self.contest.standings:
@@ -138,9 +145,6 @@ class FrontierSearch:
             evaluations=self.contest.engine.evaluations(policy),
             seconds=self._cost.seconds(resolved) / self._cost.batch,
         )
-
-    def _is_plain(self, plan: SamplingPlan) -> bool:
-        return plan.guided is None and plan.interval == 1
 
     def _cost_of_later_rounds(self) -> float:
         rounds = self.contest.rounds

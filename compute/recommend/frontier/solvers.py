@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 
+import diffusers
+
 from compute.models.model import Model
 from compute.pipeline.run_steps import FollowError
 from store.errors import SkipscopeError
@@ -20,6 +22,11 @@ SOLVERS: Mapping[str, SamplerSettings] = {
     "Euler": SamplerSettings(name="EulerDiscreteScheduler", steps=5, options=_TRAILING),
 }
 """By the name under which they compete; the number of steps is another for each candidate."""
+_CLIPPED = {"thresholding": True, "dynamic_thresholding_ratio": 1.0, "sample_max_value": 1.0}
+"""The options by which a multistep solver clips the predicted picture to [-1, 1], as DDPM and DDIM do by `clip_sample`.
+
+Without it few steps of a model of pixels leave the range: the error of eps is multiplied by 1 / alpha at the first.
+"""
 _OF_EPS: Mapping[str, SamplerSettings] = {
     "DDPM": SamplerSettings(name="ddpm", steps=5),
     "DDIM": SamplerSettings(name="ddim", steps=5),
@@ -32,8 +39,10 @@ _DDIM: Mapping[str, SamplerSettings] = {
 def solvers_for(model: Model, guidance: float, report: Callable[[str], None]) -> dict[str, SamplerSettings]:
     """Return the solvers that a model's pipeline accepts; `report` is told of the others, and why."""
     candidates = {**(_OF_EPS if model.own_sampler in OWN_SAMPLERS else _DDIM), **SOLVERS}
+    clips = bool(model.base_scheduler.get("clip_sample", False))
     found: dict[str, SamplerSettings] = {}
-    for name, sampler in candidates.items():
+    for name, plain in candidates.items():
+        sampler = _clipped(plain) if clips else plain
         try:
             if len(model.probe(sampler, guidance).steps) != sampler.steps:
                 raise FollowError("it makes another number of steps than it is asked for")
@@ -41,6 +50,14 @@ def solvers_for(model: Model, guidance: float, report: Callable[[str], None]) ->
         except SkipscopeError as error:
             report(f"without {name}: {str(error).splitlines()[0][:200]}")
     return found
+
+
+def _clipped(sampler: SamplerSettings) -> SamplerSettings:
+    """Return a diffusers solver that clips the predicted picture, where its class can."""
+    kind = getattr(diffusers, sampler.name, None)
+    if kind is None or "thresholding" not in inspect.signature(kind).parameters:
+        return sampler
+    return sampler.model_copy(update={"options": {**sampler.options, **_CLIPPED}})
 
 
 def takes_timesteps(model: Model, sampler: SamplerSettings) -> bool:

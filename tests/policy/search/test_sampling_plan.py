@@ -13,9 +13,7 @@ from store.records import Action
 from tests.policy.graphs import chain
 
 GRAPH = chain("a", "b", "c", "d", skips=(("a", "d"), ("b", "c")))
-SPACE = PlanSpace(
-    solvers=("DDIM", "UniPC"), placed=("DDIM",), budgets=(4.0, 6.0), guided=True, branches=2
-)
+SPACE = PlanSpace(solvers=("DDIM", "UniPC"), placed=("DDIM",), budgets=(4.0, 6.0), guided=True, branches=2)
 
 
 @given(steps=st.integers(2, 60), placement=st.floats(0.2, 5), trained=st.integers(60, 1000))
