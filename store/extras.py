@@ -9,6 +9,7 @@ EXTRA_OF = {
     "safetensors": "apply",
     "ray": "sweep",
     "torchvision": "sweep",
+    "optuna": "sweep",
     "lpips": "sweep",
     "piq": "sweep",
     "streamlit": "dashboard",

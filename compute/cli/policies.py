@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +15,6 @@ from store.errors import SkipscopeError
 
 if TYPE_CHECKING:
     from compute.policy.frontier_report import BudgetUnit
-    from store.records import Condition
     from store.sweep_store import SweepStore
 
 commands = typer.Typer()
@@ -40,6 +38,12 @@ def recommend(
     samples: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="With these two: search for the time of so many pictures.")
     ] = 500,
+    solver: Annotated[
+        list[str] | None, typer.Option(help="With these: search with this solver alone; repeatable.")
+    ] = None,
+    never: Annotated[
+        list[str] | None, typer.Option(help="With these: what may not rest, guidance or layers; repeatable.")
+    ] = None,
     prompts: Annotated[Path | None, typer.Option(help="Run candidates on these, a prompt a line.")] = None,
     seeds: Annotated[
         str | None, typer.Option(help='With --prompts: "0:8" (0 to 7, the default), "3" or "1,5".')
@@ -64,8 +68,13 @@ def recommend(
     if budgets is not None:
         opened = SweepStore.open(store)
         conditions = search_conditions(opened, prompts=prompts, seeds=seeds, split=split, count=count)
-        _recommend_for_budgets(opened, output, budgets, metric=metric, conditions=conditions, samples=samples)
+        _recommend_for_budgets(
+            opened, output, budgets, metric=metric, conditions=conditions, samples=samples, solvers=solver or (),
+            never=never or (),
+        )  # fmt: skip
         return
+    if solver or never:
+        raise SkipscopeError("--solver, --never: belong to --evaluations and --seconds")
     metric = metric or "mse"
     goals = goals_of(metric, max_damage, min_speedup)
     if len(goals) > 1 and output.suffix == ".json":
@@ -93,10 +102,7 @@ def _recommend_for_budgets(
     store: SweepStore,
     output: Path,
     budgets: tuple[BudgetUnit, list[float]],
-    *,
-    metric: str | None,
-    conditions: Sequence[Condition] | None,
-    samples: int,
+    **search: Any,
 ) -> None:
     """Search what to run within each budget, write the policies into a folder, and say what was found."""
     from compute.cli.frontier_text import frontier_lines
@@ -106,10 +112,7 @@ def _recommend_for_budgets(
         raise SkipscopeError(f"--output: {output} is a file; give a folder, for the policies and what was tried")
     _check_writable(output / REPORT_FILE)
     unit, numbers = budgets
-    found = recommend_frontier(
-        store, output, budgets=numbers, unit=unit, metric=metric, conditions=conditions, samples=samples,
-        report=_print_to_stderr,
-    )  # fmt: skip
+    found = recommend_frontier(store, output, budgets=numbers, unit=unit, report=_print_to_stderr, **search)
     print("\n".join([*frontier_lines(found), f"not validated yet: skipscope validate {output}/{unit}-*.json"]))
 
 

@@ -13,7 +13,7 @@ Values = tuple[Any, ...]
 _PLACEMENTS: Values = (None, 0.6, 0.8, 1.0, 1.2, 1.5)
 _INTERVALS: Values = (1, 2, 3)
 _REFRESHES: Values = (0, 2, 3)
-_LEAST_STEPS = 3
+_LEAST_STEPS, _LEAST_PLAIN = 3, 2
 _STEPS_BEYOND = 2.2
 """Steps that rest in part let a run have more of them than it has evaluations: at most so many times as many."""
 
@@ -79,7 +79,7 @@ class PlanSpace:
         """Yield full compute by each solver within each budget: what plans have to be better than."""
         for budget in budgets:
             for solver in self.solvers:
-                if round(budget) >= 2:
+                if int(budget) >= _LEAST_PLAIN:
                     yield SamplingPlan(solver=solver, steps=int(budget))
 
     def proposals(self) -> Iterator[SamplingPlan]:

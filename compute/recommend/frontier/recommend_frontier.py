@@ -20,7 +20,7 @@ from compute.models.source import ModelSource
 from compute.models.unreadable_prompts import check_prompts
 from compute.policy.cost import CostModel
 from compute.policy.frontier_report import BudgetUnit, FrontierCandidate, FrontierChoice, FrontierReport
-from compute.policy.graph import GUIDANCE
+from compute.policy.graph import GUIDANCE, ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.quality import Prediction
 from compute.policy.schedule import Schedule
@@ -47,6 +47,9 @@ Report = Callable[[str], None]
 REPORT_FILE = "frontier.json"
 _BATCH = 8
 _REFERENCE_STEPS = 50
+_MOST_BRANCHES = 3
+RESTING = ("guidance", "layers")
+"""What rests in plans, as `never` names it."""
 
 
 def recommend_frontier(
@@ -58,6 +61,8 @@ def recommend_frontier(
     metric: str | None = None,
     conditions: Sequence[Condition] | None = None,
     samples: int = 500,
+    solvers: Sequence[str] = (),
+    never: Sequence[str] = (),
     report: Report,
 ) -> FrontierReport:
     """Search what to run within each budget, and write it to the folder `output`.
@@ -65,12 +70,15 @@ def recommend_frontier(
     A budget is a number of full evaluations of the network a picture, or of seconds. The loss is the doubt of the
     model's judge; without one, or with `metric`, the distance to a run of 50 steps from the same initial noise, which
     leaves out solvers that add noise. The search runs as many evaluations of the network as `samples` pictures of the
-    sweep's own sampler take, on the sweep's conditions or on `conditions`. What is run is kept in `output`, so that a
+    sweep's own sampler take, on the sweep's conditions or on `conditions`; with `solvers` of these names alone, and
+    without letting rest what `never` names (of `RESTING`). What is run is kept in `output`, so that a
     search that was interrupted goes on.
 
     Writes a policy for each budget, and `frontier.json`. Raises SkipscopeError for a sweep of other weights, and where
     nothing fits into the budgets.
     """
+    if unknown := set(never) - set(RESTING):
+        raise ConfigError(f"--never: {min(unknown)[:60]!r} does not rest; accepted: {', '.join(RESTING)}")
     settings = store.header.settings
     source = swept_model(store)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -86,26 +94,26 @@ def recommend_frontier(
     results = ResultFolder(output / "runs", report)
     judge = None if metric else judge_for(source)
     engine = Engine(model, results, batch=_BATCH, judge=judge_for(source))
-    solvers = solvers_for(model, guidance, report)
+    tried = _named(solvers_for(model, guidance, report), solvers)
     loss: PictureLoss
     if judge is None:
-        solvers = {name: sampler for name, sampler in solvers.items() if not adds_noise(sampler, model.call)}
-        loss = _distance(engine, source, solvers, metric or "haarpsi", guidance, device)
+        tried = {name: sampler for name, sampler in tried.items() if not adds_noise(sampler, model.call)}
+        loss = _distance(engine, source, tried, metric or "haarpsi", guidance, device)
     else:
         loss = JudgeLoss(judge)
     rounds = sorted({min(number, len(chosen)) for number in ROUNDS})
     full = sum(cost.computed.values()) + cost.network + cost.step
     space = PlanSpace(
-        solvers=tuple(solvers),
-        placed=tuple(name for name, sampler in solvers.items() if takes_timesteps(model, sampler)),
+        solvers=tuple(tried),
+        placed=tuple(name for name, sampler in tried.items() if takes_timesteps(model, sampler)),
         budgets=tuple(budgets) if unit == "evaluations" else tuple(_evaluations(b, cost, full) for b in budgets),
-        guided=GUIDANCE in model.graph.names and guidance != 1,
-        branches=min(3, sum(node.kind == "concat" for node in model.graph.nodes.values())),
+        guided=GUIDANCE in model.graph.names and guidance != 1 and "guidance" not in never,
+        branches=0 if "layers" in never else _branches(model.graph),
     )
     spend = float(samples * swept.steps)
     with bar("recommend", math.ceil(spend), unit="evaluation") as progress:
         contest = Contest(engine, chosen, loss, rounds, progress)
-        search = FrontierSearch(model, contest, space, solvers, cost, guidance=guidance, budgets=budgets, unit=unit)
+        search = FrontierSearch(model, contest, space, tried, cost, guidance=guidance, budgets=budgets, unit=unit)
         search.run(spend)
     seconds = cost.seconds(resolve(model.graph, Schedule.empty(swept.steps))) / cost.batch
     return _written(output, contest, search, Predicted(prompts=prompts, full_seconds=seconds))
@@ -127,6 +135,18 @@ class Predicted:
             conditions=len(standing.losses),
             prompts=self.prompts,
         )
+
+
+def _named(solvers: dict[str, SamplerSettings], names: Sequence[str]) -> dict[str, SamplerSettings]:
+    """Return the solvers of these names, all without names. Raises ConfigError for a name that is not among them."""
+    if unknown := set(names) - solvers.keys():
+        raise ConfigError(f"--solver: {min(unknown)[:60]!r} is not tried; accepted here: {', '.join(solvers)}")
+    return {name: sampler for name, sampler in solvers.items() if not names or name in names}
+
+
+def _branches(graph: ComponentGraph) -> int:
+    """Return how many of the decoder's last layers a plan may cache below."""
+    return min(_MOST_BRANCHES, sum(node.kind == "concat" for node in graph.nodes.values()))
 
 
 def _evaluations(seconds: float, cost: CostModel, full: float) -> float:
