@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from compute.cli import findings, models, paper, pictures, policies, sweeps, training
+from compute.cli import bench, findings, models, paper, pictures, policies, sweeps, training
 from store.exit_status import exit_process, run_app
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Skipscope: see which parts of a diffusion UNet matter at which step, and stop paying for the rest.",
 )
-for group in (sweeps, findings, policies, paper, pictures, models, training):
+for group in (sweeps, findings, policies, bench, paper, pictures, models, training):
     app.add_typer(group.commands)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,12 +12,19 @@ from compute.config.errors import ConfigError
 from compute.config.messages import error_lines
 from compute.config.schema import SweepConfig
 from store.paths import expanded
+from store.records import Record
 
 _MAX_BYTES = 1 << 20
+Config = TypeVar("Config", bound=Record)
 
 
 def load_config(path: str | Path) -> SweepConfig:
     """Return the configuration in a YAML file. Raises ConfigError with a line for each error in it."""
+    return load_record(path, SweepConfig)
+
+
+def load_record(path: str | Path, kind: type[Config], document: str = "docs/configuration.md") -> Config:
+    """Return the configuration of a kind in a YAML file, whose fields `document` describes. Raises ConfigError."""
     try:
         data = strict_yaml.parse(read_text(expanded(path)), no_words_in="call")
     except OSError as error:
@@ -27,9 +34,10 @@ def load_config(path: str | Path) -> SweepConfig:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: holds no configuration; write for instance `model: glide-mini`")
     try:
-        return SweepConfig.model_validate(_frozen(data), strict=True)  # "25", 25.0 and true are no 25
+        return kind.model_validate(_frozen(data), strict=True)  # "25", 25.0 and true are no 25
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in error_lines(error, SweepConfig))) from None
+        lines = error_lines(error, kind, document=document)
+        raise ConfigError("\n".join(f"{path}: {line}" for line in lines)) from None
 
 
 def _frozen(value: Any) -> Any:

@@ -29,6 +29,12 @@ class Judge(Protocol):
     ) -> Mapping[Aspect, Float[Tensor, " B"]]:
         """Return for each aspect the share, 0 to 1, of it that each picture shows; NaN where it is not defined."""
 
+    def embed(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D"]:
+        """Return the features in which distances between sets of pictures are computed."""
+
+    def real_pictures(self, prompts: Sequence[str], side: int, seed: int) -> Float[Tensor, "B 3 H W"]:
+        """Return a real picture of each prompt, `side` pixels square, which `seed` determines."""
+
     def confidence(self, pictures: Float[Tensor, "B 3 H W"], prompts: Sequence[str]) -> Float[Tensor, " B"]:
         """Return the probability, as the judge sees it, that each picture shows its whole prompt."""
 

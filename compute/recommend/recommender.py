@@ -25,21 +25,19 @@ from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
 from compute.models.unreadable_prompts import check_prompts
 from compute.policy.quality import Prediction
-from compute.policy.rules import rules_of
-from compute.policy.run_scheduler import RunScheduler
 from compute.policy.search.evidence import Evidence
 from compute.policy.search.frontier import frontier
 from compute.policy.search.search_space import SearchSpace
-from compute.policy.skip_policy import PolicyModel, SkipPolicy
+from compute.policy.skip_policy import SkipPolicy
 from compute.provenance import provenance
 from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.closed_loop_search import ClosedLoopSearch, MeasuredCandidate, Report
 from compute.recommend.goal import Goal, NoRecommendation
+from compute.recommend.run_policy import policy_of_run
 from compute.recommend.sweep_conditions import search_prompts, tuning_conditions
 from compute.recommend.timing import measure_cost
-from compute.unet.weights_digest import parameter_digests
 from store.records import Condition
-from store.sampler import OWN_SAMPLERS, SamplerSettings
+from store.sampler import SamplerSettings
 from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
@@ -119,42 +117,16 @@ class Recommender:
         )
 
     def _policy(self, best: MeasuredCandidate, goal: Goal) -> SkipPolicy:
-        source = self.model.source
-        exact = self.model if self.model.dtype == torch.float32 else load_model(source)
-        return SkipPolicy(
-            name=goal.name,
-            model=PolicyModel(
-                name=source.name,
-                weights=source.digest,
-                stage=source.stage,
-                unet=parameter_digests(exact.unet),
-            ),
-            sampler=self.sampler,
-            timesteps=self._timesteps(),
-            call=self.model.call,
-            guidance=self.guidance,
-            scheduler=self._scheduler(),
-            rules=rules_of(best.candidate.schedule),
-            prediction=Prediction(
-                metric=self.metric,
-                speedup=best.speedup,
-                damage=best.damage,
-                conditions=len(self.search.loop.conditions),
-                prompts=self.prompts,
-            ),
-            provenance=provenance(),
+        exact = self.model if self.model.dtype == torch.float32 else load_model(self.model.source, call=self.model.call)
+        policy = policy_of_run(exact, self.sampler, self.guidance, name=goal.name, schedule=best.candidate.schedule)
+        prediction = Prediction(
+            metric=self.metric,
+            speedup=best.speedup,
+            damage=best.damage,
+            conditions=len(self.search.loop.conditions),
+            prompts=self.prompts,
         )
-
-    def _scheduler(self) -> RunScheduler:
-        """Return what the scheduler does; the samplers with names of their own have one solver in any class."""
-        shown = self.model.probe(self.sampler, self.guidance).scheduler
-        return shown.with_options("variance_type") if self.sampler.name in OWN_SAMPLERS else shown
-
-    def _timesteps(self) -> tuple[float, ...] | None:
-        """Return the timesteps of a run, for a sampler whose settings do not determine them."""
-        if self.sampler.name in OWN_SAMPLERS:
-            return None
-        return self.model.probe(self.sampler, self.guidance).steps.timesteps
+        return policy.model_copy(update={"prediction": prediction, "provenance": provenance()})
 
 
 def composition_end(store: SweepStore) -> int | None:

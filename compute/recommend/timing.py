@@ -20,6 +20,7 @@ from compute.policy.cost import CostModel
 from compute.policy.graph import UNET, ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
+from compute.provenance import provenance
 from compute.unet.arguments import main_input
 from compute.unet.blocks import ComponentModule, component_modules
 from compute.unet.shortcut import has_shortcut, shortcut
@@ -36,6 +37,13 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def device_name(device: torch.device) -> str:
+    """Return what measured times are of: the GPU's name, or the processor's and its cores."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{device.type} ({provenance()['machine']}, {provenance()['cores']} cores)"
 
 
 def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:

@@ -31,6 +31,7 @@ from compute.recommend.evaluation_conditions import EvaluationConditions
 from compute.recommend.picture_quality import damage_of, end_qualities, fidelity_by_aspect
 from compute.recommend.stages_under_policy import earlier_stages
 from compute.recommend.timed_run import Run, RunOutput, steps_in_equal_time
+from compute.recommend.timing import device_name
 from compute.statistics.estimate import Estimate, mean_of, ratio_of
 from store.records import Condition
 
@@ -79,7 +80,7 @@ def validate(
         batch=batch,
         rounds=len(batches),
         dtype=str(model.dtype).removeprefix("torch."),
-        device=_device_name(model.device),
+        device=device_name(model.device),
         threads=torch.get_num_threads(),
         runs=tuple(_qualities(runs, outputs, reseeded, conditions, judge, clip_runs, ends)),
         fidelity_difference=_difference(outputs, conditions, judge),
@@ -186,9 +187,3 @@ def _kid(judge: Judge, pictures: Tensor, prompts: Sequence[str]) -> Estimate | N
     """KID to real scenes of the same captions, one for each picture."""
     blocks = judge.kid_to_real(pictures, prompts)
     return mean_of(np.array(blocks)) if blocks else None
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    return f"{device.type} ({provenance()['machine']}, {provenance()['cores']} cores)"

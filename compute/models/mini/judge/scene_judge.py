@@ -120,9 +120,16 @@ class SceneJudge(nn.Module):
 
         The scenes are rendered from a fixed seed. Raises UnreadableCaption for a prompt that is not a caption.
         """
+        real = self.real_pictures(prompts, pictures.shape[-1], _REAL_SCENES_SEED)
+        return kid_blocks(self.embed(pictures), self.embed(real))
+
+    def real_pictures(self, prompts: Sequence[str], side: int, seed: int) -> Float[Tensor, "B 3 H W"]:
+        """Return a rendered scene of each caption, `side` pixels square, which `seed` determines.
+
+        Raises UnreadableCaption for a prompt that is not a caption.
+        """
         scenes = [Scene.parse(prompt) for prompt in prompts]
-        real = render_batch(scenes, np.random.default_rng(_REAL_SCENES_SEED), pictures.shape[-1])
-        return kid_blocks(self.embed(pictures), self.embed(torch.from_numpy(real)))
+        return torch.from_numpy(render_batch(scenes, np.random.default_rng(seed), side))
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,1 @@
+"""The bench: policies run on shared prompts; their seconds and quality side by side."""
