@@ -123,9 +123,10 @@ class RunFollower:
         step's.
         """
         self._begin_unet_call(call.arguments)
-        if self._is_known:
-            return call.skipped()
-        return call.run() if self._guidance is None else self._guidance.unet_output(self._index, call)
+        if self._guidance is None:
+            return call.skipped() if self._is_known else call.run()
+        carried_out = self._guidance.known_output if self._is_known else self._guidance.unet_output
+        return carried_out(self._index, call)
 
     def _begin_unet_call(self, arguments: UNetArguments) -> None:
         self._thread.check()

@@ -28,11 +28,15 @@ _ONE_BATCH = "guidance rests only where a pipeline guides in one batch, by one c
 
 @dataclass(frozen=True, kw_only=True)
 class _OpenCall:
-    """A call of the UNet whose step has not ended: the halves that it put out; `call` where the UNet has yet to run."""
+    """A call of the UNet whose step has not ended, with the halves that show how they are mixed.
+
+    `has_run` says whether they are what the UNet put out. `waiting` is the call where the UNet has yet to run.
+    """
 
     rows: int
     output: Tensor | None = None
-    call: UNetCall | None = None
+    has_run: bool = False
+    waiting: UNetCall | None = None
 
 
 class RestingGuidance:
@@ -49,6 +53,14 @@ class RestingGuidance:
         """Prepare for a new run."""
         self._conditional, self._open = None, None
 
+    def known_output(self, step: int, call: UNetCall) -> Any:
+        """Return what is put out at a step whose guided output is known: a chance to see how halves are mixed."""
+        if step > self._last or self._conditional is not None or not has_equal_halves(call):
+            return call.skipped()
+        known = known_halves(call)
+        self._open = _OpenCall(rows=len(known), output=known)
+        return call.known(known)
+
     def unet_output(self, step: int, call: UNetCall) -> Any:
         """Return what the UNet puts out in a call of a step. Raises FollowError where it isn't guided in one batch."""
         if step > self._last:
@@ -58,11 +70,11 @@ class RestingGuidance:
         rows = len(call.arguments.sample)
         if not rests:
             output = call.run()
-            self._open = _OpenCall(rows=rows, output=output[0].detach().clone())  # the pipeline may write into it
-            return output
+            self._open = _OpenCall(rows=rows, output=output[0].detach().clone(), has_run=True)
+            return output  # into which the pipeline may write
         if self._conditional is None:
             known = known_halves(call)
-            self._open = _OpenCall(rows=rows, output=known, call=call)
+            self._open = _OpenCall(rows=rows, output=known, waiting=call)
             return call.known(known)
         self._open = _OpenCall(rows=rows)
         output = self._conditional_half(call, self._conditional)
@@ -84,12 +96,12 @@ class RestingGuidance:
         if seen.output is None:
             return output
         mix = self._mix(step, x_t, seen.output, output)
-        if seen.call is None:
-            if GUIDANCE in self._execution.resolved.steps[step].writes:
-                first, second = seen.output.chunk(2)
-                self._execution.write_guidance(second - first)
-            return output
-        return self._guided(step, seen.call, mix, x_t, output)
+        if seen.waiting is not None:
+            return self._guided(step, seen.waiting, mix, x_t, output)
+        if seen.has_run and GUIDANCE in self._execution.resolved.steps[step].writes:
+            first, second = seen.output.chunk(2)
+            self._execution.write_guidance(second - first)
+        return output
 
     def _mix(self, step: int, x_t: Tensor, halves: Tensor, output: Tensor) -> Mix:
         """Return what the pipeline made of both halves at a step. Raises FollowError where it contradicts a step."""
