@@ -55,14 +55,16 @@ class RunFollower:
         self._pipe, self._execution, self._replay = pipe, execution, replay
         self._seeds = None if seeds is None else tuple(seeds)
         self._on_begin, self._on_arguments, self._on_step = on_begin, on_arguments, on_step
-        self._keeps_outputs = execution is not None and any(plan.unet for plan in execution.resolved.steps)
+        reuses = () if execution is None else [plan.unet for plan in execution.resolved.steps if plan.unet]
+        self._depth = max((action.values_read for action in reuses), default=0)
+        self._keeps_outputs = self._depth > 0
         acts_on_guidance = execution is not None and any(plan.guidance for plan in execution.resolved.steps)
         self._guidance = RestingGuidance(pipe, execution) if execution is not None and acts_on_guidance else None
         self._thread = RunThread(pipe)
         self._scheduler: Any = None
         self._steps: RunSteps | None = None
         self._index = self._unet_calls = 0
-        self._history = OutputHistory()
+        self._history = OutputHistory(self._depth)
         self._step: OpenStep | None = None
 
     def claim_run(self) -> None:
@@ -77,7 +79,7 @@ class RunFollower:
     def _end_run(self) -> None:
         self._scheduler, self._steps, self._step = None, None, None
         self._index = self._unet_calls = 0
-        self._history = OutputHistory()
+        self._history = OutputHistory(self._depth)
         if self._execution is not None:
             self._execution.reset()
         if self._guidance is not None:

@@ -121,9 +121,10 @@ class RestingGuidance:
     def _guided(self, step: int, waiting: UNetCall, mix: Mix, x_t: Tensor, output: Tensor) -> Tensor:
         """Run the UNet on the conditional half, which the mix of known halves shows, and return its guided output."""
         if self._conditional is None:
+            weight = round(float(mix.scale[0]), 2) + 0.0  # no minus zero
             raise FollowError(
                 f"guidance: rests at step {step} before a step has shown which half of the batch is the conditional, "
-                f"and there the second half has the weight {mix.scale[0]:.3g}: guide by a scale above 1 at this step"
+                f"and there the second half has the weight {weight:g}: guide by a scale above 1 at this step"
             )
         channels = output.shape[1]
         guided: Tensor = self._conditional_half(waiting, self._conditional)[0][:, :channels].to(output.dtype)

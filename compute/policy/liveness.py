@@ -114,6 +114,11 @@ class ResolvedSchedule:
         }
 
 
+_FIELD_RULES = {
+    "space": (("unet",), "a space belongs to unet"),
+    "state": (("unet",), "a state belongs to unet"),
+    "weights": (("unet", "guidance"), "weights belong to unet and guidance"),
+}
 _SIZE_LIMIT = 2_000_000  # steps times nodes; the largest network that is known has 1,000 nodes, a run 1,000 steps
 
 
@@ -171,8 +176,9 @@ def _check_admitted(component: Component, action: Action, step: int) -> None:
     if action.name not in component.actions:
         reason = _reason(component, action)
         raise ScheduleError(f"{component.name} can't {action} at step {step}: {reason}; {accepted}")
-    if action.space is not None and component.name != UNET:
-        raise ScheduleError(f"{component.name} can't {action} at step {step}: a space belongs to unet; {accepted}")
+    for name, (kinds, rule) in _FIELD_RULES.items():
+        if getattr(action, name) is not None and component.kind not in kinds:
+            raise ScheduleError(f"{component.name} can't {action} at step {step}: {rule}; {accepted}")
 
 
 def _reason(component: Component, action: Action) -> str:
@@ -233,10 +239,13 @@ def _check_halves(plan: StepPlan, earlier: Sequence[StepPlan]) -> None:
 
 def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple[int, ...]:
     """Return the steps that a reuse reads, latest first, of the steps at which its component was computed."""
-    needed = action.order + 1
+    needed = action.values_read
     if len(computed) < needed:
         available = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
-        count = "one earlier step that does is needed" if needed == 1 else "two earlier steps that do are needed"
+        if len(computed) > 1:
+            available = f"only steps {', '.join(map(str, computed))} before it compute"
+        words = ("one earlier step that does is", *(f"{n} earlier steps that do are" for n in ("two", "three", "four")))
+        count = f"{words[needed - 1]} needed"
         raise ScheduleError(
             f"{name} can't {action} at step {step}: {available} {name} (where it is dead, it is not computed); {count}"
         )

@@ -197,7 +197,7 @@ class Execution:
         """Return what a component reuses at the current step. Raises ExecutionError where it was not computed."""
         plan = self.plan
         call = (self._call, invocation)
-        return self._cache.read(name, part, plan.sources[name], plan.step, call, self._rows_to_read)
+        return self._cache.read(name, part, plan.sources[name], plan.step, call, plan.actions[name], self._rows_to_read)
 
     def _rows_to_read(self, source: int, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         if self._half is None or self.resolved.steps[source].guidance is not None:
@@ -215,4 +215,5 @@ class Execution:
     def read_guidance(self) -> Float[Tensor, "B K H W"]:
         """Return the difference that the current step reuses. Raises ExecutionError where it was not computed."""
         plan = self.plan
-        return self._cache.read(GUIDANCE, "value", plan.sources[GUIDANCE], plan.step, _WHOLE)
+        sources, action = plan.sources[GUIDANCE], plan.actions[GUIDANCE]
+        return self._cache.read(GUIDANCE, "value", sources, plan.step, _WHOLE, action)

@@ -35,7 +35,7 @@ class SearchSpace:
         """Return the seconds of one step with these actions, if every value that they read is available."""
         key = tuple(sorted(row.items()))
         if key not in self._row_seconds:
-            before = max((action.order + 1 for action in row.values() if action.reads_cache), default=0)
+            before = max((action.values_read for action in row.values()), default=0)
             plan = resolve(self.graph, Schedule(steps=before + 1, actions={before: row})).steps[before]
             self._row_seconds[key] = self.cost.seconds_of(plan)
         return self._row_seconds[key]

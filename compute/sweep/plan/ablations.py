@@ -48,8 +48,10 @@ def _admitting_components(swept: SweptAction, config: SweepConfig, graph: Compon
     ]
     if swept.together and GUIDANCE not in swept.components:  # it is no part of the network that "*" takes together
         names = [name for name in names if name != GUIDANCE]
-    if swept.action.space is not None:
+    if swept.action.space is not None or swept.action.state is not None:
         names = [name for name in names if graph.component(name).kind == "unet"]
+    if swept.action.weights is not None:
+        names = [name for name in names if graph.component(name).kind in ("unet", "guidance")]
     if not names:
         field = "screen" if isinstance(swept, ScreenedAction) else "actions"
         raise ConfigError(
