@@ -19,6 +19,7 @@ Kind = Literal[
     "upsampler",
     "skip",
     "unet",
+    "guidance",
 ]
 PartKind = Literal["self_attention", "cross_attention", "feed_forward"]
 ActionName = Literal["compute", "bypass", "zero", "reuse", "reuse_delta"]

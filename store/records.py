@@ -37,17 +37,31 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+WEIGHTS_LIMIT = 4
+"""The most earlier values that a reuse weighs."""
+Weight = Annotated[float, Field(ge=-1000, le=1000)]
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
 class Action(Record):
     """What a component does at a step instead of being computed.
 
     `order` is 0 (repeat the last computed value) or 1 (extrapolate linearly from the last two) and belongs to `reuse`
     and `reuse_delta`; `space` says what a reused `unet` repeats: its noise prediction (`eps`) or the guided clean
-    picture (`x0`), and belongs to `reuse` of `unet` alone.
+    picture (`x0`), and belongs to `reuse` of `unet` alone. Instead of an order a `reuse` of `unet` or of `guidance` may
+    have `weights`, those of the last computed values, the latest first; for `unet` also `state`, that of `x_t`.
     """
 
     name: ActionName
     order: Literal[0, 1] = 0
     space: Literal["eps", "x0"] | None = None
+    weights: tuple[Weight, ...] | None = Field(
+        default=None, min_length=1, max_length=WEIGHTS_LIMIT, exclude_if=_is_none
+    )
+    state: Weight | None = Field(default=None, exclude_if=_is_none)
 
     @field_validator("order", mode="before")
     @classmethod
@@ -62,6 +76,11 @@ class Action(Record):
             raise ValueError(f"order belongs to {' and '.join(READING)}, not to {self.name}")
         if self.space is not None and self.name != "reuse":
             raise ValueError(f"space belongs to reuse of unet, not to {self.name}")
+        if self.weights is not None and (self.name != "reuse" or self.order):
+            what = f"reuse of order {self.order}" if self.name == "reuse" else self.name
+            raise ValueError(f"weights belong to reuse of unet or guidance without an order, not to {what}")
+        if self.state is not None and self.weights is None:
+            raise ValueError("state belongs to a reuse with weights: it is the weight of x_t beside them")
         return self
 
     @property
@@ -74,8 +93,17 @@ class Action(Record):
         """Whether the action reads what an earlier step computed."""
         return self.properties.reads is not None
 
+    @property
+    def values_read(self) -> int:
+        """How many earlier values the action reads."""
+        if not self.reads_cache:
+            return 0
+        return self.order + 1 if self.weights is None else len(self.weights)
+
     def __str__(self) -> str:
         details = [f"order {self.order}"] if self.order else []
+        details += [f"weights {' '.join(f'{weight:.3g}' for weight in self.weights)}"] if self.weights else []
+        details += [f"state {self.state:.3g}"] if self.state is not None else []
         details += [self.space] if self.space else []
         return self.name + (f" ({', '.join(details)})" if details else "")
 

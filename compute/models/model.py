@@ -98,6 +98,10 @@ class Model:
         arguments = next(iter(self._probes.values())).unet_arguments
         return read_graph_of_call(self.unet, arguments.args, dict(arguments.kwargs))
 
+    def guides_in_one_batch(self, sampler: SamplerSettings, guidance: float) -> bool:
+        """Return whether a run guides by two halves of one batch, so that guidance can rest at a step."""
+        return self.probe(sampler, guidance).guides_in_one_batch
+
     def scheduler(self, sampler: SamplerSettings) -> Any:
         """Return the scheduler of a sampler. Raises SamplerError for a sampler that is not allowed."""
         key = sampler.model_dump_json()

@@ -15,7 +15,7 @@ from compute.pipeline.graphs import graph_of
 from compute.pipeline.other_caches import check_no_other_cache
 from compute.pipeline.policy_check import PolicyCheck
 from compute.pipeline.run_steps import FollowError, RunSteps
-from compute.policy.graph import UNET, UnknownComponent, network_as_one
+from compute.policy.graph import GUIDANCE, UNET, UnknownComponent, network_as_one
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import PolicyError, SkipPolicy
@@ -71,7 +71,7 @@ def _following_policy(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     check_no_other_cache(uncompiled(unet))
     _check_weights(policy, uncompiled(unet))
     resolved = _resolved(policy, unet)
-    acts_on_modules = any(plan.unet is None and plan.actions for plan in resolved.steps)
+    acts_on_modules = any(plan.unet is None and plan.is_patched for plan in resolved.steps)
     execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
     with execution_context as execution:
         check = PolicyCheck(policy, pipe)
@@ -123,11 +123,11 @@ def _check_weights_again(policy: SkipPolicy, unet: nn.Module) -> None:
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:
     """Resolve a policy's schedule for a UNet.
 
-    A policy that reuses the UNet as a whole needs no graph. Raises PolicyError, UnsupportedUNet.
+    A policy that acts on the UNet as a whole and on guidance alone needs no graph. Raises PolicyError, UnsupportedUNet.
     """
     try:
         schedule = policy.schedule
-        if schedule.components <= {UNET}:
+        if schedule.components <= {UNET, GUIDANCE}:
             return resolve(network_as_one(), schedule)
         return resolve(graph_of(unet), schedule)
     except (ScheduleError, UnknownComponent) as error:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from compute.pipeline.followed_step import OpenStep, Replay, Step
 from compute.pipeline.noise import step_generators
 from compute.pipeline.output_reuse import OutputHistory
-from compute.pipeline.patched_calls import Follower, UNetArguments, check_not_followed, patched_methods
+from compute.pipeline.patched_calls import Follower, UNetArguments, UNetCall, check_not_followed, patched_methods
+from compute.pipeline.resting_guidance import RestingGuidance
 from compute.pipeline.run_steps import (
     FollowError,
     RunSteps,
@@ -36,8 +37,7 @@ from compute.unet.method_patch import MethodPatch
 class RunFollower:
     """The state of the run that a pipeline makes at the moment.
 
-    The patched methods call `claim_run`, `begin_run`, `begin_unet_call`, `scheduler_arguments` and `end_step`, in this
-    order.
+    The patched methods call `claim_run`, `begin_run`, `unet_output`, `scheduler_arguments`, `end_step`, in this order.
     """
 
     def __init__(
@@ -55,12 +55,16 @@ class RunFollower:
         self._pipe, self._execution, self._replay = pipe, execution, replay
         self._seeds = None if seeds is None else tuple(seeds)
         self._on_begin, self._on_arguments, self._on_step = on_begin, on_arguments, on_step
-        self._keeps_outputs = execution is not None and any(plan.unet for plan in execution.resolved.steps)
+        reuses = () if execution is None else [plan.unet for plan in execution.resolved.steps if plan.unet]
+        self._depth = max((action.values_read for action in reuses), default=0)
+        self._keeps_outputs = self._depth > 0
+        acts_on_guidance = execution is not None and any(plan.guidance for plan in execution.resolved.steps)
+        self._guidance = RestingGuidance(pipe, execution) if execution is not None and acts_on_guidance else None
         self._thread = RunThread(pipe)
         self._scheduler: Any = None
         self._steps: RunSteps | None = None
         self._index = self._unet_calls = 0
-        self._history = OutputHistory()
+        self._history = OutputHistory(self._depth)
         self._step: OpenStep | None = None
 
     def claim_run(self) -> None:
@@ -75,9 +79,11 @@ class RunFollower:
     def _end_run(self) -> None:
         self._scheduler, self._steps, self._step = None, None, None
         self._index = self._unet_calls = 0
-        self._history = OutputHistory()
+        self._history = OutputHistory(self._depth)
         if self._execution is not None:
             self._execution.reset()
+        if self._guidance is not None:
+            self._guidance.clear()
 
     def _start(self, timestep: Tensor | float) -> RunSteps:
         """Return the steps of the current run; the first call of a run finds them."""
@@ -112,12 +118,19 @@ class RunFollower:
             return True
         return self._execution is not None and self._execution.unet_action(self._index) is not None
 
-    def begin_unet_call(self, arguments: UNetArguments) -> bool:
-        """Begin a call of the UNet, and return whether it must run.
+    def unet_output(self, call: UNetCall) -> Any:
+        """Return what the UNet puts out in a call: NaN, without running it, where the step's output is known.
 
         Raises FollowError outside a run, in another thread than the run's, and at another timestep than the current
         step's.
         """
+        self._begin_unet_call(call.arguments)
+        if self._guidance is None:
+            return call.skipped() if self._is_known else call.run()
+        carried_out = self._guidance.known_output if self._is_known else self._guidance.unet_output
+        return carried_out(self._index, call)
+
+    def _begin_unet_call(self, arguments: UNetArguments) -> None:
         self._thread.check()
         timestep = arguments.timestep
         steps = self._start(timestep)
@@ -128,7 +141,6 @@ class RunFollower:
                 f"{steps.timesteps[self._index]:g}: each step must end by the scheduler's step, and another pipeline "
                 "with the same UNet cannot sample meanwhile"
             )
-        return not self._is_known
 
     def _other_timestep(self, timestep: Tensor | float, steps: RunSteps) -> float | None:
         """Return a timestep that is not the current step's, of those that the UNet is given for the rows."""
@@ -152,6 +164,9 @@ class RunFollower:
                 "each call of the pipeline): enter the context anew for each call"
             )
         steps = self._start(arguments["timestep"])
+        if self._guidance is not None:
+            own = self._guidance.scheduler_output(self._index, arguments["sample"], arguments["model_output"])
+            arguments["model_output"] = own
         if self._execution is not None and not self._is_known:
             self._execution.end_step()  # before the scheduler takes what the UNet put out
         if self._on_arguments is not None:

@@ -13,6 +13,7 @@ from compute.pipeline.graphs import graph_of
 from compute.pipeline.probe import RUN_ERRORS, probe, refusal
 from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import RunSteps
+from compute.policy.graph import GUIDANCE, UNET
 from compute.policy.rules import Rule, rules_of
 from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
@@ -119,7 +120,8 @@ def _schedule(pipe: Any, rules: Sequence[Rule | Mapping[str, Any]], steps: int) 
             raise PolicyError(f"rules.{number}: components, window and action are accepted; given: {', '.join(fields)}")
         start, stop = _window(fields.get("window"), steps, number)
         patterns = [fields["components"]] if isinstance(fields["components"], str) else list(fields["components"])
-        names = ("unet",) if patterns == ["unet"] else graph_of(pipe.unet).match(patterns)
+        whole = set(patterns) <= {UNET, GUIDANCE}
+        names = tuple(patterns) if whole else graph_of(pipe.unet).guided.match(patterns)
         action = fields["action"]
         made = Action.model_validate({"name": action} if isinstance(action, str) else action)
         for step in range(start, stop):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from compute.pipeline.step_coefficients import StepCoefficients
-from compute.policy.extrapolation import extrapolated
+from compute.policy.extrapolation import reused_value
 from store.errors import SkipscopeError
 from store.records import Action
 
@@ -30,12 +29,13 @@ class _ComputedOutput:
 
 
 class OutputHistory:
-    """The outputs of the last two steps that computed the UNet, in float32.
+    """The outputs of the last `depth` steps that computed the UNet, in float32.
 
     `pred_x0` is clipped as the scheduler clips it, when it is kept and when it is reused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 2) -> None:
+        self._depth = depth
         self._outputs: tuple[_ComputedOutput, ...] = ()
 
     def write(
@@ -50,7 +50,7 @@ class OutputHistory:
             pred_x0=at.pred_x0(x_t, prediction),
             sigma=output[:, channels:],
         )
-        self._outputs = (*self._outputs[-1:], latest)
+        self._outputs = (latest, *self._outputs)[: self._depth]
 
     def reuse(
         self, action: Action, step: int, x_t: Float[Tensor, "B C H W"], at: StepCoefficients
@@ -58,25 +58,22 @@ class OutputHistory:
         """Return the output of a step that reuses the UNet by `action`. Raises ReuseError.
 
         Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, as the reuse
-        of any component does. In the space `eps` the noise prediction is reused, in `x0` the clean sample; the model
-        output follows from it and the current `x_t`. The learned sigma is always repeated: it is an interpolation
-        weight, which extrapolation would take out of range.
+        of any component does; with weights it is their sum, with that of `x_t`. In the space `eps` the noise prediction
+        is reused, in `x0` the clean sample; the model output follows from it and the current `x_t`. The learned sigma
+        is always repeated: it is an interpolation weight, which extrapolation would take out of range.
         """
-        computed, needed = len(self._outputs), action.order + 1
+        computed, needed = len(self._outputs), action.values_read
         if computed < needed:
             raise ReuseError(
-                f"step {step} reuses unet at order {action.order}, but {computed} earlier step{'s' * (computed != 1)} "
+                f"step {step} reuses unet by {action}, but {computed} earlier step{'s' * (computed != 1)} "
                 f"of this run computed it; it needs {needed}"
             )
         x_t = x_t.float()
-        if action.space == "x0":
-            pred_x0 = self._value_at(step, "pred_x0", action.order).clamp(-at.clip, at.clip)
-            prediction = at.output_of_x0(x_t, pred_x0)
-        else:
-            prediction = at.output_of_eps(x_t, self._value_at(step, "eps", action.order))
-        return torch.cat([prediction, self._outputs[-1].sigma], dim=1)
-
-    def _value_at(self, step: int, field: Literal["eps", "pred_x0"], order: int) -> Float[Tensor, "B C H W"]:
-        earlier, latest = self._outputs[0], self._outputs[-1]
-        value: Tensor = getattr(latest, field)
-        return value if order == 0 else extrapolated(step, (latest.step, earlier.step), value, getattr(earlier, field))
+        read = self._outputs[:needed]
+        in_x0 = action.space == "x0"
+        values = [output.pred_x0 if in_x0 else output.eps for output in read]
+        value = reused_value(action, step, [output.step for output in read], values)
+        if action.state is not None:
+            value = value + action.state * x_t
+        prediction = at.output_of_x0(x_t, value.clamp(-at.clip, at.clip)) if in_x0 else at.output_of_eps(x_t, value)
+        return torch.cat([prediction, self._outputs[0].sigma], dim=1)

@@ -41,21 +41,73 @@ class UNetArguments:
 
     def repeated(self, times: int) -> UNetArguments:
         """Return the arguments of a batch `times` as large: every tensor with one entry a row has its rows repeated."""
+        return self._changed(lambda value: value.repeat(times, *[1] * (value.ndim - 1)))
+
+    def half(self, which: int) -> UNetArguments:
+        """Return the arguments of the first (0) or second (1) half of the batch, of every tensor with one entry a row.
+
+        Raises FollowError for a text with another number of rows, whose halves are not known.
+        """
+        text = self.kwargs.get("encoder_hidden_states", self.args[2] if len(self.args) > 2 else None)
+        rows = len(self.sample)
+        if isinstance(text, Tensor) and len(text) != rows:
+            raise FollowError(
+                f"guidance: the UNet's encoder_hidden_states have {len(text)} rows and its sample {rows}, so the rows "
+                "of the conditional half are not known; pipelines with a text for each row are supported"
+            )
+        return self._changed(lambda value: value.chunk(2)[which])
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> UNetArguments:
+        """Return the arguments after a change of every tensor with one entry a row."""
         rows = len(self.sample)
         return UNetArguments(
-            args=tuple(_repeated(value, rows, times) for value in self.args),
-            kwargs={name: _repeated(value, rows, times) for name, value in self.kwargs.items()},
+            args=tuple(_changed(value, rows, change) for value in self.args),
+            kwargs={name: _changed(value, rows, change) for name, value in self.kwargs.items()},
         )
 
 
-def _repeated(value: Any, rows: int, times: int) -> Any:
+def _changed(value: Any, rows: int, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
-        return value.repeat(times, *[1] * (value.ndim - 1)) if value.ndim and len(value) == rows else value
+        return change(value) if value.ndim and len(value) == rows else value
     if isinstance(value, dict):
-        return {key: _repeated(part, rows, times) for key, part in value.items()}
+        return {key: _changed(part, rows, change) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_repeated(part, rows, times) for part in value)
+        return type(value)(_changed(part, rows, change) for part in value)
     return value
+
+
+@dataclass
+class KnownOutput(BaseOutput):
+    """The output of a UNet that did not run, or of which a half did."""
+
+    sample: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetCall:
+    """A call of a UNet with `channels` output channels, which has not been carried out yet."""
+
+    arguments: UNetArguments
+    forward: Callable[..., Any]
+    channels: int
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of the output."""
+        sample = self.arguments.sample
+        return len(sample), self.channels, *sample.shape[2:]
+
+    def run(self) -> Any:
+        """Return what the UNet puts out."""
+        return self.forward(*self.arguments.args, **self.arguments.kwargs)
+
+    def known(self, output: Tensor) -> Any:
+        """Return a tensor in the form in which the UNet would put it out."""
+        return KnownOutput(sample=output) if self.arguments.kwargs.get("return_dict", True) else (output,)
+
+    def skipped(self) -> Any:
+        """Return NaN in the place of the output, so that a read by mistake shows."""
+        return self.known(self.arguments.sample.new_full(self.output_shape, torch.nan))
 
 
 class Follower(Protocol):
@@ -65,7 +117,7 @@ class Follower(Protocol):
 
     def claim_run(self) -> None: ...
     def begin_run(self, scheduler: Any) -> None: ...
-    def begin_unet_call(self, arguments: UNetArguments) -> bool: ...
+    def unet_output(self, call: UNetCall) -> Any: ...
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None: ...
     def end_step(self, scheduler: Any, x_next: Tensor) -> None: ...
 
@@ -119,15 +171,8 @@ class PatchedSchedulerMethod:
         raise FollowError(f"pipe.scheduler {NOT_PICKLED}")
 
 
-@dataclass
-class SkippedOutput(BaseOutput):
-    """The output of a UNet that did not run: NaN of the right shape, so that a read by mistake shows."""
-
-    sample: Tensor
-
-
 class PatchedUNetForward:
-    """A UNet's forward that does not run the UNet, and returns NaN, at steps whose output is known without it.
+    """A UNet's forward whose output a follower says: at steps where it is known the UNet does not run.
 
     A deep copy of the UNet is not followed.
     """
@@ -141,13 +186,8 @@ class PatchedUNetForward:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._follower.active:
             return self.__wrapped__(*args, **kwargs)
-        arguments = UNetArguments(args=args, kwargs=kwargs)
-        if self._follower.begin_unet_call(arguments):
-            return self.__wrapped__(*args, **kwargs)
-        sample = arguments.sample
-        shape = (len(sample), int(self._unet.config.out_channels), *sample.shape[2:])
-        output = sample.new_full(shape, torch.nan)
-        return SkippedOutput(sample=output) if kwargs.get("return_dict", True) else (output,)
+        arguments, channels = UNetArguments(args=args, kwargs=kwargs), int(self._unet.config.out_channels)
+        return self._follower.unet_output(UNetCall(arguments=arguments, forward=self.__wrapped__, channels=channels))
 
     def __reduce__(self) -> Never:
         raise FollowError(f"pipe.unet {NOT_PICKLED}")

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from compute.pipeline.batch_halves import mix_of
 from compute.pipeline.follow import following
-from compute.pipeline.patched_calls import UNetArguments
+from compute.pipeline.patched_calls import UNetArguments, UNetCall
+from compute.pipeline.resting_guidance import has_equal_halves, known_halves
 from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import FollowError, RunSteps, run_steps, timestep_number
 from compute.policy.run_scheduler import RunScheduler
@@ -36,12 +38,14 @@ class Probe:
     """What the scheduler makes of the outputs."""
     unet_arguments: UNetArguments
     """The arguments of the first call of the UNet."""
+    guides_in_one_batch: bool
+    """Whether every step mixes two halves of one batch, so that guidance can rest."""
 
 
 def probe(pipe: Any, unet: Any, run: Callable[[], np.ndarray]) -> Probe:
     """Return what a run shows. `run` calls the pipeline and returns its pictures (B, H, W, 3).
 
-    The UNet puts out NaN, and the scheduler gets zeros instead.
+    The UNet puts out numbers that show how they are mixed, or NaN, and the scheduler gets zeros instead.
     Raises FollowError where the run does not make one scheduler step after each prediction.
     """
     follower = _ProbeFollower(pipe)
@@ -68,6 +72,8 @@ class _ProbeFollower:
         self._does: RunScheduler | None = None
         self._state: Tensor | None = None
         self._channels = 0
+        self._halves: Tensor | None = None
+        self._guides = True
 
     def claim_run(self) -> None:
         pass
@@ -75,15 +81,32 @@ class _ProbeFollower:
     def begin_run(self, scheduler: Any) -> None:
         self._scheduler, self._made = scheduler, 0
 
-    def begin_unet_call(self, arguments: UNetArguments) -> bool:
+    def unet_output(self, call: UNetCall) -> Any:
+        arguments = call.arguments
         if self._arguments is None:
             self._arguments = arguments
             self._steps = run_steps(self._pipe, self._scheduler, timestep_number(arguments.timestep))
             self._does = run_scheduler(self._scheduler, self._steps)
-        return False
+        self._halves = known_halves(call) if self._halves is None and has_equal_halves(call) else None
+        self._guides = self._guides and self._halves is not None
+        return call.skipped() if self._halves is None else call.known(self._halves)
+
+    def _is_guided(self, x_t: Tensor, output: Tensor) -> bool:
+        """Return whether a step guides in one batch: whether its output is a mix of the halves that were put out."""
+        if self._halves is None or len(self._halves) != 2 * len(x_t) or len(output) != len(x_t):
+            return False
+        first, second = self._halves[:, : x_t.shape[1]].chunk(2)
+        rescaled = bool(getattr(self._pipe, "guidance_rescale", 0))
+        try:
+            mix = mix_of(first, second, output[:, : x_t.shape[1]], where="a step", is_rescaled=rescaled)
+        except FollowError:
+            return False
+        return mix.conditional is not None
 
     def scheduler_arguments(self, scheduler: Any, arguments: dict[str, Any]) -> None:
         self._state, output = arguments["sample"], arguments["model_output"]
+        self._guides = self._guides and self._is_guided(self._state, output)
+        self._halves = None
         self._channels = output.shape[1]
         arguments["model_output"] = torch.zeros_like(output)
 
@@ -108,4 +131,5 @@ class _ProbeFollower:
             output_channels=self._channels,
             scheduler=self._does,
             unet_arguments=self._arguments,
+            guides_in_one_batch=self._guides,
         )

@@ -1,8 +1,11 @@
-"""Linear extrapolation over step indices, for a reuse of order 1."""
+"""What a reuse makes of earlier values: the last one, the line through the last two, or a weighted sum."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
+
+from store.records import Action
 
 Value = TypeVar("Value")
 
@@ -15,3 +18,12 @@ def extrapolated(step: int, sources: tuple[int, int], latest: Value, earlier: Va
     distance = (step - sources[0]) / (sources[0] - sources[1])
     line: Value = latest + (latest - earlier) * distance  # type: ignore[operator]
     return line
+
+
+def reused_value(action: Action, step: int, sources: Sequence[int], values: Sequence[Value]) -> Value:
+    """Return what a reuse at `step` makes of the values of the steps `sources`, the latest first."""
+    if action.weights is not None:
+        return sum(weight * value for weight, value in zip(action.weights, values, strict=True))  # type: ignore
+    if action.order == 0:
+        return values[0]
+    return extrapolated(step, (sources[0], sources[1]), values[0], values[1])

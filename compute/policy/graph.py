@@ -2,7 +2,8 @@
 
 There are two sorts of nodes: components, which a schedule can act on (`store.actions.Kind`), and the structures between
 them (the input convolution, concatenations, the output). A skip connection is a node of its own, between its source
-module and the decoder's concatenation. `unet` is a component without edges that stands for the whole network.
+module and the decoder's concatenation. `unet` is a component without edges that stands for the whole network, and
+`guidance` one that stands for the unconditional half of its batch, where a graph has it.
 
 A component may have parts, which are components too: the attentions and feed-forwards inside a transformer. A part's
 name begins with its component's, and it has no edges: it runs whenever the component around it is computed.
@@ -70,6 +71,7 @@ class Structure(Record):
     position: Count
 
 
+_GUIDANCE = {"name": GUIDANCE, "kind": "guidance", "parameters": 0, "actions": ("compute", "bypass", "reuse")}
 Node = Component | Structure
 Edge = tuple[str, str]
 
@@ -197,12 +199,23 @@ class ComponentGraph(Record):
     def flops(self, running: Iterable[str], bypassed: Iterable[str] = ()) -> int:
         """Return the FLOPs of one forward pass of one sample that computes the nodes `running` and bypasses others.
 
-        Embeddings are always counted; `unet` is not, because its nodes are. A component is counted without its parts.
+        Embeddings are always counted; `unet` and `guidance` are not, because their nodes are. A component is counted
+        without its parts.
         """
-        names = set(running) - {UNET}
+        names = set(running) - {UNET, GUIDANCE}
         names |= {structure.name for structure in self.structures if structure.kind == "embedding"}
         own = sum(self.nodes[name].flops - self._flops_of_parts.get(name, 0) for name in names)
         return own + sum(self.component(name).bypass_flops for name in bypassed)
+
+    @cached_property
+    def guided(self) -> ComponentGraph:
+        """The graph with `guidance` as its last component: the half of the network's work that guidance adds."""
+        if GUIDANCE in self.nodes:
+            return self
+        whole = self.component(UNET)
+        half = whole.model_copy(update=_GUIDANCE | {"flops": whole.flops // 2, "position": len(self.nodes)})
+        own = {name: getattr(self, name) for name in ComponentGraph.model_fields}  # not what is cached beside them
+        return ComponentGraph(**own | {"components": (*self.components, half)})
 
     @cached_property
     def _flops_of_parts(self) -> Mapping[str, int]:

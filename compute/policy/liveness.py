@@ -9,16 +9,20 @@ the last two). So the live nodes of a step depend on the actions of that step al
 run more nodes. A component that is dead, or has an action other than `compute`, is never a source. A schedule that
 leaves a reuse without a source is refused. A dead component reads and writes nothing, whatever its action.
 
+`guidance` is live wherever the network runs. At a step where it has an action the network computes the conditional half
+of the batch alone, so only steps without one are its sources. Such a step can read what a full step computed, of which
+it takes the conditional half; a full step that would read what only a half was computed of is refused.
+
 A part of a transformer is live where the transformer is live and computed. An action of the whole transformer makes its
 parts dead, so where both have an action that of the whole one holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from compute.policy.graph import UNET, Component, ComponentGraph
+from compute.policy.graph import GUIDANCE, UNET, Component, ComponentGraph
 from compute.policy.schedule import Schedule, ScheduleError, StepActions
 from store.actions import CachedPart
 from store.records import Action
@@ -47,9 +51,20 @@ class StepPlan:
         return self.actions.get(UNET)
 
     @property
+    def guidance(self) -> Action | None:
+        """The action of `guidance` at this step, if any: then the conditional half of the batch runs alone."""
+        return self.actions.get(GUIDANCE)
+
+    @property
+    def is_patched(self) -> bool:
+        """Whether modules of the network do something else at this step than compute, or keep what they compute."""
+        return bool(self.dead or (self.actions.keys() | self.writes.keys()) - {UNET, GUIDANCE})
+
+    @property
     def bypassed(self) -> frozenset[str]:
         """The live components of which only the shortcut runs."""
-        return frozenset(name for name, action in self.actions.items() if action.properties.runs_shortcut)
+        names = self.actions.keys() - {GUIDANCE}
+        return frozenset(name for name in names if self.actions[name].properties.runs_shortcut)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +88,16 @@ class ResolvedSchedule:
             first = min(read)
 
     def flops(self, step: int) -> int:
-        """Return the FLOPs of a step's forward pass for one sample; 0 if `unet` is reused."""
+        """Return the FLOPs of a step's forward pass for one row of the batch; 0 if `unet` is reused.
+
+        Where guidance rests it is half of them, because half of the rows are not computed.
+        """
         plan = self.steps[step]
         if plan.unet:
             return 0
         deltas = [name for name, parts in plan.writes.items() if "delta" in parts]
-        return self.graph.flops(plan.computed, [*plan.bypassed, *deltas])
+        flops = self.graph.flops(plan.computed, [*plan.bypassed, *deltas])
+        return flops // 2 if plan.guidance else flops
 
     @property
     def total_flops(self) -> int:
@@ -95,15 +114,23 @@ class ResolvedSchedule:
         }
 
 
+_FIELD_RULES = {
+    "space": (("unet",), "a space belongs to unet"),
+    "state": (("unet",), "a state belongs to unet"),
+    "weights": (("unet", "guidance"), "weights belong to unet and guidance"),
+}
 _SIZE_LIMIT = 2_000_000  # steps times nodes; the largest network that is known has 1,000 nodes, a run 1,000 steps
 
 
 def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
     """Check a schedule against a graph and return what each step runs, reads and keeps.
 
-    Raises ScheduleError for an action that its component does not admit, a reuse without a source, and an action of
-    `unet` beside others, and more steps and nodes than can be; UnknownComponent for a name that is not in the graph.
+    Raises ScheduleError for an action that its component does not admit, a reuse without a source, an action of `unet`
+    beside others, a full step that reads a half one, and more steps and nodes than can be; UnknownComponent for a name
+    that is not in the graph. An action of `guidance` needs no graph that has it.
     """
+    if GUIDANCE in schedule.components:
+        graph = graph.guided
     if schedule.steps * len(graph.nodes) > _SIZE_LIMIT:
         raise ScheduleError(
             f"{schedule.steps} steps of {len(graph.nodes)} nodes; at most {_SIZE_LIMIT} in all are accepted"
@@ -118,6 +145,7 @@ def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
         if key not in live_sets:
             live_sets[key] = _live(graph, row)
         plan = _plan(graph, row, live_sets[key], step, history)
+        _check_halves(plan, plans)
         for name in plan.computed:
             history.setdefault(name, []).append(step)
         for name, sources in plan.sources.items():
@@ -148,8 +176,9 @@ def _check_admitted(component: Component, action: Action, step: int) -> None:
     if action.name not in component.actions:
         reason = _reason(component, action)
         raise ScheduleError(f"{component.name} can't {action} at step {step}: {reason}; {accepted}")
-    if action.space is not None and component.name != UNET:
-        raise ScheduleError(f"{component.name} can't {action} at step {step}: a space belongs to unet; {accepted}")
+    for name, (kinds, rule) in _FIELD_RULES.items():
+        if getattr(action, name) is not None and component.kind not in kinds:
+            raise ScheduleError(f"{component.name} can't {action} at step {step}: {rule}; {accepted}")
 
 
 def _reason(component: Component, action: Action) -> str:
@@ -165,7 +194,7 @@ def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:
     """Return the live nodes of a step with these actions; none if `unet` is reused."""
     if UNET in row:
         return frozenset()
-    live = {UNET, *graph.outputs}
+    live = {UNET, *graph.outputs} | ({GUIDANCE} & graph.nodes.keys())
     for name in reversed(graph.nodes):
         node = graph.nodes[name]
         if node.kind == "embedding":
@@ -194,12 +223,29 @@ def _plan(
     )
 
 
+def _check_halves(plan: StepPlan, earlier: Sequence[StepPlan]) -> None:
+    """Raise ScheduleError where a step with both halves of the batch reads one that computed the conditional alone."""
+    if plan.guidance is not None:
+        return
+    for name, sources in plan.sources.items():
+        half = next((step for step in sources if name != UNET and earlier[step].guidance is not None), None)
+        if half is not None:
+            raise ScheduleError(
+                f"{name} can't {plan.actions[name]} at step {plan.step}: step {half}, which it would read, computes it "
+                f"for the conditional half of the batch alone, because guidance rests there; let guidance rest at step "
+                f"{plan.step} too, or compute {name} with guidance in between"
+            )
+
+
 def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple[int, ...]:
     """Return the steps that a reuse reads, latest first, of the steps at which its component was computed."""
-    needed = action.order + 1
+    needed = action.values_read
     if len(computed) < needed:
         available = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
-        count = "one earlier step that does is needed" if needed == 1 else "two earlier steps that do are needed"
+        if len(computed) > 1:
+            available = f"only steps {', '.join(map(str, computed))} before it compute"
+        words = ("one earlier step that does is", *(f"{n} earlier steps that do are" for n in ("two", "three", "four")))
+        count = f"{words[needed - 1]} needed"
         raise ScheduleError(
             f"{name} can't {action} at step {step}: {available} {name} (where it is dead, it is not computed); {count}"
         )

@@ -9,7 +9,7 @@ from compute.policy.rules import rules_of
 from compute.policy.search.candidate import Candidate
 from compute.policy.search.frontier import frontier
 from compute.policy.search.neighbours import neighbours
-from compute.policy.search.regular import regular_candidates
+from compute.policy.search.regular import regular_candidates, resting_candidates
 from compute.policy.search.search_space import SearchSpace
 from compute.recommend.closed_loop import ClosedLoop
 from compute.statistics.estimate import Estimate
@@ -29,11 +29,12 @@ class MeasuredCandidate:
 
 
 def proposals(space: SearchSpace) -> tuple[Sequence[Candidate], ...]:
-    """Return families of candidates, each slowest first: dropped steps, regular schedules, all moves.
+    """Return families of candidates, each slowest first: dropped steps, regular schedules, resting guidance, all moves.
 
     A further family, such as the schedules of a published method, is one more item here.
     """
-    return frontier(space, ("drop",)), regular_candidates(space), frontier(space)
+    dropping = frontier(space, ("drop",))
+    return dropping, regular_candidates(space), resting_candidates(space), frontier(space)
 
 
 class ClosedLoopSearch:

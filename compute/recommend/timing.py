@@ -16,8 +16,8 @@ from torch import nn
 
 from compute.models.model import Model
 from compute.pipeline.followed_step import Step
-from compute.policy.cost import CostModel
-from compute.policy.graph import UNET, ComponentGraph
+from compute.policy.cost import CostModel, NetworkCost
+from compute.policy.graph import GUIDANCE, UNET, ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.provenance import provenance
@@ -49,30 +49,48 @@ def device_name(device: torch.device) -> str:
 def measure_cost(model: Model, sampler: SamplerSettings, *, batch: int, guidance: float, repeats: int = 9) -> CostModel:
     """Measure the cost model for runs of `batch` pictures with a sampler, as medians over `repeats` steps.
 
-    Two whole steps are timed in the pipeline's own loop: one that calls the UNet, and one that drops it. The network's
-    own share is their difference minus the seconds of the components. The seconds of a run that no step counts are
-    those before the first call of the UNet, such as encoding the prompt, and after the last step, such as decoding.
+    Two whole steps are timed in the pipeline's own loop: one that calls the UNet, and one that drops it; where guidance
+    can rest a third, at which it does. The network's own share is their difference minus the seconds of the components.
+    The seconds of a run that no step counts are those before the first call of the UNet, such as encoding the prompt,
+    and after the last step, such as decoding.
     """
     full = Schedule.empty(sampler.steps)
     drop = {UNET: Action(name="reuse", space="x0")}
     dropped = Schedule(steps=sampler.steps, actions=dict.fromkeys(range(1, sampler.steps), drop))
     timed = _TimedRuns(model=model, sampler=sampler, batch=batch, guidance=guidance, repeats=repeats)
-    module_times: Times = {}
-    with _modules_timed(_timed_modules(model.unet, model.graph), module_times, model.device):
-        full_steps = timed.steps(full)
-    shortcut_times: Times = {}
-    with _shortcuts_timed(model.unet, shortcut_times, model.device):
-        timed.steps(full)
     dropped_seconds = timed.steps(dropped)
     step = _median(dropped_seconds) if sampler.steps > 1 else 0.0
-    computed = _by_node({path: _median(seconds) for path, seconds in module_times.items()}, model.graph)
+    whole, half = _network_cost(timed, full, step), None
+    if model.guides_in_one_batch(sampler, guidance):
+        unguided = {GUIDANCE: Action(name="bypass")}
+        half = _network_cost(
+            timed, Schedule(steps=sampler.steps, actions=dict.fromkeys(range(sampler.steps), unguided)), step
+        )
     return CostModel(
         batch=batch,
         run=timed.outside_steps(dropped),
         step=step,
-        network=max(0.0, _median(full_steps) - step - sum(computed.values())),
+        network=whole.network,
+        computed=whole.computed,
+        bypassed=whole.bypassed,
+        half=half,
+    )
+
+
+def _network_cost(timed: _TimedRuns, schedule: Schedule, step: float) -> NetworkCost:
+    """Return the seconds of the network's parts under a schedule of equal steps, of each of which `step` is not its."""
+    model = timed.model
+    module_times: Times = {}
+    with _modules_timed(_timed_modules(model.unet, model.graph), module_times, model.device):
+        seconds = timed.steps(schedule)
+    shortcut_times: Times = {}
+    with _shortcuts_timed(model.unet, shortcut_times, model.device):
+        timed.steps(schedule)
+    computed = _by_node({path: _median(times) for path, times in module_times.items()}, model.graph)
+    return NetworkCost(
+        network=max(0.0, _median(seconds) - step - sum(computed.values())),
         computed=computed,
-        bypassed={path: _median(seconds) for path, seconds in shortcut_times.items()},
+        bypassed={path: _median(times) for path, times in shortcut_times.items()},
     )
 
 

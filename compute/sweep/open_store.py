@@ -47,7 +47,7 @@ def open_or_create(path: Path, prepared: Prepared, *, replan: bool = False) -> S
         with store.drive("extend", maintenance=True):
             store.extend(header.model_copy(update={"plan": units}))
     if not has_graph(store.root):
-        write_graph(store.root, prepared.model.graph)
+        write_graph(store.root, prepared.plan.runs.graph)
     return store
 
 

@@ -17,6 +17,7 @@ from compute.models.model import Model
 from compute.models.model_metrics import check_named_weights, metrics_for
 from compute.models.source import ModelSource
 from compute.models.unreadable_prompts import check_prompts
+from compute.policy.graph import GUIDANCE, ComponentGraph
 from compute.sweep.plan.conditions import read_prompts
 from compute.sweep.plan.plan import Plan, make_plan
 from compute.sweep.plan.settings import settings_of
@@ -53,8 +54,24 @@ def prepare(config: SweepConfig, folder: Path, weights: MetricWeights = NO_WEIGH
     settings = settings_of(
         config, source.digest, dict(model.scheduler(sampler).config), call_key(config, folder), model.previous
     )
-    plan = make_plan(config, settings, model.graph, folder)
+    plan = make_plan(config, settings, _swept_graph(config, model), folder)
     return Prepared(config=config, source=source, model=model, plan=plan, call=call)
+
+
+def _swept_graph(config: SweepConfig, model: Model) -> ComponentGraph:
+    """Return the graph of the components that can be swept: `guidance` is one where runs guide in one batch.
+
+    Raises ConfigError where the configuration names it and they don't.
+    """
+    if model.guides_in_one_batch(config.sampler, config.guidance):
+        return model.graph.guided
+    named = [*config.components, *(name for swept in (*config.actions, *config.screen) for name in swept.components)]
+    if {GUIDANCE, f"kind:{GUIDANCE}"} & set(named):
+        raise ConfigError(
+            f"components: guidance can't rest: a {type(model.pipe).__name__} at guidance {config.guidance:g} does not "
+            "guide by two halves of one batch; leave it out"
+        )
+    return model.graph
 
 
 def _check_prompts(config: SweepConfig, model: Model, folder: Path) -> None:

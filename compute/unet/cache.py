@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
-from compute.policy.extrapolation import extrapolated
+from compute.policy.extrapolation import reused_value
 from store.actions import CachedPart
 from store.errors import SkipscopeError
+from store.records import Action
 
 Call = tuple[int, int]
 
@@ -43,15 +44,23 @@ class Cache:
         """Keep a tensor that a later step reads."""
         self._entries[name, part, step, call] = _Entry(tensor=value, version=_version(value))
 
-    def read(self, name: str, part: CachedPart, sources: Sequence[int], step: int, call: Call) -> Float[Tensor, "..."]:
-        """Return what a component reuses at a step: the tensor of a single source, or the line through two.
+    def read(
+        self,
+        name: str,
+        part: CachedPart,
+        sources: Sequence[int],
+        step: int,
+        call: Call,
+        action: Action,
+        rows: Callable[[int, Tensor], Tensor] = lambda source, value: value,
+    ) -> Float[Tensor, "..."]:
+        """Return what a component reuses by an action at a step.
 
-        `sources` are the steps to read, the latest first. Raises ExecutionError where this run has not computed one.
+        `sources` are the steps to read, the latest first; `rows` takes what a step needs of the tensor of a source.
+        Raises ExecutionError where this run has not computed one.
         """
-        latest, *earlier = (self._entry(name, part, source, step, call) for source in sources)
-        if not earlier:
-            return latest
-        return extrapolated(step, (sources[0], sources[1]), latest, earlier[0])
+        values = [rows(source, self._entry(name, part, source, step, call)) for source in sources]
+        return reused_value(action, step, sources, values)
 
     def _entry(self, name: str, part: CachedPart, source: int, step: int, call: Call) -> Tensor:
         entry = self._entries.get((name, part, source, call))

@@ -52,7 +52,7 @@ def _check_components(
     components: Mapping[str, ComponentModule], modules: Mapping[str, nn.Module], graph: ComponentGraph
 ) -> None:
     """Raise ExecutionError where the UNet lacks a component. What else differs shows when the UNet is called."""
-    of_graph = {component.name for component in graph.components if component.kind not in ("skip", "unet")}
+    of_graph = {component.name for component in graph.components if component.kind not in ("skip", "unet", "guidance")}
     layers = {structure.name for structure in graph.structures if structure.kind in ("convolution", "layer")}
     if missing := (of_graph - components.keys()) | (layers - modules.keys()):
         raise ExecutionError(f"the schedule was resolved for another UNet: this one lacks {min(missing)}")

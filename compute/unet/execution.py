@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from compute.policy.graph import GUIDANCE
 from compute.policy.liveness import ResolvedSchedule, StepPlan
 from compute.unet.arguments import main_input
 from compute.unet.blocks import ComponentModule
-from compute.unet.cache import Cache, ExecutionError
+from compute.unet.cache import Cache, Call, ExecutionError
 from compute.unet.call_traces import trace_of_call
 from compute.unet.graph_reader import component_graph
 from compute.unet.step_calls import StepCalls
 from compute.unet.trace import OutputForm, Trace
 from store.actions import CachedPart
 from store.records import Action
+
+_WHOLE: Call = (0, 0)
+"""What is of the whole network is kept for its only call within a step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Half:
+    """The half of the batch that runs alone, 0 or 1, and the arguments of the whole batch."""
+
+    which: int
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
 
 
 class Execution:
@@ -38,6 +54,7 @@ class Execution:
         self._trace: Trace | None = None
         self._checked: list[Trace] = []
         self._invocations: dict[str, int] = {}
+        self._half: _Half | None = None
 
     def begin_step(self, step: int) -> None:
         """Set the step that the following calls of the UNet belong to.
@@ -77,6 +94,19 @@ class Execution:
         """
         return self.resolved.steps[step].unet
 
+    @contextmanager
+    def running_half(self, which: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[None]:
+        """Take the calls of the UNet within the context for those of one half of a batch, 0 or 1.
+
+        `args` and `kwargs` are the arguments of the whole batch. What steps with both halves computed is read by this
+        half of it.
+        """
+        self._half = _Half(which=which, args=args, kwargs=kwargs)
+        try:
+            yield
+        finally:
+            self._half = None
+
     @property
     def cache_bytes(self) -> int:
         """The memory of the values that are kept now, in bytes."""
@@ -115,8 +145,11 @@ class Execution:
                 f"the UNet was called at step {plan.step}, which reuses unet from step {plan.sources['unet'][0]}: "
                 "its output is known there, so nothing but the pipeline's own sampling may call it"
             )
-        self._calls.add(plan.step, self._unet, args, kwargs)
-        if plan.actions or plan.dead or plan.writes:
+        if self._half is None:
+            self._calls.add(plan.step, self._unet, args, kwargs)
+        else:  # a half is one of the same call
+            self._calls.add(plan.step, self._unet, self._half.args, self._half.kwargs)
+        if plan.is_patched:
             self._trace = trace_of_call(self._unet, args, kwargs)
             self._check_trace(self._trace, main_input(args, kwargs))
         self._call, self._invocations = self._call + 1, {}
@@ -163,8 +196,24 @@ class Execution:
     def read_cache(self, name: str, part: CachedPart = "value", invocation: int = 0) -> Float[Tensor, "..."]:
         """Return what a component reuses at the current step. Raises ExecutionError where it was not computed."""
         plan = self.plan
-        return self._cache.read(name, part, plan.sources[name], plan.step, (self._call, invocation))
+        call = (self._call, invocation)
+        return self._cache.read(name, part, plan.sources[name], plan.step, call, plan.actions[name], self._rows_to_read)
+
+    def _rows_to_read(self, source: int, value: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        if self._half is None or self.resolved.steps[source].guidance is not None:
+            return value
+        return value.chunk(2)[self._half.which]
 
     def write_cache(self, name: str, part: CachedPart, value: Float[Tensor, "..."], invocation: int = 0) -> None:
         """Keep what a component computed at the current step."""
         self._cache.write(name, part, self.plan.step, (self._call, invocation), self.unshared(name, value))
+
+    def write_guidance(self, difference: Float[Tensor, "B K H W"]) -> None:
+        """Keep the difference between the halves of the network's output at the current step."""
+        self._cache.write(GUIDANCE, "value", self.plan.step, _WHOLE, difference)
+
+    def read_guidance(self) -> Float[Tensor, "B K H W"]:
+        """Return the difference that the current step reuses. Raises ExecutionError where it was not computed."""
+        plan = self.plan
+        sources, action = plan.sources[GUIDANCE], plan.actions[GUIDANCE]
+        return self._cache.read(GUIDANCE, "value", sources, plan.step, _WHOLE, action)

@@ -30,6 +30,7 @@ SHAPES: Mapping[Kind, str] = {
     "upsampler": "triangle-up",
     "skip": "diamond",
     "unet": "cross",
+    "guidance": "arrow",
 }
 SHAPE_SIGNS: Mapping[Kind, str] = {
     "resnet": "■",
@@ -41,6 +42,7 @@ SHAPE_SIGNS: Mapping[Kind, str] = {
     "upsampler": "▲",
     "skip": "◆",
     "unet": "✚",
+    "guidance": "↑",
 }
 """The same shapes as characters, for legends that wrap on a narrow screen."""
 _MAGMA = (
@@ -101,6 +103,7 @@ LIGHT = Palette(
         "upsampler": "#2F97D3",
         "skip": "#B8588F",
         "unet": "#4A505B",
+        "guidance": "#7B3FA0",
     },
     heat=_MAGMA[:-1],
     difference=("#F1F2F5", *_MAGMA[2:-1]),
@@ -127,6 +130,7 @@ DARK = Palette(
         "upsampler": "#9AD6F7",
         "skip": "#DE8DBA",
         "unet": "#C2C8D2",
+        "guidance": "#C79BE8",
     },
     heat=_MAGMA[-2::-1],
     difference=("#1B2028", *_MAGMA[-3::-1]),

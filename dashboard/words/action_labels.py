@@ -11,7 +11,7 @@ _SPACES = {"x0": "clean picture", "eps": "noise prediction"}
 
 def action_label(action: Action) -> str:
     """Return the label of an action: `Reuse (extrapolated, clean picture)`."""
-    details = ["extrapolated"] if action.order else []
+    details = ["extrapolated"] if action.order else ["fitted"] if action.weights is not None else []
     details += [_SPACES[action.space]] if action.space else []
     return action.properties.label + (f" ({', '.join(details)})" if details else "")
 

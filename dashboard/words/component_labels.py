@@ -25,6 +25,7 @@ KIND_LABELS: Mapping[Kind, str] = {
     "upsampler": "Upsampler",
     "skip": "Skip connection",
     "unet": "Whole network",
+    "guidance": "Guidance",
 }
 _PARTS = {"resnets": "residual", "attentions": "attention", "downsamplers": "downsampler", "upsamplers": "upsampler"}
 _NUMBERED_PARTS = ("resnets", "attentions")
@@ -71,6 +72,8 @@ def component_label(name: str) -> ComponentLabel:
     """Return the label of a component. Its numbers are those of the module path; an unknown name is its own label."""
     if name == "unet":
         return ComponentLabel(path=name, kind="unet", group="Whole network", short="Whole network")
+    if name == "guidance":
+        return ComponentLabel(path=name, kind="guidance", group="Whole network", short="Guidance")
     if name.startswith("skip:"):
         _, short = _group_and_short(name.removeprefix("skip:"))
         return ComponentLabel(path=name, kind="skip", group="Skip connections", short=short)

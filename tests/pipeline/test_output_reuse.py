@@ -32,7 +32,9 @@ class UNetActions(Execution):
 
     def __init__(self, actions: Mapping[int, Action]) -> None:
         self.actions = actions
-        self.resolved: Any = SimpleNamespace(steps=[SimpleNamespace(unet=action) for action in actions.values()])
+        self.resolved: Any = SimpleNamespace(
+            steps=[SimpleNamespace(unet=action, guidance=None) for action in actions.values()]
+        )
         self.begun: list[int] = []
         self.resets = 0
 

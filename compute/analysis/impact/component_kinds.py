@@ -27,8 +27,8 @@ def kind_of(components: Components) -> str:
 
 
 def _kind_of_one(name: str) -> str:
-    if name == "unet":
-        return "unet"
+    if name in ("unet", "guidance"):
+        return name
     if name.startswith("skip:"):
         return "skip"
     if (part := name.rsplit(".", 1)[-1]) in _TRANSFORMER_PARTS:
@@ -55,9 +55,9 @@ def group_name(components: Components) -> str:
 def level_of(components: Components, levels: Mapping[str, int]) -> int | None:
     """Return the level (0 is the full resolution) that all the components share; None where that is not known.
 
-    The whole network has none.
+    The whole network and guidance have none.
     """
-    shared = {None if name == "unet" else levels.get(name) for name in components}
+    shared = {None if name in ("unet", "guidance") else levels.get(name) for name in components}
     return shared.pop() if len(shared) == 1 else None
 
 

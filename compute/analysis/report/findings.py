@@ -21,6 +21,7 @@ _KINDS = {
     "upsampler": "upsamplers",
     "skip": "skip connections",
     "unet": "whole-network actions",
+    "guidance": "actions on guidance",
 }
 NEGLIGIBLE = 0.01
 """Damage that is not visible: a hundredth of what another seed changes."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from compute.policy.schedule import StepActions
 
-MoveKind = Literal["bypass", "partial", "drop"]
-"""The ways to save time: eliminate components of a computed step, compute a step in part, drop steps."""
-MOVE_KINDS: tuple[MoveKind, ...] = ("bypass", "partial", "drop")
+MoveKind = Literal["bypass", "partial", "drop", "guide"]
+"""The ways to save time: eliminate components of a computed step, compute a step in part, drop steps, rest guidance."""
+MOVE_KINDS: tuple[MoveKind, ...] = ("bypass", "partial", "drop", "guide")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,8 @@ class Move:
     """Actions for one or more consecutive steps, their damage, and their seconds.
 
     A `full` move computes a step, perhaps without some components. In a `partial` one a component reuses the value of
-    an earlier step, so that deeper components are dead. A `drop` reuses `unet` in all of its steps.
+    an earlier step, so that deeper components are dead. A `drop` reuses `unet` in all of its steps. In those of a
+    `guide` guidance rests: the network runs on the conditional half of the batch alone.
     """
 
     rows: tuple[StepActions, ...]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from compute.policy.cost import CostModel
-from compute.policy.graph import UNET, ComponentGraph
+from compute.policy.graph import GUIDANCE, UNET, ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule, StepActions
 from compute.policy.search.evidence import Evidence
-from compute.policy.search.move import Elimination, Move
-from store.records import Action
+from compute.policy.search.move import Elimination, Move, MoveKind
+from store.records import Ablation, Action
 
 
 class SearchSpace:
@@ -35,21 +35,19 @@ class SearchSpace:
         """Return the seconds of one step with these actions, if every value that they read is available."""
         key = tuple(sorted(row.items()))
         if key not in self._row_seconds:
-            before = max((action.order + 1 for action in row.values() if action.reads_cache), default=0)
+            before = max((action.values_read for action in row.values()), default=0)
             plan = resolve(self.graph, Schedule(steps=before + 1, actions={before: row})).steps[before]
             self._row_seconds[key] = self.cost.seconds_of(plan)
         return self._row_seconds[key]
 
     @cached_property
     def reuses(self) -> Mapping[int, tuple[Move, ...]]:
-        """The moves that begin at each step and reuse: runs of dropped steps, and single partial steps."""
+        """The moves that begin at each step: runs of dropped steps or of resting guidance, and single partial steps."""
         moves: dict[int, list[Move]] = {step: [] for step in range(self.steps)}
         for evidence in self.evidence:
             ablation, length = evidence.ablation, evidence.ablation.window.stop - evidence.ablation.window.start
-            if not ablation.action.reads_cache:
-                continue
-            dropped = ablation.components == (UNET,)
-            if not dropped and length != 1:
+            kind = self._kind_of(ablation)
+            if kind is None or (kind == "partial" and length != 1):
                 continue
             row = dict.fromkeys(ablation.components, ablation.action)
             moves[ablation.window.start].append(
@@ -57,10 +55,18 @@ class SearchSpace:
                     rows=(row,) * length,
                     damage=max(0.0, evidence.damage),
                     seconds=length * self.row_seconds(row),
-                    kind="drop" if dropped else "partial",
+                    kind=kind,
                 )
             )
         return {step: tuple(reuses) for step, reuses in moves.items()}
+
+    def _kind_of(self, ablation: Ablation) -> MoveKind | None:
+        """Return the kind of move that an ablation is evidence for; None for an elimination, and where it's of none."""
+        if GUIDANCE in ablation.components:
+            return "guide" if len(ablation.components) == 1 and self.cost.half is not None else None
+        if not ablation.action.reads_cache:
+            return None
+        return "drop" if ablation.components == (UNET,) else "partial"
 
     @cached_property
     def reused_components(self) -> frozenset[str]:
@@ -78,7 +84,7 @@ class SearchSpace:
         eliminations: dict[int, list[Elimination]] = {step: [] for step in range(self.steps)}
         for evidence in self.evidence:
             ablation, window = evidence.ablation, evidence.ablation.window
-            if not ablation.action.properties.removes:
+            if not ablation.action.properties.removes or GUIDANCE in ablation.components:
                 continue
             row = dict.fromkeys(ablation.components, ablation.action)
             saved = full - self.row_seconds(row)

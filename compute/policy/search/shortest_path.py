@@ -64,9 +64,14 @@ def _least_sum(space: SearchSpace, rate: float, kinds: Collection[MoveKind], kee
 
 
 def _after(state: State, move: Move) -> State | None:
-    """Return the state after a move, or None if the move can't follow: a partial step reads a full one."""
+    """Return the state after a move, or None if the move can't follow: a partial step reads a full one.
+
+    A step whose guidance rests computes half of the batch, so a partial step can't read it either.
+    """
     if move.kind == "full":
         return "full"
+    if move.kind == "guide":
+        return "partial"
     if move.kind == "partial":
         return "partial" if state in ("full", "full, dropped") else None
     if state == "full":

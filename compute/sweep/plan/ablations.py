@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from compute.config.errors import ConfigError
 from compute.config.schema import SweepConfig
 from compute.config.swept_action import ScreenedAction, SweptAction
-from compute.policy.graph import ComponentGraph
+from compute.policy.graph import GUIDANCE, ComponentGraph
 from compute.sweep.plan.windows import ablation_windows, screening_windows
 from store.records import Ablation, Window
 
@@ -46,8 +46,12 @@ def _admitting_components(swept: SweptAction, config: SweepConfig, graph: Compon
         for name in graph.match(config.components)
         if name in selected and swept.action.name in graph.component(name).actions
     ]
-    if swept.action.space is not None:
+    if swept.together and GUIDANCE not in swept.components:  # it is no part of the network that "*" takes together
+        names = [name for name in names if name != GUIDANCE]
+    if swept.action.space is not None or swept.action.state is not None:
         names = [name for name in names if graph.component(name).kind == "unet"]
+    if swept.action.weights is not None:
+        names = [name for name in names if graph.component(name).kind in ("unet", "guidance")]
     if not names:
         field = "screen" if isinstance(swept, ScreenedAction) else "actions"
         raise ConfigError(

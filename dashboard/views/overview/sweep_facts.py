@@ -16,7 +16,12 @@ from store.folder.header import SweepHeader
 from store.records import Ablation, Components, PromptSwitch
 from store.sampler import SamplerSettings
 
-_KIND_PLURALS = {"attention": "attention blocks", "resnet": "residual blocks", "unet": "whole network"}
+_KIND_PLURALS = {
+    "attention": "attention blocks",
+    "resnet": "residual blocks",
+    "unet": "whole network",
+    "guidance": "guidance",
+}
 _MAX_STAGES = 8
 _STATES = {"x_t": "noisy states", "pred_x0": "predicted pictures"}
 
@@ -93,7 +98,9 @@ def _components(ablated: Iterable[Components]) -> str:
         plural = _KIND_PLURALS.get(kind, label.lower() + "s")
         if counts[kind]:
             texts.append(
-                plural if kind == "unet" else f"{counts[kind]} {label.lower() if counts[kind] == 1 else plural}"
+                plural
+                if kind in ("unet", "guidance")
+                else f"{counts[kind]} {label.lower() if counts[kind] == 1 else plural}"
             )
     return ", ".join(texts)
 

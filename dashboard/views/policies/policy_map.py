@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from compute.policy.graph import UNET
+from compute.policy.graph import GUIDANCE, UNET
 from compute.policy.liveness import ResolvedSchedule
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
@@ -31,7 +31,10 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyMap:
-    """Components in network order, the whole network first, and their spans; `left_out` counts those beyond a limit."""
+    """Components, the whole network and guidance before the others in network order, and their spans.
+
+    `left_out` counts the components beyond a limit.
+    """
 
     components: tuple[str, ...]
     spans: tuple[Span, ...]
@@ -41,7 +44,9 @@ class PolicyMap:
 def map_policy(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
     """Return the map of a policy over components in network order; without `resolved` no component is dead."""
     schedule = policy.schedule
-    names = list(dict.fromkeys([UNET, *components, *sorted(schedule.components - set(components))]))
+    acted = schedule.components
+    whole = [UNET, *({GUIDANCE} & {*components, *acted})]
+    names = list(dict.fromkeys([*whole, *components, *sorted(acted - set(components))]))
     shown: list[str] = []
     spans: list[Span] = []
     for name in names[:_MAX_ROWS]:
