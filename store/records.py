@@ -40,20 +40,20 @@ class Record(BaseModel):
 class Action(Record):
     """What a component does at a step instead of being computed.
 
-    `order` is 0 (repeat the last computed value) or 1 (extrapolate linearly from the last two) and belongs to `reuse`
-    and `reuse_delta`; `space` says what a reused `unet` repeats: its noise prediction (`eps`) or the guided clean
-    picture (`x0`), and belongs to `reuse` of `unet` alone.
+    `order` is 0 (repeat the last computed value), 1 (extrapolate linearly from the last two) or 2 (quadratically from
+    the last three) and belongs to `reuse` and `reuse_delta`; `space` says what a reused `unet` repeats: its noise
+    prediction (`eps`) or the guided clean picture (`x0`), and belongs to `reuse` of `unet` alone.
     """
 
     name: ActionName
-    order: Literal[0, 1] = 0
+    order: Literal[0, 1, 2] = 0
     space: Literal["eps", "x0"] | None = None
 
     @field_validator("order", mode="before")
     @classmethod
     def _no_truth_value(cls, order: Any) -> Any:
         if isinstance(order, bool | float):  # Python's True is 1, and so is 1.0
-            raise ValueError("0 or 1 is accepted")
+            raise ValueError("0, 1 or 2 is accepted")
         return order
 
     @model_validator(mode="after")

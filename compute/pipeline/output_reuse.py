@@ -30,7 +30,7 @@ class _ComputedOutput:
 
 
 class OutputHistory:
-    """The outputs of the last two steps that computed the UNet, in float32.
+    """The outputs of the last three steps that computed the UNet, in float32.
 
     `pred_x0` is clipped as the scheduler clips it, when it is kept and when it is reused.
     """
@@ -50,15 +50,15 @@ class OutputHistory:
             pred_x0=at.pred_x0(x_t, prediction),
             sigma=output[:, channels:],
         )
-        self._outputs = (*self._outputs[-1:], latest)
+        self._outputs = (*self._outputs[-2:], latest)
 
     def reuse(
         self, action: Action, step: int, x_t: Float[Tensor, "B C H W"], at: StepCoefficients
     ) -> Float[Tensor, "B K H W"]:
         """Return the output of a step that reuses the UNet by `action`. Raises ReuseError.
 
-        Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, as the reuse
-        of any component does. In the space `eps` the noise prediction is reused, in `x0` the clean sample; the model
+        Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, order 2 the
+        last three quadratically, as the reuse of any component does. In the space `eps` the noise prediction is reused, in `x0` the clean sample; the model
         output follows from it and the current `x_t`. The learned sigma is always repeated: it is an interpolation
         weight, which extrapolation would take out of range.
         """
@@ -77,6 +77,6 @@ class OutputHistory:
         return torch.cat([prediction, self._outputs[-1].sigma], dim=1)
 
     def _value_at(self, step: int, field: Literal["eps", "pred_x0"], order: int) -> Float[Tensor, "B C H W"]:
-        earlier, latest = self._outputs[0], self._outputs[-1]
-        value: Tensor = getattr(latest, field)
-        return value if order == 0 else extrapolated(step, (latest.step, earlier.step), value, getattr(earlier, field))
+        read = self._outputs[: -order - 2 : -1]  # latest first
+        values: list[Tensor] = [getattr(output, field) for output in read]
+        return extrapolated(step, [output.step for output in read], values)

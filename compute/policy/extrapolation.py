@@ -1,17 +1,31 @@
-"""Linear extrapolation over step indices, for a reuse of order 1."""
+"""Extrapolation over step indices, for a reuse of order 1 or 2."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
 
-def extrapolated(step: int, sources: tuple[int, int], latest: Value, earlier: Value) -> Value:
-    """Return the value at `step` on the line through two values, which belong to the steps `sources`, latest first.
+def extrapolated(step: int, sources: Sequence[int], values: Sequence[Value]) -> Value:
+    """Return the value at `step` of the polynomial through `values`, which belong to the steps `sources`, latest first.
 
-    The steps need not be evenly spaced. `Value` is a number, an array or a tensor.
+    One value is repeated, two lie on a line, three on a parabola; the steps need not be evenly spaced. `Value` is a
+    number, an array or a tensor. Raises ValueError for other numbers of values.
     """
+    if not 1 <= len(values) <= 3 or len(values) != len(sources):
+        raise ValueError(f"{len(values)} values of {len(sources)} steps; 1, 2 or 3 are accepted, one a step")
+    latest: Any = values[0]
+    if len(values) == 1:
+        return values[0]
     distance = (step - sources[0]) / (sources[0] - sources[1])
-    line: Value = latest + (latest - earlier) * distance  # type: ignore[operator]
-    return line
+    line: Value = latest + (latest - values[1]) * distance
+    return line if len(values) == 2 else line + _bend(step, sources, values)
+
+
+def _bend(step: int, sources: Sequence[int], values: Sequence[Any]) -> Any:
+    """Return what a parabola adds to the line through its last two points: Newton's second divided difference."""
+    first, second, third = sources
+    scale = (step - first) * (step - second) / (first - third)
+    return (values[0] - values[1]) * (scale / (first - second)) - (values[1] - values[2]) * (scale / (second - third))

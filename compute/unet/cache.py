@@ -44,14 +44,11 @@ class Cache:
         self._entries[name, part, step, call] = _Entry(tensor=value, version=_version(value))
 
     def read(self, name: str, part: CachedPart, sources: Sequence[int], step: int, call: Call) -> Float[Tensor, "..."]:
-        """Return what a component reuses at a step: the tensor of a single source, or the line through two.
+        """Return what a component reuses at a step: the tensor of one source, or the curve through those of several.
 
         `sources` are the steps to read, the latest first. Raises ExecutionError where this run has not computed one.
         """
-        latest, *earlier = (self._entry(name, part, source, step, call) for source in sources)
-        if not earlier:
-            return latest
-        return extrapolated(step, (sources[0], sources[1]), latest, earlier[0])
+        return extrapolated(step, sources, [self._entry(name, part, source, step, call) for source in sources])
 
     def _entry(self, name: str, part: CachedPart, source: int, step: int, call: Call) -> Tensor:
         entry = self._entries.get((name, part, source, call))
