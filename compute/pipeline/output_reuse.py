@@ -58,9 +58,9 @@ class OutputHistory:
         """Return the output of a step that reuses the UNet by `action`. Raises ReuseError.
 
         Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, order 2 the
-        last three quadratically, as the reuse of any component does. In the space `eps` the noise prediction is reused, in `x0` the clean sample; the model
-        output follows from it and the current `x_t`. The learned sigma is always repeated: it is an interpolation
-        weight, which extrapolation would take out of range.
+        last three quadratically, as the reuse of any component does. In the space `eps` the noise prediction is reused,
+        in `x0` the clean sample; the model output follows from it and the current `x_t`. The learned sigma is always
+        repeated: it is an interpolation weight, which extrapolation would take out of range.
         """
         computed, needed = len(self._outputs), action.order + 1
         if computed < needed:

@@ -5,9 +5,10 @@ backwards from the output: through a component's inputs if its action needs them
 do, `reuse` and `zero` do not). All other nodes are dead and do not run. If `unet` is reused, every node is dead.
 
 A live `reuse` or `reuse_delta` reads the last earlier step at which the component was live and computed (with order 1
-the last two, with order 2 the last three). So the live nodes of a step depend on the actions of that step alone: reading never makes an earlier step
-run more nodes. A component that is dead, or has an action other than `compute`, is never a source. A schedule that
-leaves a reuse without a source is refused. A dead component reads and writes nothing, whatever its action.
+the last two, with order 2 the last three). So the live nodes of a step depend on the actions of that step alone:
+reading never makes an earlier step run more nodes. A component that is dead, or has an action other than `compute`, is
+never a source. A schedule that leaves a reuse without a source is refused. A dead component reads and writes nothing,
+whatever its action.
 
 A part of a transformer is live where the transformer is live and computed. An action of the whole transformer makes its
 parts dead, so where both have an action that of the whole one holds.
