@@ -49,14 +49,15 @@ def _is_none(value: Any) -> bool:
 class Action(Record):
     """What a component does at a step instead of being computed.
 
-    `order` is 0 (repeat the last computed value) or 1 (extrapolate linearly from the last two) and belongs to `reuse`
-    and `reuse_delta`; `space` says what a reused `unet` repeats: its noise prediction (`eps`) or the guided clean
-    picture (`x0`), and belongs to `reuse` of `unet` alone. Instead of an order a `reuse` of `unet` or of `guidance` may
-    have `weights`, those of the last computed values, the latest first; for `unet` also `state`, that of `x_t`.
+    `order` is 0 (repeat the last computed value), 1 (extrapolate linearly from the last two) or 2 (quadratically from
+    the last three) and belongs to `reuse` and `reuse_delta`; `space` says what a reused `unet` repeats: its noise
+    prediction (`eps`) or the guided clean picture (`x0`), and belongs to `reuse` of `unet` alone. Instead of an order a
+    `reuse` of `unet` or of `guidance` may have `weights`, those of the last computed values, the latest first; for
+    `unet` also `state`, that of `x_t`.
     """
 
     name: ActionName
-    order: Literal[0, 1] = 0
+    order: Literal[0, 1, 2] = 0
     space: Literal["eps", "x0"] | None = None
     weights: tuple[Weight, ...] | None = Field(
         default=None, min_length=1, max_length=WEIGHTS_LIMIT, exclude_if=_is_none
@@ -67,7 +68,7 @@ class Action(Record):
     @classmethod
     def _no_truth_value(cls, order: Any) -> Any:
         if isinstance(order, bool | float):  # Python's True is 1, and so is 1.0
-            raise ValueError("0 or 1 is accepted")
+            raise ValueError("0, 1 or 2 is accepted")
         return order
 
     @model_validator(mode="after")

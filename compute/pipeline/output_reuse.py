@@ -34,7 +34,7 @@ class OutputHistory:
     `pred_x0` is clipped as the scheduler clips it, when it is kept and when it is reused.
     """
 
-    def __init__(self, depth: int = 2) -> None:
+    def __init__(self, depth: int = 3) -> None:
         self._depth = depth
         self._outputs: tuple[_ComputedOutput, ...] = ()
 
@@ -57,10 +57,11 @@ class OutputHistory:
     ) -> Float[Tensor, "B K H W"]:
         """Return the output of a step that reuses the UNet by `action`. Raises ReuseError.
 
-        Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, as the reuse
-        of any component does; with weights it is their sum, with that of `x_t`. In the space `eps` the noise prediction
-        is reused, in `x0` the clean sample; the model output follows from it and the current `x_t`. The learned sigma
-        is always repeated: it is an interpolation weight, which extrapolation would take out of range.
+        Order 0 repeats the latest output; order 1 extrapolates the last two linearly in the step index, order 2 the
+        last three quadratically, as the reuse of any component does; with weights it is their sum, with that of `x_t`.
+        In the space `eps` the noise prediction is reused, in `x0` the clean sample; the model output follows from it
+        and the current `x_t`. The learned sigma is always repeated: it is an interpolation weight, which extrapolation
+        would take out of range.
         """
         computed, needed = len(self._outputs), action.values_read
         if computed < needed:

@@ -4,10 +4,11 @@ A node is *live* at a step if its value reaches the output of that step. Live no
 backwards from the output: through a component's inputs if its action needs them (`compute`, `bypass` and `reuse_delta`
 do, `reuse` and `zero` do not). All other nodes are dead and do not run. If `unet` is reused, every node is dead.
 
-A live `reuse` or `reuse_delta` reads the last earlier step at which the component was live and computed (with order 1,
-the last two). So the live nodes of a step depend on the actions of that step alone: reading never makes an earlier step
-run more nodes. A component that is dead, or has an action other than `compute`, is never a source. A schedule that
-leaves a reuse without a source is refused. A dead component reads and writes nothing, whatever its action.
+A live `reuse` or `reuse_delta` reads the last earlier step at which the component was live and computed (with order 1
+the last two, with order 2 the last three). So the live nodes of a step depend on the actions of that step alone:
+reading never makes an earlier step run more nodes. A component that is dead, or has an action other than `compute`, is
+never a source. A schedule that leaves a reuse without a source is refused. A dead component reads and writes nothing,
+whatever its action.
 
 `guidance` is live wherever the network runs. At a step where it has an action the network computes the conditional half
 of the batch alone, so only steps without one are its sources. Such a step can read what a full step computed, of which
@@ -119,6 +120,11 @@ _FIELD_RULES = {
     "state": (("unet",), "a state belongs to unet"),
     "weights": (("unet", "guidance"), "weights belong to unet and guidance"),
 }
+_NONE = "no step before it computes"
+_NEEDED = (
+    "one earlier step that does is needed",
+    *(f"{number} earlier steps that do are needed" for number in ("two", "three", "four")),
+)
 _SIZE_LIMIT = 2_000_000  # steps times nodes; the largest network that is known has 1,000 nodes, a run 1,000 steps
 
 
@@ -241,11 +247,10 @@ def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple
     """Return the steps that a reuse reads, latest first, of the steps at which its component was computed."""
     needed = action.values_read
     if len(computed) < needed:
-        available = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
-        if len(computed) > 1:
-            available = f"only steps {', '.join(map(str, computed))} before it compute"
-        words = ("one earlier step that does is", *(f"{n} earlier steps that do are" for n in ("two", "three", "four")))
-        count = f"{words[needed - 1]} needed"
+        steps = " and ".join(map(str, computed))
+        verb = "computes" if len(computed) < 2 else "compute"
+        available = f"only step{'s' * (len(computed) > 1)} {steps} before it {verb}" if computed else _NONE
+        count = _NEEDED[needed - 1]
         raise ScheduleError(
             f"{name} can't {action} at step {step}: {available} {name} (where it is dead, it is not computed); {count}"
         )

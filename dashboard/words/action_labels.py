@@ -7,11 +7,12 @@ import re
 from store.records import Action
 
 _SPACES = {"x0": "clean picture", "eps": "noise prediction"}
+_ORDERS = {1: "extrapolated", 2: "extrapolated by a parabola"}
 
 
 def action_label(action: Action) -> str:
     """Return the label of an action: `Reuse (extrapolated, clean picture)`."""
-    details = ["extrapolated"] if action.order else ["fitted"] if action.weights is not None else []
+    details = [_ORDERS[action.order]] if action.order else ["fitted"] if action.weights is not None else []
     details += [_SPACES[action.space]] if action.space else []
     return action.properties.label + (f" ({', '.join(details)})" if details else "")
 

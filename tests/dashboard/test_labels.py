@@ -47,6 +47,7 @@ def test_windows_actions_and_metrics() -> None:
     assert window_label(Window(start=5, stop=10)) == "steps 5–9"
     assert window_label(Window(start=7, stop=8)) == "step 7"
     assert action_label(Action(name="reuse", order=1, space="x0")) == "Reuse (extrapolated, clean picture)"
+    assert action_label(Action(name="reuse_delta", order=2)) == "Reuse residual (extrapolated by a parabola)"
     assert action_label(Action(name="bypass")) == "Bypass"
     assert metric_label("haarpsi") == "HaarPSI"
     assert metric_label("mse", "anything") == "Mean squared error"

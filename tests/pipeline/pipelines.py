@@ -33,10 +33,10 @@ REUSE = Action(name="reuse")
 SCHEDULES = {
     f"unet {space} order {order}": Schedule(
         steps=STEPS,
-        actions={step: {"unet": Action(name="reuse", space=space, order=order)} for step in (2, 4, 5, 7)},  # type: ignore[arg-type]
+        actions={step: {"unet": Action(name="reuse", space=space, order=order)} for step in (3, 5, 6)},  # type: ignore[arg-type]
     )
     for space in ("eps", "x0")
-    for order in (0, 1)
+    for order in (0, 1, 2)
 } | {
     "nothing": Schedule.empty(STEPS),
     "deepcache": Schedule(steps=STEPS, actions={step: {DEEP: REUSE} for step in (1, 3, 4, 6)}),

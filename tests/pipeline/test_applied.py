@@ -61,7 +61,7 @@ def test_guidance_in_two_calls(
 def test_any_policy_gives_what_the_own_loop_gives(
     unet: Any, graph: ComponentGraph, pipe: OtherPipeline, policy: MakePolicy, data: st.DataObject
 ) -> None:
-    rows = {step: data.draw(step_actions(graph, order=1)) for step in range(2, STEPS) if data.draw(st.booleans())}
+    rows = {step: data.draw(step_actions(graph, order=2)) for step in range(2, STEPS) if data.draw(st.booleans())}
     made = policy(Schedule(steps=STEPS, actions=rows))
     try:
         expected = sample_by_hand(unet, graph, made)

@@ -62,9 +62,16 @@ def _guided(unet: Any, text: dict[str, Tensor], x_t: Tensor, t: Tensor, guidance
 def _reused(kept: Kept, action: Action, step: int, x_t: Tensor, alpha_bar: float) -> Tensor:
     part = 2 if action.space == "x0" else 1
     value, (last, *_, sigma) = kept[-1][part], kept[-1]
-    if action.order:
+    if action.order == 1:
         before = kept[-2]
         value = value + (value - before[part]) * (step - last) / (last - before[0])
+    if action.order == 2:
+        c, b, a = (entry[0] for entry in kept[-3:])
+        value = (
+            value * ((step - b) * (step - c) / ((a - b) * (a - c)))
+            + kept[-2][part] * ((step - a) * (step - c) / ((b - a) * (b - c)))
+            + kept[-3][part] * ((step - a) * (step - b) / ((c - a) * (c - b)))
+        )
     if action.space == "x0":
         value = (x_t - alpha_bar**0.5 * value.clamp(-1, 1)) / (1 - alpha_bar) ** 0.5
     return torch.cat([value, sigma], dim=1)

@@ -89,7 +89,7 @@ def graphs(draw: st.DrawFn) -> ComponentGraph:
 def schedules(draw: st.DrawFn, graph: ComponentGraph, max_steps: int = 6) -> Schedule:
     """Any admitted actions at any steps; many of the schedules can't be resolved."""
     steps = draw(st.integers(1, max_steps))
-    actions = {step: draw(step_actions(graph, order=1)) for step in range(steps) if draw(st.booleans())}
+    actions = {step: draw(step_actions(graph, order=2)) for step in range(steps) if draw(st.booleans())}
     return Schedule(steps=steps, actions=actions)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any, Literal
 
 import torch
@@ -196,11 +197,10 @@ def _residual(
 
 
 def reused(action: Action, step: int, history: Mapping[str, list[HistoryEntry]], name: str, part: Part) -> Tensor:
-    """Return the last value of a component, or the line through the last two at a step; NaN where there are too few."""
+    """Return the polynomial through the last values of a component at a step (Lagrange); NaN where there are too few."""
     entries = history.get(name, [])[-action.order - 1 :]
     if len(entries) <= action.order:
         return torch.tensor(torch.nan)
-    value = entries[-1][part]()
-    if action.order:
-        value = torch.lerp(entries[0][part](), value, (step - entries[0][0]) / (entries[1][0] - entries[0][0]))
-    return value
+    steps = [entry[0] for entry in entries]
+    weights = [prod((step - s) / (own - s) for s in steps if s != own) for own in steps]
+    return sum((weight * entry[part]() for weight, entry in zip(weights, entries, strict=True)), torch.zeros(()))

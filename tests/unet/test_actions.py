@@ -42,8 +42,8 @@ def test_every_action_of_every_component(unet: Any, graph: ComponentGraph) -> No
 @FEW
 @given(st.data())
 def test_any_schedule_equals_running_everything(unet: Any, graph: ComponentGraph, data: st.DataObject) -> None:
-    actions = {step: data.draw(step_actions(graph, order=1 if step > 1 else 0)) for step in range(1, 4)}
-    schedule = Schedule(steps=4, actions=actions)
+    actions = {step: data.draw(step_actions(graph, order=min(step - 1, 2))) for step in range(1, 5)}
+    schedule = Schedule(steps=5, actions=actions)
     assume(resolves(graph, schedule))
     check(unet, graph, schedule, inputs)
 

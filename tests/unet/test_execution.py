@@ -150,7 +150,7 @@ def test_half_precision_and_inference_mode(graph: ComponentGraph) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_nan_reaches_the_output(unet: Any, graph: ComponentGraph, data: st.DataObject) -> None:
-    schedule = Schedule(steps=4, actions={step: data.draw(step_actions(graph, order=1)) for step in (2, 3)})
+    schedule = Schedule(steps=4, actions={step: data.draw(step_actions(graph, order=step - 1)) for step in (2, 3)})
     try:
         resolved = resolve(graph, schedule)
     except ScheduleError:

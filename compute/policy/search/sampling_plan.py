@@ -9,7 +9,7 @@ from pydantic import Field
 
 from compute.config.plain_text import Name
 from compute.policy.graph import GUIDANCE, ComponentGraph
-from compute.policy.methods.deepcache import reused_from_below
+from compute.policy.methods.layout import REUSE, from_below
 from compute.policy.schedule import Schedule
 from store.records import Action, Record
 
@@ -59,7 +59,7 @@ class SamplingPlan(Record):
     def schedule(self, graph: ComponentGraph) -> Schedule:
         """Return the actions of the plan for a network. Raises ScheduleError for a branch that it lacks."""
         rows: dict[int, dict[str, Action]] = {}
-        reused = dict.fromkeys(reused_from_below(graph, self.branch), Action(name="reuse")) if self.interval > 1 else {}
+        reused = dict.fromkeys(from_below(graph, self.branch), REUSE) if self.interval > 1 else {}
         for step in range(self.steps):
             row = dict(reused) if self._is_cached(step) else {}
             if self._rests(step):
