@@ -66,8 +66,8 @@ class OutputHistory:
         computed, needed = len(self._outputs), action.values_read
         if computed < needed:
             raise ReuseError(
-                f"step {step} reuses unet by {action}, but {computed} earlier step{'s' * (computed != 1)} "
-                f"of this run computed it; it needs {needed}"
+                f"unet can't {action} at step {step}: {computed} earlier step{'s' * (computed != 1)} of this run "
+                f"computed it; it needs {needed}"
             )
         x_t = x_t.float()
         read = self._outputs[:needed]

@@ -62,7 +62,7 @@ def whole_batches(unet: Any, rests: Mapping[int, Action], conditional: int = 1) 
             halves[1 - conditional] = own - differences[max(differences)]
         else:
             earlier, latest = sorted(differences)[-2:]
-            line = extrapolated(step, (latest, earlier), differences[latest], differences[earlier])
+            line = extrapolated(step, (latest, earlier), (differences[latest], differences[earlier]))
             halves[1 - conditional] = own - line
         return (torch.cat(halves),)
 

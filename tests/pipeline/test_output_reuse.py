@@ -231,9 +231,9 @@ def test_a_replayed_run_reuses_what_was_replayed(config: SamplerSettings) -> Non
 @pytest.mark.parametrize(
     ("order", "reused_at", "message"),
     [
-        (0, 0, "step 0 reuses unet at order 0, but 0 earlier steps of this run computed it; it needs 1"),
-        (2, 2, "step 2 reuses unet at order 2, but 2 earlier steps of this run computed it; it needs 3"),
-        (1, 1, "step 1 reuses unet at order 1, but 1 earlier step of this run computed it; it needs 2"),
+        (0, 0, "at step 0: 0 earlier steps of this run computed it; it needs 1"),
+        (2, 2, "at step 2: 2 earlier steps of this run computed it; it needs 3"),
+        (1, 1, "at step 1: 1 earlier step of this run computed it; it needs 2"),
     ],
 )
 def test_reuse_before_enough_steps_were_computed_is_refused(order: int, reused_at: int, message: str) -> None:
@@ -242,7 +242,8 @@ def test_reuse_before_enough_steps_were_computed_is_refused(order: int, reused_a
 
 
 @given(
-    reused=st.sets(st.integers(3, STEPS - 1)),
+    # Not from step 0, where rounding is magnified 20,000 times, and by a parabola again.
+    reused=st.sets(st.integers(4, STEPS - 1)),
     order=st.integers(0, 2),
     space=st.sampled_from(["eps", "x0"]),
 )

@@ -37,7 +37,7 @@ def test_a_line_is_found() -> None:
     """Extrapolation is a special case, and so are the weights of a multistep solver over uneven steps."""
     for step, sources in ((2, (1, 0)), (5, (2, 0)), (4, (3, 1))):
         action = fitted_action(smooth(), step, sources, ridge=0.0)
-        one, other = (extrapolated(step, sources, *pair) for pair in ((1.0, 0.0), (0.0, 1.0)))
+        one, other = (extrapolated(step, sources, pair) for pair in ((1.0, 0.0), (0.0, 1.0)))
         assert action.weights == pytest.approx((one, other), abs=1e-5)
         assert action.state == pytest.approx(0.0, abs=1e-5)
         assert reuse_residual(smooth(), action, step, sources) < 1e-5

@@ -20,7 +20,7 @@ from compute.models.source import ModelSource
 from compute.models.unreadable_prompts import check_prompts
 from compute.policy.cost import CostModel
 from compute.policy.frontier_report import BudgetUnit, FrontierCandidate, FrontierChoice, FrontierReport
-from compute.policy.graph import GUIDANCE, ComponentGraph
+from compute.policy.graph import ComponentGraph
 from compute.policy.liveness import resolve
 from compute.policy.quality import Prediction
 from compute.policy.schedule import Schedule
@@ -107,7 +107,7 @@ def recommend_frontier(
         solvers=tuple(tried),
         placed=tuple(name for name, sampler in tried.items() if takes_timesteps(model, sampler)),
         budgets=tuple(budgets) if unit == "evaluations" else tuple(_evaluations(b, cost, full) for b in budgets),
-        guided=GUIDANCE in model.graph.names and guidance != 1 and "guidance" not in never,
+        guided=cost.half is not None and "guidance" not in never,
         branches=0 if "layers" in never else _branches(model.graph),
     )
     spend = float(samples * swept.steps)
