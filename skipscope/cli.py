@@ -1,4 +1,7 @@
-"""The `skipscope` command: the commands of `compute`, the dashboard, and the commands of `store` as a group."""
+"""The `skipscope` command: the commands of `compute`, the dashboard and its report, those of `store` as a group.
+
+`report` is here because its charts are the dashboard's, which `compute` may not import.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Annotated
 import typer
 
 from compute.cli.main import app as compute_app
+from compute.cli.options import StoreFolder
 from store.cli import app as store_app
 from store.exit_status import exit_process, run_app
 
@@ -35,6 +39,18 @@ def dashboard(
     from dashboard.launch import launch
 
     launch(store, address=address, port=port, allow_host=allow_host or ())
+
+
+@app.command()
+def report(
+    store: StoreFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")],
+) -> None:
+    """What a sweep shows as one HTML file that works offline: verdicts, charts, pictures, policies."""
+    from dashboard.views.report.document import write_report
+
+    write_report(store, output)
+    print(output)
 
 
 def main() -> None:
