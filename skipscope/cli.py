@@ -23,8 +23,11 @@ app.add_typer(store_app, name="store")
 @app.command()
 def dashboard(
     store: Annotated[
-        Path | None,
-        typer.Argument(metavar="DIR", help="The sweep's folder; runs/demo or the bundled example unless given."),
+        list[Path] | None,
+        typer.Argument(
+            metavar="DIR...",
+            help="The sweep's folder, several, or a folder of sweeps; runs/demo or the bundled example unless given.",
+        ),
     ] = None,
     address: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 opens it to others.")] = "127.0.0.1",
     port: Annotated[
@@ -35,10 +38,10 @@ def dashboard(
         typer.Option(metavar="NAME", help="A further name that it is reached under, as behind a proxy."),
     ] = None,
 ) -> None:
-    """Look at a sweep in the browser; Ctrl-C ends it."""
+    """Look at a sweep, or at several beside each other, in the browser; Ctrl-C ends it."""
     from dashboard.launch import launch
 
-    launch(store, address=address, port=port, allow_host=allow_host or ())
+    launch(store or (), address=address, port=port, allow_host=allow_host or ())
 
 
 @app.command()

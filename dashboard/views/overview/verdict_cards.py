@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.data.verdicts import Verdict
-from dashboard.navigation import page
+from dashboard.navigation import page, with_store
 from dashboard.widgets.escaping import escape_html
 
 
@@ -25,5 +25,8 @@ def _show(verdict: Verdict) -> None:
         f"<b>{escape_html(verdict.answer)}{interval}</b><p>{escape_html(verdict.details)}</p></div>"
     )
     st.page_link(
-        page(verdict.page), label=verdict.link, icon=":material/arrow_forward:", query_params=dict(verdict.choices)
+        page(verdict.page),
+        label=verdict.link,
+        icon=":material/arrow_forward:",
+        query_params=with_store(verdict.choices),
     )
