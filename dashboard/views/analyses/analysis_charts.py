@@ -12,7 +12,7 @@ from jaxtyping import Float
 from compute.analysis.impact.fragile_prompts import PromptMatrix
 from compute.analysis.impact.observed_change import ObservedChange
 from compute.analysis.trajectories.curvature import Curvature
-from dashboard.charts.axes import STEP_TITLE, Row, fixed_scale, inline_data, layered, step_axis
+from dashboard.charts.axes import STEP_TITLE, Row, fixed_scale, inline_data, layered, numbered_tiles, step_axis
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.component_labels import ablated_label
@@ -88,9 +88,8 @@ def spectrum_chart(
         scale=alt.Scale(domain=[1, last], nice=False),
         axis=alt.Axis(title="Spatial frequency (cycles a side)", grid=False, tickMinStep=1),
     )
-    y = alt.Y(
-        "power:Q", scale=alt.Scale(type="log"), axis=alt.Axis(title="Power (log scale)", format=".0e", tickCount=6)
-    )
+    scale = alt.Scale(type="log", domain=_log_domain([float(row["power"]) for row in rows]), nice=False)
+    y = alt.Y("power:Q", scale=scale, axis=alt.Axis(title="Power (log scale)", format=".0e", tickCount=6))
     base = alt.Chart(inline_data(rows)).encode(x=x, y=y, color=color)
     tooltip = [
         alt.Tooltip("step:N", title="Prediction of"),
@@ -100,6 +99,11 @@ def spectrum_chart(
     return layered(
         base.mark_line(strokeWidth=2), base.mark_point(size=120, opacity=0).encode(tooltip=tooltip), height=_HEIGHT
     )
+
+
+def _log_domain(values: Sequence[float]) -> list[float]:
+    """The ends of a logarithmic scale, fixed for the reason that `fixed_scale` gives."""
+    return [min(values) / 1.5, max(values) * 1.5]
 
 
 def curvature_chart(curvature: Curvature, schedule: Sequence[int], total: int, palette: Palette) -> alt.LayerChart:
@@ -210,7 +214,7 @@ def prompt_chart(matrix: PromptMatrix, colors: ColorScale, title: str) -> alt.La
         color=alt.Color("value:Q", scale=colors.vega, legend=legend), tooltip=tooltip
     )
     texts = base.mark_text(fontSize=11).encode(text="text:N", color=alt.Color("ink:N", scale=None))
-    return layered(tiles, texts, height=_ROW_HEIGHT * len(names) + 90)
+    return numbered_tiles(tiles, texts, height=_ROW_HEIGHT * len(names) + 90)
 
 
 def _row_name(number: int, label: str) -> str:

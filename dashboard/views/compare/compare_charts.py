@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import altair as alt
 
 from compute.statistics.estimate import Estimate
-from dashboard.charts.axes import Row, inline_data, layered, step_axis
+from dashboard.charts.axes import Row, inline_data, layered, numbered_tiles, step_axis
 from dashboard.theme.palette import Palette
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.component_labels import ablated_label
@@ -62,11 +62,12 @@ def small_map(
     tiles = base.mark_rect(stroke=colors.palette.paper, strokeWidth=1, cornerRadius=2).encode(
         x=x, x2="stop:Q", y=y, color=alt.Color("value:Q", scale=colors.vega, legend=legend), tooltip=tooltip
     )
-    layers = [tiles]
-    if numbered:
-        ink = alt.Color("ink:N", scale=None)
-        layers.append(base.mark_text(fontSize=10).encode(x=alt.X("middle:Q"), y=y, text="text:N", color=ink))
-    return layered(*layers, height=_ROW_HEIGHT * len(names) + _AXIS_HEIGHT)
+    height = _ROW_HEIGHT * len(names) + _AXIS_HEIGHT
+    if not numbered:
+        return layered(tiles, height=height)
+    ink = alt.Color("ink:N", scale=None)
+    numbers = base.mark_text(fontSize=10).encode(x=alt.X("middle:Q"), y=y, text="text:N", color=ink)
+    return numbered_tiles(tiles, numbers, height=height)
 
 
 def _cell_row(cell: MapCell, colors: ColorScale) -> Row:
