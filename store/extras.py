@@ -15,6 +15,7 @@ EXTRA_OF = {
     "streamlit": "dashboard",
     "starlette": "dashboard",
     "altair": "dashboard",
+    "vl_convert": "dashboard",
     "pandas": "dashboard",
 }
 """Module -> the smallest extra in pyproject.toml that brings it."""

@@ -54,3 +54,9 @@ def layered(*layers: alt.Chart, height: int) -> alt.LayerChart:
     """Return layers as one chart, the first layer at the back; `height` is in pixels."""
     chart: alt.LayerChart = cast(Any, alt.layer(*layers)).properties(height=height)
     return chart
+
+
+def numbered_tiles(tiles: alt.Chart, numbers: alt.Chart, *, height: int) -> alt.LayerChart:
+    """Return tiles with numbers on them as one chart; the numbers' colours are not those of the tiles' scale."""
+    chart: alt.LayerChart = cast(Any, layered(tiles, numbers, height=height)).resolve_scale(color="independent")
+    return chart

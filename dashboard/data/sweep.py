@@ -37,7 +37,7 @@ from store.sweep_store import SweepStore
 
 Curves = tuple[tuple[GroupCurve, ...], tuple[GroupCurve, ...]]
 """Curves by kind and by level."""
-_MAX_ENTRIES = 4  # of each cache: one store, with a few of its states while its sweep runs
+_MAX_ENTRIES = 8  # of each cache: the stores that are compared, or one with a few of its states while it runs
 _METRIC_ORDER = ("mse", "rel_l2", "lpips", "ssim", "haarpsi", "psnr", "fidelity_all", "clip_score")
 
 

@@ -17,7 +17,7 @@ from dashboard.widgets.escaping import escape_markdown
 from dashboard.widgets.panels import note
 
 T = TypeVar("T")
-SHARED = frozenset({"metric"})
+SHARED = frozenset({"metric", "store"})
 """Names of choices that all pages share; they have the same options and the same default on each."""
 _REMEMBERED = "remembered choices"
 _PAGE = "shown page"

@@ -27,9 +27,14 @@ def pixels_of(picture: Float[np.ndarray, "C H W"]) -> UInt8[np.ndarray, "H W 3"]
 
 def data_url(pixels: UInt8[np.ndarray, "H W 3"], *, thumbnail: bool = False) -> str:
     """Return pixels as a PNG in a `data:` address; as a thumbnail, a large picture is reduced."""
-    image = Image.fromarray(pixels)
-    if thumbnail and max(image.size) > _THUMBNAIL:
-        image.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    image = Image.fromarray(reduced(pixels, _THUMBNAIL) if thumbnail else pixels)
     file = io.BytesIO()
     image.save(file, format="PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def reduced(pixels: UInt8[np.ndarray, "H W 3"], side: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a picture whose longer side has at most so many pixels."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BOX)
+    return np.asarray(image)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.data.arguments import BadArguments, select_store
+from dashboard.data.arguments import BadArguments, select_stores
 from dashboard.data.fingerprint import Fingerprint, store_state
 from dashboard.data.sweep import Sweep, open_sweep
+from dashboard.widgets import choices
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.panels import errors_as_panel, panel
 from dashboard.words.formatting import path_text
@@ -21,6 +22,8 @@ from store.errors import SkipscopeError
 
 StoreState = tuple[str, tuple[Fingerprint, str]]
 """A store's path and state."""
+STORE = "store"
+"""The choice of the store that is shown, where there are several."""
 _DEMO_COMMAND = "skipscope sweep configs/demo.yaml --store runs/demo"
 _LOOK_SECONDS = 3.0
 _LEAST_SECONDS = 5.0  # between two runs of a page that nobody asked for
@@ -41,7 +44,7 @@ def render_page(summary: str, show: Callable[[Sweep], None]) -> None:
 
 def _render(summary: str, show: Callable[[Sweep], None]) -> None:
     with errors_as_panel():
-        path = select_store(sys.argv[1:])
+        path = _choose_store()
         _show_header(summary, path_text(path) + _driver_note(path) if path else "")
         if path is None:
             panel(
@@ -60,10 +63,19 @@ def _follow(seen: StoreState | None, earliest: float) -> None:
         st.rerun()
 
 
+def _choose_store() -> Path | None:
+    """Return the store to show, asking where there are several, or None without one. Raises BadArguments."""
+    stores = select_stores(sys.argv[1:])
+    if len(stores) < 2:
+        return next(iter(stores.values()), None)
+    return stores[choices.select(STORE, "Sweep", list(stores), help="The page Compare shows several of them at once.")]
+
+
 def _seen() -> StoreState | None:
     """Return the state of the selected store, or None without one."""
     with suppress(BadArguments):
-        path = select_store(sys.argv[1:])
+        stores = select_stores(sys.argv[1:])
+        path = stores.get(st.query_params.get(STORE, ""), next(iter(stores.values()), None))
         return None if path is None else (str(path), store_state(path.absolute()))
     return None
 

@@ -35,7 +35,7 @@ def sweep(tmp_path: Path) -> SweepStore:
 def open_page(monkeypatch: pytest.MonkeyPatch) -> OpenPage:
     """Opens a page; see `OpenPage`."""
 
-    def run(page: str, store: Path | None, **query: str) -> AppTest:
+    def run(page: str, store: Path | None, /, **query: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["app.py", *(["--store", str(store)] if store else [])])
         app = AppTest.from_file(str(APP), default_timeout=60).run()
         if page != "overview" or query:

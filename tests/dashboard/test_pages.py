@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from dashboard import navigation
+from dashboard.charts.chart_files import png_of, svg_of
+from dashboard.theme.palette import LIGHT
 from store.sweep_store import SweepStore
 from tests.dashboard.conftest import APP
 from tests.dashboard.opened_page import OpenPage, charts, line, markup, text
@@ -29,6 +32,8 @@ PAGES: Mapping[str, tuple[str, int]] = {
     "impact": ("Components by windows", 3),
     "evidence": ("Every condition", 1),
     "policies": ("No policies yet", 0),
+    "analyses": ("Which prompts are fragile", 4),
+    "compare": ("Only one sweep is shown", 0),
 }
 """A text and the number of charts that each page shows of a finished sweep."""
 WITH_CHARTS = [name for name, (_, number) in PAGES.items() if number]
@@ -52,6 +57,18 @@ def test_a_page_shows_a_finished_sweep_and_writes_nothing(open_page: OpenPage, s
     assert heading in text(app)
     assert len(charts(app)) == number
     assert file_digests(sweep.root) == before
+
+
+@pytest.mark.parametrize("page", WITH_CHARTS)
+def test_every_chart_can_be_saved(open_page: OpenPage, sweep: SweepStore, page: str) -> None:
+    app = open_page(page, sweep.root)
+    shown = charts(app)
+    assert len(app.get("download_button")) >= 2 * len(shown)
+    for chart in shown:
+        spec = json.loads(chart.proto.spec)
+        if "values" in spec["layer"][0].get("data", {}):  # Streamlit sends data frames apart from the specification
+            assert svg_of(spec, LIGHT).startswith("<svg")
+            assert png_of(spec, LIGHT).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,40 +7,36 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from compute.analysis.impact.ablation_impact import Impact, NoImpact
-from compute.analysis.impact.group_curves import by_kind, mean_impact
-from compute.analysis.report.findings import too_early
-from dashboard.charts.group_chart import group_chart
-from dashboard.charts.window_means import window_row
+from compute.analysis.impact.ablation_impact import Impact
 from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
-from dashboard.theme.palette import Figure, Palette
+from dashboard.data.verdicts import headline_impact, verdicts_of
 from dashboard.views.overview.sweep_facts import sweep_facts
 from dashboard.views.overview.sweep_state import show_state
 from dashboard.views.overview.verdict_cards import show_verdicts
-from dashboard.views.overview.window_chart import window_chart
+from dashboard.views.overview.window_chart import means_by_kind, means_by_window
+from dashboard.views.report.document import report_html
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.page_template import render_page
 from dashboard.widgets.panels import damaged_panel, fact_list, note, panel, section, sentence_list
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.widgets.tables import table
-from dashboard.words.component_labels import kind_label
 from dashboard.words.explanations import damage_explanation
 from dashboard.words.metric_labels import scale_label
 from store.errors import StoreError
 
 _MAX_PICTURES = 12
-_METRIC = "mse"
 
 
 def show(sweep: Sweep) -> None:
     """Show the page."""
     show_state(sweep)
-    impact, why = _impact(sweep)
-    if sweep.runs.by_ablation or sweep.policies:
-        show_verdicts(sweep, impact)
+    impact, why = headline_impact(sweep)
+    if verdicts := verdicts_of(sweep, impact):
+        show_verdicts(verdicts)
+        _show_report_download(sweep)
     if impact is None:
         if why:
             panel("Too early for findings", why)
@@ -54,17 +50,16 @@ def show(sweep: Sweep) -> None:
         _show_metrics(sweep)
 
 
-def _impact(sweep: Sweep) -> tuple[Impact | None, str]:
-    """Return the impact that findings are stated from, or None with the reason if there is one to state."""
-    names = sweep.metrics
-    if not names:
-        return None, ""
-    if early := too_early(sweep.coverage):
-        return None, f"{early} The page Impact shows what is done."
-    try:
-        return sweep.impact(_METRIC if _METRIC in names else names[0]), ""
-    except NoImpact as reason:
-        return None, f"{reason}."
+def _show_report_download(sweep: Sweep) -> None:
+    st.download_button(
+        "Download report",
+        lambda: report_html(sweep).encode("utf-8"),  # called when the button is pressed
+        file_name=f"{sweep.path.name}-report.html",
+        mime="text/html",
+        icon=":material/description:",
+        on_click="ignore",
+        help="Verdicts, charts, pictures and policies as one HTML file that works offline: `skipscope report` as well.",
+    )
 
 
 def _show_findings(sweep: Sweep, impact: Impact) -> None:
@@ -82,31 +77,26 @@ def _show_findings(sweep: Sweep, impact: Impact) -> None:
             f"Mean {scale_label(impact).lower()} in each window",
             help="The mean over all components that were removed in a window of steps, with its 95% interval.",
         )
-        _show_means_by_window(sweep, impact)
-        _show_means_by_kind(sweep, impact)
+        _show_means(sweep, impact)
 
 
-def _show_means_by_window(sweep: Sweep, impact: Impact) -> None:
-    def build(palette: Palette) -> Figure:
-        main = impact.only(windows=impact.main_windows)
-        parts = [(window, main.only(windows=(window,))) for window in main.windows]
-        rows = [window_row(window, mean_impact(part), len(part.ablations)) for window, part in parts]
-        return window_chart(rows, sweep.steps, scale_label(impact), palette)
-
-    alt_text = "Mean impact of an ablation in each window of steps"
-    cached_chart("mean by window", build, sweep, impact.metric, alt_text=alt_text)
-
-
-def _show_means_by_kind(sweep: Sweep, impact: Impact) -> None:
-    def build(palette: Palette) -> Figure:
-        curves = by_kind(impact.only(windows=impact.main_windows))
-        labels = {curve.group: kind_label(curve.group) for curve in curves}
-        return group_chart(curves, labels, sweep.steps, scale_label(impact), palette)
-
+def _show_means(sweep: Sweep, impact: Impact) -> None:
+    cached_chart(
+        "mean by window",
+        lambda palette: means_by_window(impact, sweep.steps, palette),
+        sweep,
+        impact.metric,
+        alt_text="Mean impact of an ablation in each window of steps",
+    )
     if len(impact.main_windows) > 1:
         section("By kind of component", help="The same for each kind; the page Impact has every component.")
-        alt_text = "Mean impact of each kind of component in each window"
-        cached_chart("kinds", build, sweep, impact.metric, alt_text=alt_text)
+        cached_chart(
+            "kinds",
+            lambda palette: means_by_kind(impact, sweep.steps, palette),
+            sweep,
+            impact.metric,
+            alt_text="Mean impact of each kind of component in each window",
+        )
 
 
 def _show_conditions(sweep: Sweep) -> None:

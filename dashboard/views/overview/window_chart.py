@@ -1,4 +1,4 @@
-"""The chart of the mean impact of an ablation in each window."""
+"""The mean impact of an ablation in each window: over all components, and of each kind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,31 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from compute.analysis.impact.ablation_impact import Impact
+from compute.analysis.impact.group_curves import by_kind, mean_impact
 from dashboard.charts.axes import Row, fixed_scale, inline_data, layered, step_axis
-from dashboard.charts.window_means import window_tooltip
+from dashboard.charts.group_chart import group_chart
+from dashboard.charts.window_means import window_row, window_tooltip
 from dashboard.theme.palette import Palette
+from dashboard.words.component_labels import kind_label
+from dashboard.words.metric_labels import scale_label
 
 _HEIGHT = 230
+
+
+def means_by_window(impact: Impact, steps: int, palette: Palette) -> alt.LayerChart:
+    """Return the chart of the mean over all components that were removed in each window."""
+    main = impact.only(windows=impact.main_windows)
+    parts = [(window, main.only(windows=(window,))) for window in main.windows]
+    rows = [window_row(window, mean_impact(part), len(part.ablations)) for window, part in parts]
+    return window_chart(rows, steps, scale_label(impact), palette)
+
+
+def means_by_kind(impact: Impact, steps: int, palette: Palette) -> alt.LayerChart:
+    """Return the chart of the same for each kind of component."""
+    curves = by_kind(impact.only(windows=impact.main_windows))
+    labels = {curve.group: kind_label(curve.group) for curve in curves}
+    return group_chart(curves, labels, steps, scale_label(impact), palette)
 
 
 def window_chart(rows: Sequence[Row], steps: int, title: str, palette: Palette) -> alt.LayerChart:

@@ -1,0 +1,1 @@
+"""The compare page: several sweeps beside each other."""
