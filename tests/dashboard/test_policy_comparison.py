@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 import skipscope
 from compute.policy.liveness import resolve
 from compute.statistics.estimate import Estimate
+from dashboard.charts.policy_map import DEAD, cost_share, map_policy, network_order
+from dashboard.charts.policy_map_chart import policy_map_chart
 from dashboard.data.policy_budget import budget_options, choose_within, damage_metrics, policy_runs
 from dashboard.theme.palette import DARK, LIGHT
 from dashboard.views.policies.frontier_chart import frontier_chart, frontier_rows
 from dashboard.views.policies.policy_details import in_python
-from dashboard.views.policies.policy_map import DEAD, cost_share, map_policy, network_order
-from dashboard.views.policies.policy_map_chart import policy_map_chart
 from dashboard.views.policies.quality_axes import (
     SECONDS,
     SPEEDUP,

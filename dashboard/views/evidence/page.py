@@ -8,17 +8,20 @@ from typing import Any
 import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
+from dashboard.charts.color_scale import ColorScale
 from dashboard.data.ablation_runs import AblationRun
 from dashboard.data.checked_units import DamagedShard
 from dashboard.data.impact_cells import in_network_order, values_by_condition
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import final_pictures
 from dashboard.theme.browser_theme import shown_palette
-from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
 from dashboard.views.evidence.step_by_step import show_step_by_step
 from dashboard.widgets import choices
+from dashboard.widgets.difference_pictures import difference_pixels, distance_map, gain_for
 from dashboard.widgets.escaping import escape_html
 from dashboard.widgets.images import data_url, pixels_of
+from dashboard.widgets.impact_coloring import impact_coloring
+from dashboard.widgets.network_map import drawn_network, network_map, stored_graph
 from dashboard.widgets.page_template import render_page
 from dashboard.widgets.panels import damaged_panel, panel, section
 from dashboard.widgets.picture_cards import Shot, card, card_grid
@@ -41,6 +44,7 @@ def show(sweep: Sweep) -> None:
     impact = _impact(sweep)
     ablation = _show_choices(sweep, impact)
     _show_summary(sweep, impact, ablation)
+    _show_place(sweep, impact, ablation)
     _show_conditions(sweep, impact, ablation)
     show_step_by_step(sweep, ablation)
 
@@ -113,6 +117,46 @@ def _show_summary(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> No
         f'<p class="sk-note">{escape_html(sentence)} {escape_html(label.kind_label)}, '
         f"module path <code>{escape_html(label.path)}</code>.</p>"
     )
+
+
+def _show_place(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
+    """Show where the component lies in the network, among what others change in the same steps; a click goes there."""
+    if impact is None or len(ablation.components) != 1:
+        return
+    with st.expander("Where it lies in the network", expanded=True):
+        graph = stored_graph(sweep)
+        if graph is None:
+            return
+        cells = sweep.cells(impact.metric)
+        here = [
+            cell for cell in cells if cell.ablation.window == ablation.window and len(cell.ablation.components) == 1
+        ]
+        layout, unfolded = drawn_network("network", graph, sorted({cell.ablation.components[0] for cell in here}))
+        pin = network_map(
+            "place",
+            layout,
+            lambda palette: impact_coloring(
+                here,
+                (),
+                layout,
+                sweep.steps,
+                ColorScale.of([cell.mean for cell in cells], impact.scale, impact.higher_is_worse, palette),
+                f"{scale_label(impact)}, {window_label(ablation.window)}",
+            ),
+            sweep,
+            impact.metric,
+            str(ablation.window),
+            unfolded,
+            steps=sweep.steps,
+            step=ablation.window.start,
+            pinned=ablation.components[0],
+            alt_text="The network, with a frame around the component that is shown",
+        )
+    if pin is not None and pin.component != ablation.components[0]:
+        # Without another default, because the chosen one depends on the metric.
+        choices.set_choice("component", pin.component, "")
+        choices.set_choice("window", str(ablation.window), "")
+        st.rerun()
 
 
 def _show_conditions(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
