@@ -14,6 +14,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "impact": ("Impact", ":material/grid_on:"),
     "evidence": ("Evidence", ":material/compare:"),
     "policies": ("Policies", ":material/speed:"),
+    "workbench": ("Workbench", ":material/build:"),
 }
 """Title and icon of each page, by its folder in `views`; the first is the default."""
 _FOLDER = Path(__file__).parent

@@ -40,7 +40,11 @@ class PolicyMap:
 
 def map_policy(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
     """Return the map of a policy over components in network order; without `resolved` no component is dead."""
-    schedule = policy.schedule
+    return map_schedule(policy.schedule, components, resolved)
+
+
+def map_schedule(schedule: Schedule, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
+    """Return the map of a schedule; see `map_policy`."""
     names = list(dict.fromkeys([UNET, *components, *sorted(schedule.components - set(components))]))
     shown: list[str] = []
     spans: list[Span] = []

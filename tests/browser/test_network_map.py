@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -49,8 +51,8 @@ def test_a_click_pins_and_shows_the_film_strip(fresh: BrowserContext, example: S
     tab.settle()
     drawer.get_by_role("button", name="All its pictures").click()
     tab.page.wait_for_url("**/evidence?**component=mid_block.attentions.0**")
-    tab.settle()
-    assert "Middle · attention 0 · bypass · steps 0–4" in tab.text
+    heading = tab.page.get_by_role("heading", name="Middle · attention 0 · bypass · steps 0–4")
+    expect(heading).to_be_visible()
     tab.assert_no_errors()
 
 

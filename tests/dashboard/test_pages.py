@@ -29,6 +29,7 @@ PAGES: Mapping[str, tuple[str, int]] = {
     "impact": ("Components by windows", 3),
     "evidence": ("Every condition", 1),
     "policies": ("No policies yet", 0),
+    "workbench": ("No workbench here", 0),
 }
 """A text and the number of charts that each page shows of a finished sweep."""
 WITH_CHARTS = [name for name, (_, number) in PAGES.items() if number]
