@@ -118,7 +118,10 @@ def network_map(
         step_player(name, step)
     rows = event.selection.get(PICKED) if event is not None else None
     row = rows[0] if rows else None
-    if row is None or row == drawing["last"] or not row.get("path"):
+    if row is None:
+        drawing["last"] = None  # the chart was drawn again, so that a click on the same tile is a new one
+        return None
+    if row == drawing["last"] or not row.get("path"):
         return None
     drawing["last"] = row
     start, stop = row.get("start"), row.get("stop")

@@ -108,7 +108,7 @@ def test_an_action_is_taken_back() -> None:
 def test_cost_counts_what_does_not_run() -> None:
     dropped = Schedule(steps=4, actions={2: {"unet": Action(name="reuse")}})
     facts = dict(cost_facts(resolve(UNET_LIKE, dropped)))
-    assert facts["Arithmetic"].startswith("75% of full compute") and facts["Speed"].startswith("1.33 times")
+    assert facts["Arithmetic"].startswith("75.0% of full compute") and facts["Speed"].startswith("1.33 times")
     assert facts["Steps"] == "3 whole, 0 in part, 1 dropped"
 
 

@@ -49,7 +49,7 @@ def cost_facts(resolved: ResolvedSchedule) -> list[tuple[str, str]]:
     speed = f"{1 / share:.2f} times, if time followed arithmetic" if share else "nothing is computed"
     giga = resolved.total_flops / 1e9
     return [
-        ("Arithmetic", f"{share:.0%} of full compute ({giga:.3g} GFLOP a picture, without guidance)"),
+        ("Arithmetic", f"{share:.1%} of full compute ({giga:.3g} GFLOP a picture, without guidance)"),
         ("Speed", speed),
         ("Steps", f"{len(steps) - dropped - partial} whole, {partial} in part, {dropped} dropped"),
     ]

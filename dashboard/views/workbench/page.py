@@ -165,7 +165,7 @@ def _show_rules(draft: Schedule) -> None:
     if not rules:
         note("Everything is computed: tick components and apply an action.")
         return
-    with st.expander(f"Its {len(rules)} rules as a table"):
+    with st.expander(f"Its {len(rules)} rule{'s' * (len(rules) != 1)} as a table"):
         rows = [
             {
                 "Components": ", ".join(component_label(name).full for name in rule.components),
