@@ -14,6 +14,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "impact": ("Impact", ":material/grid_on:"),
     "evidence": ("Evidence", ":material/compare:"),
     "policies": ("Policies", ":material/speed:"),
+    "workbench": ("Workbench", ":material/build:"),
     "analyses": ("Analyses", ":material/query_stats:"),
     "compare": ("Compare", ":material/stacks:"),
 }

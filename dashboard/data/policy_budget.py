@@ -1,4 +1,4 @@
-"""Budgets of damage, and the policies within them."""
+"""Budgets of damage or of seconds, and the policies within them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dashboard.data.policy_files import PolicyFile
 BUDGET_LIMIT = 100.0
 DEFAULT_BUDGET = 0.01
 _DIGITS = (1, 1.5, 2, 3, 5, 7)
+_TIMES = 16  # steps between the least and the greatest budget of seconds
 
 
 def policy_runs(files: Iterable[PolicyFile]) -> list[RunQuality]:
@@ -26,10 +27,13 @@ def damage_metrics(runs: Iterable[RunQuality]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetChoice:
-    """The fastest policy within a budget, and the one with the least damage; None if there is no such policy."""
+    """The policy that a budget recommends, and the one nearest to keeping it; None if there is no such policy.
 
-    fastest: PolicyFile | None
-    least_harmful: PolicyFile | None
+    Within a budget of damage the fastest is recommended, within one of seconds the least harmful.
+    """
+
+    recommended: PolicyFile | None
+    nearest: PolicyFile | None
 
 
 def damage_by(file: PolicyFile, metric: str) -> float | None:
@@ -45,9 +49,47 @@ def choose_within(files: Sequence[PolicyFile], metric: str, budget: float) -> Bu
     measured = [(damage, file) for file in files if (damage := damage_by(file, metric)) is not None]
     allowed = [file for damage, file in measured if damage <= budget]
     return BudgetChoice(
-        fastest=max(allowed, key=_speedup, default=None),
-        least_harmful=min(measured, key=lambda pair: pair[0], default=(0.0, None))[1],
+        recommended=max(allowed, key=_speedup, default=None),
+        nearest=min(measured, key=lambda pair: pair[0], default=(0.0, None))[1],
     )
+
+
+def seconds_of(file: PolicyFile) -> float | None:
+    """Return a validated policy's measured seconds per picture."""
+    if file.policy is None or file.policy.validation is None:
+        return None
+    return file.policy.validation.policy.seconds_per_picture
+
+
+def choose_in_time(files: Sequence[PolicyFile], metric: str | None, seconds: float) -> BudgetChoice:
+    """Return the validated policy of least mean damage that takes at most `seconds` a picture.
+
+    Those without a damage by the metric come last, the slowest of them first.
+    """
+    measured = [(own, file) for file in files if (own := seconds_of(file)) is not None]
+    allowed = [(own, file) for own, file in measured if own <= seconds]
+    return BudgetChoice(
+        recommended=min(allowed, key=lambda pair: _harm(pair[1], metric, pair[0]), default=(0.0, None))[1],
+        nearest=min(measured, key=lambda pair: pair[0], default=(0.0, None))[1],
+    )
+
+
+def _harm(file: PolicyFile, metric: str | None, seconds: float) -> tuple[bool, float]:
+    damage = None if metric is None else damage_by(file, metric)
+    return (True, -seconds) if damage is None else (False, damage)
+
+
+def seconds_options(files: Sequence[PolicyFile], in_address: str | None = None) -> list[float]:
+    """Return seconds per picture to choose from, from below the fastest policy to above the slowest, evenly.
+
+    A number that an address asks for is one of them. Empty without a validated policy.
+    """
+    measured = [own for file in files if (own := seconds_of(file)) is not None]
+    if not measured:
+        return []
+    low, high = min(measured) * 0.95, max(measured) * 1.05
+    grid = {float(f"{low + place * (high - low) / _TIMES:.3g}") for place in range(_TIMES + 1)}
+    return sorted(grid | {value for value in _budget_in(in_address) if value > 0})
 
 
 def budget_options(files: Sequence[PolicyFile], metric: str, in_address: str | None = None) -> list[float]:

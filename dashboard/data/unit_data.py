@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from compute.analysis.latent_colors import LatentColors, fit_latent_colors
 from dashboard.data.checked_units import FileStamp, file_stamp, open_checked
@@ -45,6 +45,11 @@ def final_pictures(sweep: Sweep, key: str) -> Float32[np.ndarray, "B C H W"]:
     return _final_pictures(sweep.store, str(sweep.path), key, _file_stamp(sweep, key))
 
 
+def stage_inputs(sweep: Sweep, key: str) -> UInt8[np.ndarray, "B h w 3"] | None:
+    """Return the pictures of the stage before that a baseline of a cascade was given, one a condition, or None."""
+    return _stage_inputs(sweep.store, str(sweep.path), key, _file_stamp(sweep, key))
+
+
 def trajectory(sweep: Sweep, key: str, index: int, state: StateName) -> Trajectory:
     """Return the trajectory of the condition at position `index` of a unit's batch."""
     return _trajectory(sweep.store, str(sweep.path), key, index, state, _file_stamp(sweep, key))
@@ -66,6 +71,12 @@ def _file_stamp(sweep: Sweep, key: str) -> FileStamp:
 def _final_pictures(_store: SweepStore, root: str, key: str, stamp: FileStamp) -> Float32[np.ndarray, "B C H W"]:
     with open_checked(_store, key) as reader:
         return reader.final.astype(np.float32)
+
+
+@st.cache_resource(max_entries=_MAX_FINALS, show_spinner=False)
+def _stage_inputs(_store: SweepStore, root: str, key: str, stamp: FileStamp) -> UInt8[np.ndarray, "B h w 3"] | None:
+    with open_checked(_store, key) as reader:
+        return reader.inputs
 
 
 @st.cache_resource(max_entries=_MAX_TRAJECTORIES, show_spinner=False)

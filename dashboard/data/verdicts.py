@@ -114,9 +114,9 @@ def policy_verdict_of(sweep: Sweep) -> Verdict:
         details = "No policy was validated yet; the page Policies has the commands."
         return Verdict(question=question, answer="Not known", details=details, page="policies", link=link)
     choice = choose_within(files, metric, DEFAULT_BUDGET)
-    chosen, budget = choice.fastest, f"damage {DEFAULT_BUDGET:g} by {metric_in_sentence(metric)}"
+    chosen, budget = choice.recommended, f"damage {DEFAULT_BUDGET:g} by {metric_in_sentence(metric)}"
     if chosen is None:
-        least = choice.least_harmful
+        least = choice.nearest
         damage = None if least is None else damage_by(least, metric)
         details = f"The least damage of a validated policy is {damage or 0:.3g}."
         return Verdict(question=question, answer=f"None within {budget}", details=details, page="policies", link=link)

@@ -67,5 +67,9 @@ export default function ({ data }) {
 def keyboard_marks(chart: str) -> None:
     """Let the keyboard reach the marks of a chart that reacts to clicks; `chart` is the chart's key."""
     component = st.components.v2.component("skipscope_keyboard", js=_SCRIPT)
-    name = "st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", chart.strip())
-    component(key=f"keyboard {chart}", data={"chart": name}, height=1)
+    component(key=f"keyboard {chart}", data={"chart": chart_class(chart)}, height=1)
+
+
+def chart_class(chart: str) -> str:
+    """Return the class that Streamlit gives the element of a chart's key."""
+    return "st-key-" + re.sub(r"[^a-zA-Z0-9_-]", "-", chart.strip())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from dashboard.widgets.escaping import escape_html
 
+_COLUMNS = 3  # of the style sheet
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
@@ -24,8 +26,9 @@ def card(shots: Sequence[tuple[Shot, str]], title: str, details: str, *, baselin
     """
     verdict = "" if baseline_right is None else f'<p class="sk-verdict">{baseline_mark(baseline_right)}</p>'
     pictures = "".join(_figure(shot, caption) for shot, caption in shots)
+    columns = f' style="grid-template-columns: repeat({len(shots)}, minmax(0, 1fr))"' if len(shots) > _COLUMNS else ""
     return (
-        f'<article class="sk-card"><div class="sk-row">{pictures}</div>'
+        f'<article class="sk-card"><div class="sk-row"{columns}>{pictures}</div>'
         f"<h4>{escape_html(title)}</h4><p>{escape_html(details)}</p>{verdict}</article>"
     )
 

@@ -6,10 +6,10 @@ import pytest
 
 from compute.analysis.impact.ablation_impact import impact_of
 from compute.analysis.impact.group_curves import by_kind
+from dashboard.charts.color_scale import ColorScale
 from dashboard.charts.group_chart import group_chart
 from dashboard.data.impact_cells import in_network_order, ranked_cells
 from dashboard.theme.palette import DARK, LIGHT, Palette, themed
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.views.impact.heat_map import heat_map
 from dashboard.views.impact.ranking_chart import ranking_chart
 from store.sweep_store import SweepStore

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.analysis.impact.scale import Scale
+from dashboard.charts.color_scale import ColorScale
+from dashboard.charts.policy_map import DEAD
+from dashboard.charts.policy_map_chart import state_colors
 from dashboard.theme.colors import luminance, rgb
 from dashboard.theme.palette import DARK, LIGHT, Palette, palette_of
-from dashboard.views.impact.color_scale import ColorScale
-from dashboard.views.policies.policy_map import DEAD
-from dashboard.views.policies.policy_map_chart import _state_colors
 from store.actions import ACTIONS
 
 STYLE = Path(__file__).parents[2] / "dashboard" / "theme" / "style.css"
@@ -75,7 +75,7 @@ def test_texts_of_the_style_sheet_contrast_with_every_background(palette: Palett
 
 @BOTH
 def test_a_policy_map_is_loud_where_it_saves(palette: Palette) -> None:
-    colors = _state_colors(palette.theme)
+    colors = state_colors(palette.theme)
     computed = colors.pop(ACTIONS["compute"].state)
     assert contrast(computed, palette.paper) < 1.5
     assert {state: contrast(color, palette.paper) > 1.5 for state, color in colors.items()} == dict.fromkeys(

@@ -15,7 +15,7 @@ from compute.analysis.report.phase_sentences import interval_sentence, phase_sen
 from compute.statistics.estimate import Estimate
 from dashboard.theme.palette import DARK, LIGHT
 from dashboard.views.phases import phase_charts as charts
-from dashboard.views.phases.boundary_table import boundary_rows
+from dashboard.views.phases.boundary_table import agreement_note, boundary_rows
 from dashboard.views.phases.trajectory_frames import evenly_spread, trajectory_frames
 
 STEPS = 12
@@ -161,3 +161,10 @@ def test_the_table_has_a_row_for_each_evidence() -> None:
     assert rows["Whole prompt"]["Share of run (%)"] == pytest.approx(100 * 4 / STEPS)
     assert rows["Change point of fine detail"]["95% to"] == 7.5
     assert len(boundary_rows(WITHOUT_SWITCHES)) == 2
+
+
+def test_an_interval_without_a_width_says_what_it_can_mean() -> None:
+    assert agreement_note(PHASES) == ""
+    agreed = replace(switch_curve("all", near(4, 0)), conditions=32)
+    assert "0 of 32 turned at another step. Of others, up to 9%" in agreement_note(replace(PHASES, causal=(agreed,)))
+    assert "the 6 conditions agree" in agreement_note(replace(PHASES, settled=near(9, 0)))

@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from dashboard.theme.palette import LIGHT
-from dashboard.views.evidence.difference_pictures import GAINS, difference_pixels, distance_map, gain_for
-from dashboard.views.evidence.film_strip import film_strips
+from dashboard.widgets.difference_pictures import GAINS, difference_pixels, distance_map, gain_for
+from dashboard.widgets.film_strip import film_strips
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.picture_cards import Shot
 from store.records import Window

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 import skipscope
 from compute.policy.liveness import resolve
 from compute.statistics.estimate import Estimate
+from dashboard.charts.policy_map import DEAD, cost_share, map_policy, network_order
+from dashboard.charts.policy_map_chart import policy_map_chart
 from dashboard.data.policy_budget import budget_options, choose_within, damage_metrics, policy_runs
 from dashboard.theme.palette import DARK, LIGHT
 from dashboard.views.policies.frontier_chart import frontier_chart, frontier_rows
 from dashboard.views.policies.policy_details import in_python
-from dashboard.views.policies.policy_map import DEAD, cost_share, map_policy, network_order
-from dashboard.views.policies.policy_map_chart import policy_map_chart
 from dashboard.views.policies.quality_axes import (
     SECONDS,
     SPEEDUP,
@@ -57,20 +57,20 @@ def test_a_budget_chooses_the_fastest_within_it(damages: list[float], budget: fl
     ]
     choice = choose_within(files, "mse", budget)
     allowed = [speedup for speedup, damage in zip(speedups, damages, strict=True) if damage <= budget]
-    if choice.fastest is None:
+    if choice.recommended is None:
         assert not allowed
     else:
-        assert choice.fastest.policy is not None and choice.fastest.policy.validation is not None
-        assert choice.fastest.policy.validation.policy.speedup.mean == max(allowed)
-    assert choice.least_harmful is not None
-    assert int(choice.least_harmful.stem[1:]) == damages.index(min(damages))
+        assert choice.recommended.policy is not None and choice.recommended.policy.validation is not None
+        assert choice.recommended.policy.validation.policy.speedup.mean == max(allowed)
+    assert choice.nearest is not None
+    assert int(choice.nearest.stem[1:]) == damages.index(min(damages))
 
 
 def test_budgets_reach_from_none_allowed_to_all_allowed() -> None:
     options = budget_options(FILES, "mse")
     assert options == sorted(set(options)) and len(options) < 40
-    assert choose_within(FILES, "mse", options[0]).fastest is None
-    assert choose_within(FILES, "mse", options[-1]).fastest is FILES[2]
+    assert choose_within(FILES, "mse", options[0]).recommended is None
+    assert choose_within(FILES, "mse", options[-1]).recommended is FILES[2]
     assert 0.0123 in budget_options(FILES, "mse", "0.0123")
     for in_address in ("nan", "inf", "-1", "1e9", "x" * 1000, "0.01230", None):
         assert budget_options(FILES, "mse", in_address) == options
@@ -88,7 +88,8 @@ def test_every_run_is_shown_with_its_intervals(time: TimeAxis, quality: QualityA
     assert {row["stem"] for row in rows if row["chosen"]} == {"middle"}
     spec = frontier_chart(FILES, time, quality, "middle", LIGHT).to_dict()
     marks = [layer["mark"]["type"] for layer in spec["layer"]]
-    assert marks.count("rule") == (1 if time is SECONDS else 2) and "point" in marks
+    rivals = quality is DAMAGE  # fewer steps, which have no damage, are lines at their times
+    assert marks.count("rule") == (1 if time is SECONDS else 2) + rivals and "point" in marks
     shapes = next(layer["encoding"]["shape"] for layer in spec["layer"] if "shape" in layer["encoding"])
     assert len(set(shapes["scale"]["range"])) == len(runs)
 

@@ -8,7 +8,7 @@ import altair as alt
 
 from dashboard.charts.axes import STEP_TITLE, Row, fixed_scale, inline_data, layered, step_ticks
 from dashboard.theme.palette import Palette
-from dashboard.views.evidence.film_strip import LABEL_WIDTH
+from dashboard.widgets.film_strip import LABEL_WIDTH
 from store.records import Window
 
 _HEIGHT = 132

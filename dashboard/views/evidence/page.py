@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact, NoImpact
-from dashboard.data.ablation_runs import AblationRun
-from dashboard.data.checked_units import DamagedShard
-from dashboard.data.impact_cells import in_network_order, values_by_condition
+from dashboard.charts.color_scale import ColorScale
+from dashboard.data.impact_cells import in_network_order
 from dashboard.data.sweep import Sweep
-from dashboard.data.unit_data import final_pictures
-from dashboard.theme.browser_theme import shown_palette
-from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
+from dashboard.views.evidence.condition_cards import show_conditions
 from dashboard.views.evidence.step_by_step import show_step_by_step
 from dashboard.widgets import choices
 from dashboard.widgets.escaping import escape_html
-from dashboard.widgets.images import data_url, pixels_of
+from dashboard.widgets.impact_coloring import impact_coloring
+from dashboard.widgets.network_map import drawn_network, network_map, stored_graph
 from dashboard.widgets.page_template import render_page
-from dashboard.widgets.panels import damaged_panel, panel, section
-from dashboard.widgets.picture_cards import Shot, card, card_grid
+from dashboard.widgets.panels import panel, section
 from dashboard.words.action_labels import action_label, action_token
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.explanations import NO_ABLATION
 from dashboard.words.formatting import interval_text, number_text, window_label
-from dashboard.words.metric_labels import in_sentence, metric_in_sentence, scale_label
-from store.errors import StoreError
-from store.records import Ablation, Condition, components_text
-
-_MAX_CONDITIONS = 24  # shown at once
+from dashboard.words.metric_labels import metric_in_sentence, scale_label
+from store.records import Ablation, components_text
 
 
 def show(sweep: Sweep) -> None:
@@ -41,7 +32,8 @@ def show(sweep: Sweep) -> None:
     impact = _impact(sweep)
     ablation = _show_choices(sweep, impact)
     _show_summary(sweep, impact, ablation)
-    _show_conditions(sweep, impact, ablation)
+    _show_place(sweep, impact, ablation)
+    show_conditions(sweep, impact, ablation)
     show_step_by_step(sweep, ablation)
 
 
@@ -115,63 +107,44 @@ def _show_summary(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> No
     )
 
 
-def _show_conditions(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
-    section(
-        "Every condition",
-        help="Left: the baseline, with everything computed. Middle: the same prompt, seed and noise with the ablation. "
-        "Right: where the two differ; the more they do, the more a pixel contrasts with the background.",
-    )
-    runs = _selected_runs(sweep.runs.by_ablation[ablation])
-    pairs: list[tuple[AblationRun, Any]] = [(run, _final_pair(sweep, run)) for run in runs]
-    damaged_panel([pair for _, pair in pairs if isinstance(pair, DamagedShard)])
-    gain = gain_for([distance_map(pair[1], pair[0]) for _, pair in pairs if not isinstance(pair, Exception)])
-    values = values_by_condition(impact, ablation) if impact else {}
-    name = scale_label(impact) if impact else ""
-    st.html(card_grid([_condition_card(sweep, run, pair, gain, name, values) for run, pair in pairs]))
-
-
-def _selected_runs(runs: Sequence[AblationRun]) -> Sequence[AblationRun]:
-    """Return the runs to show: all, or those of a range of conditions that the user selects."""
-    if len(runs) <= _MAX_CONDITIONS:
-        return runs
-    start = choices.select(
-        "shown",
-        "Conditions shown",
-        list(range(0, len(runs), _MAX_CONDITIONS)),
-        format_func=lambda i: f"{i + 1} to {min(i + _MAX_CONDITIONS, len(runs))} of {len(runs)}",
-    )
-    return runs[start : start + _MAX_CONDITIONS]
-
-
-def _final_pair(sweep: Sweep, run: AblationRun) -> Any:
-    """Return a run's final pictures, (baseline, ablated), or the error that prevents it."""
-    try:
-        return final_pictures(sweep, run.baseline)[run.index], final_pictures(sweep, run.key)[run.index]
-    except (StoreError, OSError) as error:
-        return error
-
-
-def _condition_card(
-    sweep: Sweep, run: AblationRun, pair: Any, gain: int, name: str, values: Mapping[Condition, float]
-) -> str:
-    """Return the card of a condition; `name` is what `values` are called."""
-    condition = sweep.runs.conditions[run.condition]
-    details = f"Seed {condition.seed}, guidance {condition.guidance:g}"
-    if condition in values:
-        details += f" · {in_sentence(name)} {number_text(values[condition])}"
-    if isinstance(pair, DamagedShard):
-        return card([], condition.prompt, f"{details}. Its shard is damaged.")
-    if isinstance(pair, Exception):
-        return card([], condition.prompt, f"{details}. Cannot be read: {pair}")
-    baseline, ablated = pair
-    difference = difference_pixels(distance_map(ablated, baseline), gain, shown_palette())
-    shots = [
-        (Shot(source=data_url(pixels_of(baseline)), alt=f"Baseline: {condition.prompt}"), "Baseline"),
-        (Shot(source=data_url(pixels_of(ablated)), alt=f"Ablated: {condition.prompt}"), "Ablated"),
-        (Shot(source=data_url(difference), alt="Difference"), f"Difference ×{gain}"),
-    ]
-    right = sweep.verdicts.get((run.baseline, run.index))
-    return card(shots, condition.prompt, details, baseline_right=right)
+def _show_place(sweep: Sweep, impact: Impact | None, ablation: Ablation) -> None:
+    """Show where the component lies in the network, among what others change in the same steps; a click goes there."""
+    if impact is None or len(ablation.components) != 1:
+        return
+    with st.expander("Where it lies in the network", expanded=True):
+        graph = stored_graph(sweep)
+        if graph is None:
+            return
+        cells = sweep.cells(impact.metric)
+        here = [
+            cell for cell in cells if cell.ablation.window == ablation.window and len(cell.ablation.components) == 1
+        ]
+        layout, unfolded = drawn_network("network", graph, sorted({cell.ablation.components[0] for cell in here}))
+        pin = network_map(
+            "place",
+            layout,
+            lambda palette: impact_coloring(
+                here,
+                (),
+                layout,
+                sweep.steps,
+                ColorScale.of([cell.mean for cell in cells], impact.scale, impact.higher_is_worse, palette),
+                f"{scale_label(impact)}, {window_label(ablation.window)}",
+            ),
+            sweep,
+            impact.metric,
+            str(ablation.window),
+            unfolded,
+            steps=sweep.steps,
+            step=ablation.window.start,
+            pinned=ablation.components[0],
+            alt_text="The network, with a frame around the component that is shown",
+        )
+    if pin is not None and pin.component != ablation.components[0]:
+        # Without another default, because the chosen one depends on the metric.
+        choices.set_choice("component", pin.component, "")
+        choices.set_choice("window", str(ablation.window), "")
+        st.rerun()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,21 +12,20 @@ from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import StateName, Trajectory, step_distances, trajectory
 from dashboard.theme.browser_theme import shown_palette
-from dashboard.views.evidence.difference_pictures import difference_pixels, distance_map, gain_for
 from dashboard.views.evidence.distance_chart import distance_chart
-from dashboard.views.evidence.film_strip import film_strips
 from dashboard.views.evidence.metric_table import metric_rows
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
+from dashboard.widgets.difference_pictures import difference_pixels, distance_map
 from dashboard.widgets.images import data_url, pixels_of
 from dashboard.widgets.panels import errors_as_panel, note, section
 from dashboard.widgets.picture_cards import Shot, card
 from dashboard.widgets.tables import table
+from dashboard.widgets.trajectory_strips import shared_gain, state_at, trajectory_strips
 from dashboard.words.formatting import condition_label
 from store.records import Ablation
 from store.shard.payload import DistanceName
 
-_MAX_FRAMES = 26
 _STATE_LABELS: dict[StateName, str] = {"pred_x0": "Predicted picture", "x_t": "Noisy state"}
 _DISTANCES: dict[StateName, tuple[tuple[DistanceName, str], ...]] = {
     "pred_x0": (("pred_x0_rel_l2", "Relative L2"), ("pred_x0_cosine", "Cosine")),
@@ -75,7 +73,7 @@ def _show_trajectories(sweep: Sweep, ablation: Ablation, run: AblationRun, state
                 _show_step(baseline, ablated, current)
             with right:
                 table(metric_rows(sweep, run), name="metrics", height=276)
-            _show_film_strips(baseline, ablated, ablation, current)
+            st.html(trajectory_strips(baseline, ablated, ablation.window, current))
         else:
             note(
                 "This sweep kept final pictures only, so there are no states to follow; "
@@ -86,64 +84,20 @@ def _show_trajectories(sweep: Sweep, ablation: Ablation, run: AblationRun, state
         _show_distances(sweep, ablation, run, state, columns, current)
 
 
-def _state(run: Trajectory, baseline: Trajectory, step: int) -> tuple[Any, bool]:
-    """Return a run's state at a step (None if it was not kept), and whether it is the baseline's.
-
-    Before the step at which a run began, its states are the baseline's.
-    """
-    if step in run.steps:
-        return run.states[run.steps.index(step)], False
-    if step < run.start and step in baseline.steps:
-        return baseline.states[baseline.steps.index(step)], True
-    return None, False
-
-
-def _gain(baseline: Trajectory, ablated: Trajectory) -> int:
-    """Return one gain for the differences of all steps."""
-    shared = [step for step in ablated.steps if step in baseline.steps]
-    return gain_for([distance_map(_state(ablated, baseline, s)[0], _state(baseline, baseline, s)[0]) for s in shared])
-
-
 def _show_step(baseline: Trajectory, ablated: Trajectory, step: int) -> None:
     """Show both states of a step, and their difference, in large."""
-    ablated_state, is_baseline = _state(ablated, baseline, step)
-    baseline_state, _ = _state(baseline, baseline, step)
+    ablated_state, is_baseline = state_at(ablated, baseline, step)
+    baseline_state, _ = state_at(baseline, baseline, step)
     shots = [(Shot(source=data_url(pixels_of(baseline_state)), alt="Baseline"), "Baseline")]
     if ablated_state is None:
         text = "The ablated run did not keep this step."
     else:
-        gain = _gain(baseline, ablated)
+        gain = shared_gain(baseline, ablated)
         difference = difference_pixels(distance_map(ablated_state, baseline_state), gain, shown_palette())
         shots += [(Shot(source=data_url(pixels_of(ablated_state)), alt="Ablated"), "Ablated")]
         shots += [(Shot(source=data_url(difference), alt="Difference"), f"Difference ×{gain}")]
         text = "Before its window, the ablated run equals the baseline." if is_baseline else ""
     st.html(card(shots, f"Step {step}", text))
-
-
-def _show_film_strips(baseline: Trajectory, ablated: Trajectory, ablation: Ablation, current: int) -> None:
-    every = max(1, -(-len(baseline.steps) // _MAX_FRAMES))
-    steps = [step for place, step in enumerate(baseline.steps) if place % every == 0 or step == current]
-    gain, palette = _gain(baseline, ablated), shown_palette()
-    baselines: list[Shot | None] = []
-    ablateds: list[Shot | None] = []
-    differences: list[Shot | None] = []
-    for step in steps:
-        baseline_state, _ = _state(baseline, baseline, step)
-        ablated_state, is_baseline = _state(ablated, baseline, step)
-        baselines.append(_frame(pixels_of(baseline_state), f"Baseline, step {step}"))
-        if ablated_state is None:
-            ablateds.append(None)
-            differences.append(None)
-            continue
-        difference = difference_pixels(distance_map(ablated_state, baseline_state), gain, palette)
-        ablateds.append(_frame(pixels_of(ablated_state), f"Ablated, step {step}", faint=is_baseline))
-        differences.append(_frame(difference, f"Difference, step {step}"))
-    rows = {"Baseline": baselines, "Ablated": ablateds, f"Difference ×{gain}": differences}
-    st.html(film_strips(rows, steps, window=ablation.window, current=current))
-
-
-def _frame(pixels: Any, alt: str, *, faint: bool = False) -> Shot:
-    return Shot(source=data_url(pixels, thumbnail=True), alt=alt, faint=faint)
 
 
 def _show_distances(

@@ -11,9 +11,9 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.axes import Row, inline_data, layered, step_axis
+from dashboard.charts.color_scale import ColorScale
 from dashboard.data.impact_cells import Cell, MissingCell
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.action_labels import action_label, action_token
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.formatting import interval_text, number_text, window_label

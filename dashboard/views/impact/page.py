@@ -10,15 +10,16 @@ from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.group_curves import GroupCurve
 from compute.analysis.impact.resting import Rest
 from compute.analysis.report.sentences import caution
+from dashboard.charts.color_scale import ColorScale
 from dashboard.charts.group_chart import group_chart
-from dashboard.data.impact_cells import Actions, Cell, in_network_order
+from dashboard.data.impact_cells import Actions, Cell, MissingCell, in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.navigation import go_to
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.views.impact.heat_map import PICKED, heat_map
 from dashboard.views.impact.map_legend import show_kinds, show_missing
+from dashboard.views.impact.network_section import show_network
 from dashboard.views.impact.ranking_chart import ranking_chart
 from dashboard.views.impact.rest_panel import show_rest
 from dashboard.widgets import choices
@@ -58,8 +59,14 @@ def show(sweep: Sweep) -> None:
         many = f"Show the mean over all {len(impact.conditions)}"
         choices.way_back(f"Only one condition: {condition_label(condition)}.", many, "condition")
     _show_controls(impact, condition)
+    missing = [
+        cell
+        for cell in sweep.missing_cells(condition)
+        if cell.ablation.action in actions and cell.ablation.window.stop - cell.ablation.window.start == length
+    ]
+    show_network(sweep, impact, condition, all_cells, cells, missing, selection)
     rest = show_rest(sweep, impact) if condition is None else None
-    _show_map(sweep, impact, condition, actions, all_cells, cells, selection, rest)
+    _show_map(sweep, impact, condition, actions, all_cells, cells, missing, selection, rest)
     if condition is None:
         _show_curves(sweep, impact, actions, length, selection)
     _show_ranking(sweep, impact, cells, selection)
@@ -126,6 +133,7 @@ def _show_map(
     actions: Actions,
     all_cells: list[Cell],
     cells: list[Cell],
+    missing: list[MissingCell],
     selection: tuple[str, ...],
     rest: Rest | None,
 ) -> None:
@@ -137,13 +145,6 @@ def _show_map(
         return heat_map(cells, components, sweep.steps, colors, scale_label(impact), missing, outlined)
 
     outlined = [ablation.ablation for ablation in rest.passed] if rest else []
-    length = cells[0].length
-    missing = [
-        cell
-        for cell in sweep.missing_cells(condition)
-        if cell.ablation.action in actions and cell.ablation.window.stop - cell.ablation.window.start == length
-    ]
-
     section(
         "Components by windows",
         help="A row for each component, from the network's input to its output; a window is a range of sampling steps "

@@ -10,8 +10,10 @@ import streamlit as st
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.resting import TOGETHER, Rest
 from compute.analysis.report.findings import NEGLIGIBLE
+from dashboard.data.draft import draft_text, schedule_of_ablations
 from dashboard.data.rest import THRESHOLDS, default_start, removal_windows, rest_of
 from dashboard.data.sweep import Sweep
+from dashboard.navigation import go_to
 from dashboard.widgets import choices
 from dashboard.widgets.panels import note, section, sentence_list
 from dashboard.widgets.tables import table
@@ -39,6 +41,9 @@ def show_rest(sweep: Sweep, impact: Impact) -> Rest | None:
     if rest.passed:
         with st.expander(f"The {len(rest.components)} components as a table"):
             table([_row(rest, names) for names in rest.components], name="what-can-rest")
+        if st.button("Take them to the workbench", icon=":material/build:", key="to workbench"):
+            draft = schedule_of_ablations((ablation.ablation for ablation in rest.passed), sweep.steps)
+            go_to("workbench", {"draft": draft_text(draft)})
     return rest
 
 

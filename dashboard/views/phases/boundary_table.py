@@ -6,7 +6,7 @@ from typing import Any
 
 from compute.analysis.phases.phase_evidence import SETTLED, Phases
 from compute.analysis.report.phase_sentences import OBSERVED, by_importance
-from compute.statistics.estimate import Estimate
+from compute.statistics.estimate import Estimate, unseen_share
 from dashboard.words.metric_labels import evidence_label
 
 
@@ -25,6 +25,21 @@ def boundary_rows(phases: Phases) -> list[dict[str, Any]]:
         for curve in phases.observed
     ]
     return rows
+
+
+def agreement_note(phases: Phases) -> str:
+    """Return what intervals without a width can mean; "" where there are none."""
+    found = {curve.conditions for curve in phases.causal if curve.boundary is not None and curve.boundary.flat}
+    others = [phases.settled, *(curve.change_point for curve in phases.observed)]
+    if any(estimate is not None and estimate.flat for estimate in others):
+        found.add(phases.conditions)
+    count = min(found - {0}, default=0)
+    if not count:
+        return ""
+    return (
+        f"Where “from” and “to” are the same, the {count} conditions agree: 0 of {count} turned at another step. Of "
+        f"others, up to {unseen_share(count):.0%} may still do (95%)."
+    )
 
 
 def _row(kind: str, evidence: str, step: Estimate | None, steps: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dashboard.data.checked_units import DamagedShard
 from dashboard.data.sweep import Sweep
 from dashboard.data.unit_data import trajectory
 from dashboard.views.phases import phase_charts as charts
-from dashboard.views.phases.boundary_table import boundary_rows
+from dashboard.views.phases.boundary_table import agreement_note, boundary_rows
 from dashboard.views.phases.trajectory_frames import trajectory_frames
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
@@ -58,6 +58,8 @@ def show(sweep: Sweep) -> None:
     steps = {name: st.column_config.NumberColumn(format="%.1f") for name in ("Step", "95% from", "95% to")}
     share = {"Share of run (%)": st.column_config.NumberColumn(format="%.0f")}
     table(boundary_rows(phases), name="boundaries", columns=steps | share)
+    if agreement := agreement_note(phases):
+        note(agreement)
 
 
 def _choose_baselines(sweep: Sweep) -> bool:

@@ -11,18 +11,25 @@ from compute.policy.quality import RunName
 from dashboard.charts.axes import Row, inline_data, layered
 from dashboard.data.policy_files import PolicyFile
 from dashboard.theme.palette import Palette
-from dashboard.views.policies.quality_axes import QualityAxis, TimeAxis
+from dashboard.views.policies.budget import Budget
+from dashboard.views.policies.quality_axes import SECONDS, SPEEDUP, QualityAxis, TimeAxis
 from dashboard.views.policies.run_labels import RUN_LABELS
 
 PICKED = "picked_policy"
 
 
 def frontier_chart(
-    files: Sequence[PolicyFile], time: TimeAxis, quality: QualityAxis, chosen: str, palette: Palette
+    files: Sequence[PolicyFile],
+    time: TimeAxis,
+    quality: QualityAxis,
+    chosen: str,
+    palette: Palette,
+    budget: Budget | None = None,
 ) -> alt.LayerChart:
     """Return the chart of every run of validated policies by time and quality.
 
     A click selects a policy under the name PICKED. `chosen` is the stem of the policy to emphasize, or "".
+    The budget is a line with the allowed region, where one of the axes has it.
     """
     rows = frontier_rows(files, time, quality, chosen)
     data = inline_data(rows)
@@ -41,7 +48,8 @@ def frontier_chart(
     color, shape = _color_and_shape(rows, palette)
     opacity = alt.condition("datum.emphasized", alt.value(1.0), alt.value(0.5))
     rules = alt.Chart(data).mark_rule(strokeWidth=1.5)
-    layers = [rules.encode(x=x, y=_with_field(y, "low"), y2="high:Q", color=color, opacity=opacity)]
+    layers = _budget_layers(rows, time, quality, budget, x, y, palette) + _fewer_steps(files, time, quality, x, palette)
+    layers.append(rules.encode(x=x, y=_with_field(y, "low"), y2="high:Q", color=color, opacity=opacity))
     if any(row["time_low"] is not None for row in rows):
         time_ends = {"x": _with_field(x, "time_low"), "x2": "time_high:Q"}
         layers.append(rules.encode(**time_ends, y=y, color=color, opacity=opacity))
@@ -57,7 +65,7 @@ def frontier_chart(
             shape=shape,
             opacity=opacity,
             size=alt.condition("datum.chosen", alt.value(150), alt.value(80)),
-            tooltip=_tooltip(time, quality),
+            tooltip=_tooltip(quality),
         )
         .add_params(pick)
     )
@@ -86,6 +94,9 @@ def frontier_rows(files: Sequence[PolicyFile], time: TimeAxis, quality: QualityA
                     "label": label if run.name == "policy" or file.stem == chosen else "",
                     "steps": run.steps,
                     "time": mean_time,
+                    "seconds": run.seconds_per_picture,
+                    "speedup": run.speedup.mean,
+                    "full_seconds": run.seconds_per_picture * run.speedup.mean,
                     "time_low": time_low,
                     "time_high": time_high,
                     "value": value.mean,
@@ -96,6 +107,55 @@ def frontier_rows(files: Sequence[PolicyFile], time: TimeAxis, quality: QualityA
                 }
             )
     return sorted(rows, key=lambda row: row["chosen"])
+
+
+def _budget_layers(
+    rows: Sequence[Row],
+    time: TimeAxis,
+    quality: QualityAxis,
+    budget: Budget | None,
+    x: alt.X,
+    y: alt.Y,
+    palette: Palette,
+) -> list[alt.Chart]:
+    """Return the region that the budget allows, and its line; none where no axis has it."""
+    if budget is None or not rows:
+        return []
+    full = next((row for row in rows if row["run"] == RUN_LABELS["full"]), None)
+    full_seconds = float(full["time"]) if full and time.token == "seconds" else float(rows[0]["full_seconds"])
+    layers: list[alt.Chart] = []
+    for axis, channel, name in ((quality, y, "y"), (time, x, "x")):
+        limit = budget.limit_on(axis, full_seconds)
+        if limit is None:
+            continue
+        # The region leads to the better end: to the least damage, the fewest seconds, the greatest speedup.
+        values = [float(row["value" if name == "y" else "time"]) for row in rows]
+        better = max(*values, limit) if axis is SPEEDUP else min(*values, limit)
+        data = inline_data([{"limit": limit, "better": better, "label": f"Budget: {budget.text}"}])
+        start, end = _with_field(channel, "limit"), "better:Q"
+        mark = alt.Chart(data)
+        region = mark.mark_rect(color=palette.shade, opacity=0.75).encode(**{name: start, f"{name}2": end})
+        line = mark.mark_rule(color=palette.accent, strokeDash=[6, 4], strokeWidth=1.5)
+        layers += [region, line.encode(**{name: start}, tooltip=[alt.Tooltip("label:N", title="Budget")])]
+    return layers
+
+
+def _fewer_steps(
+    files: Sequence[PolicyFile], time: TimeAxis, quality: QualityAxis, x: alt.X, palette: Palette
+) -> list[alt.Chart]:
+    """Return lines at the times of fewer steps, where the quality is damage, which they don't have."""
+    runs = [file.policy.validation.run("fewer_steps") for file in files if file.policy and file.policy.validation]
+    if quality.measure != "damage":
+        return []
+    rows = [
+        {"at": time.value(run)[0], "label": f"Full compute, {run.steps} steps: other noise, so no damage"}
+        for run in runs
+        if run is not None
+    ]
+    if not rows:
+        return []
+    line = alt.Chart(inline_data(rows)).mark_rule(color=palette.second, strokeDash=[2, 3], strokeWidth=1.5)
+    return [line.encode(x=_with_field(x, "at"), tooltip=[alt.Tooltip("label:N", title="Rival")])]
 
 
 def _color_and_shape(rows: Sequence[Row], palette: Palette) -> tuple[alt.Color, alt.Shape]:
@@ -136,12 +196,13 @@ def _ring(rows: Sequence[Row], x: alt.X, y: alt.Y, palette: Palette) -> list[alt
     return [mark.encode(x=x, y=y, stroke=alt.value(palette.accent))]
 
 
-def _tooltip(time: TimeAxis, quality: QualityAxis) -> list[alt.Tooltip]:
+def _tooltip(quality: QualityAxis) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("policy:N", title="Policy"),
         alt.Tooltip("run:N", title="Run"),
         alt.Tooltip("steps:Q", title="Steps"),
-        alt.Tooltip("time:Q", title=time.label, format=time.number_format),
+        alt.Tooltip("seconds:Q", title=SECONDS.label, format=SECONDS.number_format),
+        alt.Tooltip("speedup:Q", title=SPEEDUP.label, format=SPEEDUP.number_format),
         alt.Tooltip("value:Q", title=quality.label, format=quality.number_format),
         alt.Tooltip("low:Q", title="95% interval from", format=quality.number_format),
         alt.Tooltip("high:Q", title="to", format=quality.number_format),

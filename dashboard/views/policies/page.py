@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.data.policy_budget import (
-    DEFAULT_BUDGET,
-    BudgetChoice,
-    budget_options,
-    choose_within,
-    damage_by,
-    damage_metrics,
-    policy_runs,
-)
+from dashboard.data.policy_budget import BudgetChoice, damage_metrics, policy_runs
 from dashboard.data.policy_files import FILE_LIMIT, PolicyFile
 from dashboard.data.sweep import Sweep
+from dashboard.views.policies.budget import (
+    Budget,
+    BudgetKind,
+    choose_kind,
+    reason,
+    show_budget,
+    show_empty_budget,
+)
+from dashboard.views.policies.compare_pictures import show_comparison
 from dashboard.views.policies.frontier_chart import PICKED, frontier_chart
 from dashboard.views.policies.policy_details import show_policy
 from dashboard.views.policies.quality_axes import (
@@ -28,19 +29,16 @@ from dashboard.views.policies.quality_axes import (
 from dashboard.views.policies.validation_tables import policy_rows
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
-from dashboard.widgets.escaping import escape_markdown
 from dashboard.widgets.page_template import render_page
 from dashboard.widgets.panels import note, panel, section
 from dashboard.widgets.tables import table
-from dashboard.words.explanations import damage_explanation
 from dashboard.words.formatting import path_argument
-from dashboard.words.metric_labels import metric_in_sentence
 
 _RECOMMENDED = ""  # the token of the choice "recommended"
 _NO_DAMAGE = (
-    "Full compute is the reference of damage, 0 by definition. Full compute with fewer steps is not in this chart: it "
-    "uses other noise and makes other pictures, so there is nothing to compare it with, picture by picture. Choose "
-    "prompt fidelity or KID to see all three."
+    "Full compute is the reference of damage, 0 by definition. Full compute with fewer steps has none: it "
+    "uses other noise and makes other pictures, so there is nothing to compare it with, picture by picture: a dotted "
+    "line marks its time alone. Choose prompt fidelity or KID to see all three."
 )
 
 
@@ -68,69 +66,59 @@ def _show_validated(sweep: Sweep, files: Sequence[PolicyFile]) -> None:
     metrics = damage_metrics(runs)
     left, right = st.columns(2, gap="large")
     with left:
+        kind = choose_kind(next(iter(metrics), None))
+        quality = _show_quality_choice(measured_qualities(runs, metrics), kind)
+    metric = quality.name if quality and quality.measure == "damage" else next(iter(metrics), None)
+    with right:
         time = choices.segments(
             "time", "Time", TIME_AXES, token=lambda axis: axis.token, format_func=lambda axis: axis.label
         )
-    with right:
-        quality = _show_quality_choice(measured_qualities(runs, metrics))
-    metric = quality.name if quality and quality.measure == "damage" else next(iter(metrics), None)
     with left:
-        choice, budget = _show_budget(files, metric)
+        budget = show_budget(files, kind, metric)
+    choice = budget.choice
     with right:
         chosen = _show_policy_choice(files, choice)
-    if metric is not None and choice.fastest is None:
-        _show_empty_budget(choice, metric, budget)
+    if choice.recommended is None and choice.nearest is not None:
+        show_empty_budget(budget, _name(choice.nearest))
     if quality is not None:
-        _show_frontier(sweep, files, time, quality, chosen)
+        _show_frontier(sweep, files, time, quality, chosen, budget)
     with st.expander(f"All {len(files)} validated policies in numbers"):
         table(policy_rows(files, metric), name="policies")
     if chosen is not None:
-        title = "Recommended" if chosen is choice.fastest else "Chosen"
-        if chosen is not choice.fastest and choice.fastest is not None:
-            text = f"{_name(chosen)} was chosen; the budget recommends {_name(choice.fastest)}."
+        title = "Recommended" if chosen is choice.recommended else "Chosen"
+        if chosen is not choice.recommended and choice.recommended is not None:
+            text = f"{_name(chosen)} was chosen; the budget recommends {_name(choice.recommended)}."
             choices.way_back(text, "Show the recommended policy", "policy")
-        show_policy(sweep, chosen, f"{title}: {_name(chosen)}", _reason(chosen, choice, metric, budget))
+        show_policy(sweep, chosen, f"{title}: {_name(chosen)}", reason(chosen, budget))
+    show_comparison(sweep, files, chosen)
 
 
-def _show_quality_choice(axes: list[QualityAxis]) -> QualityAxis | None:
+def _show_quality_choice(axes: list[QualityAxis], kind: BudgetKind) -> QualityAxis | None:
+    """Let the user choose the quality; a budget of damage opens on damage, where it can be drawn."""
     if not axes:
         note("No quality was measured in these validations.")
         return None
+    damage = next((axis for axis in axes if axis.measure == "damage"), None)
     return choices.select(
-        "quality", "Quality", axes, token=lambda axis: axis.token, format_func=lambda axis: axis.label
+        "quality",
+        "Quality",
+        axes,
+        token=lambda axis: axis.token,
+        format_func=lambda axis: axis.label,
+        default=damage if kind == "damage" else axes[0],
     )
-
-
-def _show_budget(files: Sequence[PolicyFile], metric: str | None) -> tuple[BudgetChoice, float]:
-    """Return what the chosen budget of damage allows, and the budget."""
-    if metric is None:
-        note("No damage was measured in these validations, so there is no budget to keep.")
-        return BudgetChoice(fastest=None, least_harmful=None), 0.0
-    options = budget_options(files, metric, st.query_params.get("budget"))
-    satisfied = [value for value in options if choose_within(files, metric, value).fastest is not None]
-    budget = choices.slider(
-        "budget",
-        f"Budget: the greatest mean damage by {escape_markdown(metric_in_sentence(metric))}",
-        options,
-        token=lambda value: f"{value:g}",
-        format_func=lambda value: f"{value:g}",
-        default=min(satisfied or options, key=lambda value: abs(value - DEFAULT_BUDGET)),
-        help=damage_explanation("full compute's picture of the same noise"),
-        resets=["policy"],
-    )
-    return choose_within(files, metric, budget), budget
 
 
 def _show_policy_choice(files: Sequence[PolicyFile], choice: BudgetChoice) -> PolicyFile | None:
     """Return the policy to show in detail: the recommended one unless another was chosen."""
     by_stem = {file.stem: file for file in files}
-    recommended = "nothing is within the budget" if choice.fastest is None else _name(choice.fastest)
+    recommended = "nothing is within the budget" if choice.recommended is None else _name(choice.recommended)
 
     def label(stem: str) -> str:
         return f"Recommended: {recommended}" if stem == _RECOMMENDED else _name(by_stem[stem])
 
     stem = choices.select("policy", "Policy", [_RECOMMENDED, *by_stem], format_func=label)
-    return choice.fastest if stem == _RECOMMENDED else by_stem[stem]
+    return choice.recommended if stem == _RECOMMENDED else by_stem[stem]
 
 
 def _name(file: PolicyFile) -> str:
@@ -139,39 +127,28 @@ def _name(file: PolicyFile) -> str:
     return file.policy.name if file.policy.name == file.stem else f"{file.policy.name} ({file.stem})"
 
 
-def _show_empty_budget(choice: BudgetChoice, metric: str, budget: float) -> None:
-    least = choice.least_harmful
-    damage = None if least is None else damage_by(least, metric)
-    assert least is not None and damage is not None, "a budget is asked for only if damage was measured"
-    panel(
-        "No policy is within this budget",
-        f"The budget is {budget:g} by {metric_in_sentence(metric)}. The least damage of a validated policy is "
-        f"{damage:.3g}: {_name(least)}. Raise the budget, or search for a gentler policy.",
-    )
-
-
-def _reason(chosen: PolicyFile, choice: BudgetChoice, metric: str | None, budget: float) -> str:
-    if chosen is not choice.fastest or metric is None:
-        return "Not what the budget recommends; it is shown because it was chosen."
-    text = f"The fastest validated policy whose mean damage by {metric_in_sentence(metric)} is at most {budget:g}."
-    assert chosen.policy is not None and chosen.policy.validation is not None
-    if chosen.policy.validation.policy.damage[metric].high > budget:
-        text += " Its interval reaches beyond the budget."
-    return text
-
-
 def _show_frontier(
-    sweep: Sweep, files: Sequence[PolicyFile], time: TimeAxis, quality: QualityAxis, chosen: PolicyFile | None
+    sweep: Sweep,
+    files: Sequence[PolicyFile],
+    time: TimeAxis,
+    quality: QualityAxis,
+    chosen: PolicyFile | None,
+    budget: Budget,
 ) -> None:
-    section("Time against quality", help="A click on a point shows its policy. Lines are 95% intervals.")
+    section(
+        "Time against quality",
+        help="A click on a point shows its policy. Lines are 95% intervals. The dashed line is the budget, the shaded "
+        "region what it allows.",
+    )
     stem = "" if chosen is None else chosen.stem
     event = cached_chart(
         "frontier",
-        lambda palette: frontier_chart(files, time, quality, stem, palette),
+        lambda palette: frontier_chart(files, time, quality, stem, palette, budget),
         sweep,
         time.token,
         quality.token,
         stem,
+        budget.text,
         select=True,
         alt_text="Measured time against quality of each policy",
     )

@@ -6,23 +6,28 @@ import streamlit as st
 
 from compute.policy.liveness import ResolvedSchedule, resolve
 from compute.policy.skip_policy import SkipPolicy
+from dashboard.charts.network.phase_ribbon import Ribbon
+from dashboard.charts.network.policy_coloring import policy_coloring, used_parts
+from dashboard.charts.policy_map import PolicyMap, cost_share, map_policy, network_order
+from dashboard.charts.policy_map_chart import policy_map_chart
 from dashboard.data.policy_files import PolicyFile
 from dashboard.data.sweep import Sweep
 from dashboard.data.validation_pictures import ValidationPictures
-from dashboard.views.policies.policy_map import cost_share, map_policy, network_order
-from dashboard.views.policies.policy_map_chart import policy_map_chart
 from dashboard.views.policies.run_labels import RUN_CAPTIONS, RUN_LABELS
 from dashboard.views.policies.validation_sentences import validation_sentences
 from dashboard.views.policies.validation_tables import run_rows, setting_facts
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.escaping import escape_markdown
 from dashboard.widgets.images import data_url
+from dashboard.widgets.network_map import drawn_network, network_map, phase_boundary
 from dashboard.widgets.panels import fact_list, note, panel, section, sentence_list
 from dashboard.widgets.picture_cards import Shot, card, card_grid
 from dashboard.widgets.tables import table
+from store.actions import ACTIONS
 from store.errors import SkipscopeError
 
 _MAX_PICTURES = 12
+_COMPUTED = ACTIONS["compute"].state
 _IN_PYTHON = """\
 from skipscope import SkipPolicy, applied, load_model
 
@@ -87,6 +92,7 @@ def _show_map(sweep: Sweep, stem: str, policy: SkipPolicy) -> None:
     policy_map = map_policy(policy, network_order(resolved, sweep.header.plan), resolved)
     if resolved is not None:
         note(f"It takes {cost_share(resolved):.0%} of the arithmetic of full compute.")
+        _show_network(sweep, stem, policy, resolved, policy_map)
     cached_chart(
         "policy map",
         lambda palette: policy_map_chart(policy_map, policy.sampler.steps, palette),
@@ -96,6 +102,28 @@ def _show_map(sweep: Sweep, stem: str, policy: SkipPolicy) -> None:
     )
     if policy_map.left_out:
         note(f"{policy_map.left_out} more components are not shown.")
+
+
+@st.fragment
+def _show_network(
+    sweep: Sweep, stem: str, policy: SkipPolicy, resolved: ResolvedSchedule, policy_map: PolicyMap
+) -> None:
+    """Show the network, coloured by what its parts do at a step; of another number of steps than the sweep's."""
+    steps = policy.sampler.steps
+    layout, unfolded = drawn_network("network", resolved.graph, used_parts(policy_map))
+    first = next((span.window.start for span in policy_map.spans if span.state != _COMPUTED), 0)
+    network_map(
+        "policy network",
+        layout,
+        lambda palette: policy_coloring(policy_map, layout, steps, palette),
+        sweep,
+        stem,
+        unfolded,
+        steps=steps,
+        step=first,
+        ribbon=Ribbon(steps=steps, boundary=phase_boundary(sweep) if steps == sweep.steps else None),
+        alt_text="What each part of the network does, one step at a time",
+    )
 
 
 def _resolved(sweep: Sweep, policy: SkipPolicy) -> ResolvedSchedule | None:

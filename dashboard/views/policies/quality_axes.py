@@ -38,7 +38,7 @@ SECONDS = TimeAxis(
     title="Seconds per picture (left is better)",
     number_format=".3~g",
 )
-TIME_AXES = (SPEEDUP, SECONDS)
+TIME_AXES = (SECONDS, SPEEDUP)
 
 
 @dataclass(frozen=True, kw_only=True)

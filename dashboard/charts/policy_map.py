@@ -43,7 +43,11 @@ class PolicyMap:
 
 def map_policy(policy: SkipPolicy, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
     """Return the map of a policy over components in network order; without `resolved` no component is dead."""
-    schedule = policy.schedule
+    return map_schedule(policy.schedule, components, resolved)
+
+
+def map_schedule(schedule: Schedule, components: Sequence[str], resolved: ResolvedSchedule | None) -> PolicyMap:
+    """Return the map of a schedule; see `map_policy`."""
     acted = schedule.components
     whole = [UNET, *({GUIDANCE} & {*components, *acted})]
     names = list(dict.fromkeys([*whole, *components, *sorted(acted - set(components))]))

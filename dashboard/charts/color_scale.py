@@ -1,4 +1,4 @@
-"""The colour scale of the map of impact."""
+"""The colour scale of impact."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import altair as alt
 
 from dashboard.charts.axes import Row, inline_data, layered, step_axis
+from dashboard.charts.policy_map import DEAD, PolicyMap, Span
 from dashboard.theme.palette import Palette, Theme
-from dashboard.views.policies.policy_map import DEAD, PolicyMap, Span
 from dashboard.words.component_labels import component_label
 from store.actions import ACTIONS
 
@@ -19,7 +19,7 @@ _DEAD_COLORS: Mapping[Theme, str] = {"light": "#4F46B8", "dark": "#A79CFF"}
 
 def policy_map_chart(policy_map: PolicyMap, steps: int, palette: Palette) -> alt.LayerChart:
     """Return the chart of a policy's map: what saves time in strong colours, what is computed pale."""
-    colors = _state_colors(palette.theme)
+    colors = state_colors(palette.theme)
     states = [state for state in colors if any(span.state == state for span in policy_map.spans)]
     color = alt.Color(
         "state:N",
@@ -57,7 +57,7 @@ def policy_map_chart(policy_map: PolicyMap, steps: int, palette: Palette) -> alt
     )
 
 
-def _state_colors(theme: Theme) -> dict[str, str]:
+def state_colors(theme: Theme) -> dict[str, str]:
     """Return the colour of each state, in the order of the legend."""
     index = ("light", "dark").index(theme)
     return {action.state: action.colors[index] for action in ACTIONS.values()} | {DEAD: _DEAD_COLORS[theme]}
