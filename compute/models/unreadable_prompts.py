@@ -32,8 +32,8 @@ def check_prompts(components: Mapping[str, Any], prompts: Sequence[str], field: 
 def _refusal(components: Mapping[str, Any], prompt: str) -> str | None:
     for name, part in components.items():
         try:
-            if isinstance(part, TextTransformer):
-                part.tokenize([prompt])
+            if isinstance(part, TextTransformer) and components.get("tokenizer") is None:
+                part.tokenize([prompt])  # GLIDE's own words, which it has where it has no tokenizer
             elif name.startswith("tokenizer") and part is not None:
                 part(prompt, truncation=True, verbose=False)
         except SkipscopeError as error:

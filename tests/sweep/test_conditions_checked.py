@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compute.config.errors import ConfigError
+from compute.models.glide.text_transformer import TextTransformer
 from compute.models.unreadable_prompts import check_prompts, unreadable_prompts
 from compute.sweep.worker.worker import Worker
 from store.sweep_store import SweepStore
@@ -59,6 +60,13 @@ def test_a_tokenizer_that_refuses_a_prompt_is_quoted() -> None:
     assert unreadable_prompts(parts, ["good", "a \ud800", "good"]).keys() == {"a \ud800"}
     with pytest.raises(ConfigError, match="the tokenizer refuses it: 'utf-8' codec can't encode"):
         check_prompts(parts, ["a \ud800"])
+
+
+def test_a_glide_with_a_tokenizer_needs_no_words_of_its_own() -> None:
+    """As converted from OpenAI's checkpoints."""
+    text = TextTransformer(vocabulary=8, length=4, width=8, layers=1, heads=2, pooled=8)
+    assert unreadable_prompts({"text_encoder": text, "tokenizer": lambda *_, **__: {}}, ["a corgi"]) == {}
+    assert unreadable_prompts({"text_encoder": text, "tokenizer": None}, ["a corgi"]).keys() == {"a corgi"}
 
 
 def test_many_unreadable_prompts_are_counted() -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import chain, groupby
 from pathlib import Path
-from threading import Event
 from typing import Any, TextIO
 
 from diffusers import StableDiffusionPipeline
@@ -20,6 +16,7 @@ from compute.models.mini.captioned_sheet import write_captioned_sheet
 from compute.models.mini.scenes.scene import SPLITS, captions
 from compute.models.mini.sd_training.quality import prompt_fidelity, reconstruction_quality, sampled_pictures
 from compute.models.mini.sd_training.stages import PIPELINE_FOLDER, SdRecipe, StageReport, train
+from compute.models.mini.stop_signals import stop_signals
 from compute.progress import bar
 
 _LOG_EVERY = 50  # iterations
@@ -47,7 +44,7 @@ def train_sd_mini(
     )
     folder.mkdir(parents=True, exist_ok=True)
     looked_at = time.monotonic()
-    with _stop_signals() as stopping, (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with stop_signals() as stopping, (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         for stage, reports in groupby(train(recipe, folder, stopping.is_set), key=lambda report: report.stage):
             first = next(reports)
             title = f"train sd-mini, {stage}"
@@ -79,19 +76,6 @@ def _recipe(autoencoder_iterations: int | None, iterations: int | None, seed: in
     if iterations is not None:
         diffusion = replace(diffusion, pace=replace(diffusion.pace, iterations=iterations))
     return replace(recipe, autoencoder=autoencoder, diffusion=diffusion)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[Event]:
-    """Give an event that SIGTERM and SIGINT set, in place of what they do otherwise."""
-    stopping = Event()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stopping.set()) for number in signals]
-    try:
-        yield stopping
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _log(log: TextIO, report: StageReport, loss: float) -> None:

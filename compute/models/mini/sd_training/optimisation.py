@@ -159,6 +159,11 @@ class Optimisation:
         return True
 
 
+def checkpoint_iteration(path: Path) -> int:
+    """Return the number of iterations done in a saved state, 0 where there is none."""
+    return int(torch.load(path, weights_only=True, mmap=True)["iteration"]) if path.exists() else 0
+
+
 def _update(optimiser: torch.optim.Optimizer, share: float) -> None:
     """Take an optimiser's step with a share of its learning rate."""
     for group in optimiser.param_groups:

@@ -56,6 +56,26 @@ class NoiseSchedule:
         loss = (self.weight[t] * squared + self.coarse_weight[t] * coarse_error(error)).mean()
         return loss + VLB_WEIGHT * self._variational_term(error.detach(), fraction, t), squared.mean().detach()
 
+    def velocity_loss(
+        self,
+        output: Float[Tensor, "B 6 H W"],
+        x_0: Float[Tensor, "B 3 H W"],
+        eps: Float[Tensor, "B 3 H W"],
+        t: Int[Tensor, " B"],
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a model of the velocity.
+
+        It is the sum of its squared error, that of its coarse means, and the variational term for sigma.
+
+        The velocity is sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022, arXiv 2202.00512).
+        """
+        alpha_bar = self.alpha_bar[t][:, None, None, None]
+        predicted, fraction = output.float().chunk(2, dim=1)
+        error = predicted - (alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0)
+        eps_error = alpha_bar.sqrt() * error.detach()
+        loss = error.square().mean() + (self.coarse_weight[t] * coarse_error(error)).mean()
+        return loss + VLB_WEIGHT * self._variational_term(eps_error, fraction, t)
+
     def _variational_term(
         self, eps_error: Float[Tensor, "B 3 H W"], fraction: Float[Tensor, "B 3 H W"], t: Int[Tensor, " B"]
     ) -> Float[Tensor, ""]:
