@@ -62,7 +62,9 @@ predictions = st.builds(Prediction, metric=plain, speedup=positive, damage=estim
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 actions = st.one_of(
     st.builds(Action, name=st.sampled_from(["bypass", "zero"])),
-    st.builds(Action, name=st.just("reuse"), order=st.sampled_from([0, 1, 2]), space=st.sampled_from([None, "eps", "x0"])),
+    st.builds(
+        Action, name=st.just("reuse"), order=st.sampled_from([0, 1, 2]), space=st.sampled_from([None, "eps", "x0"])
+    ),
     st.builds(Action, name=st.just("reuse_delta"), order=st.sampled_from([0, 1, 2])),
 )
 
