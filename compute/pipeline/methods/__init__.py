@@ -17,10 +17,12 @@ from compute.pipeline.methods.reuse import (
     taylorseer,
     tgate,
 )
+from compute.pipeline.methods.schedules import ays, step_costs
 from compute.pipeline.methods.whole_steps import sada, whole_steps
 
 __all__ = [
     "adaptive_diffusion",
+    "ays",
     "block_caching",
     "cachify",
     "clockwork",
@@ -34,6 +36,7 @@ __all__ = [
     "random_schedule",
     "sada",
     "smoothcache",
+    "step_costs",
     "taylorseer",
     "tgate",
     "whole_steps",
