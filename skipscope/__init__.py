@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from compute.models.loading import load_model
     from compute.pipeline import methods
     from compute.pipeline.applied import applied
+    from compute.pipeline.set_sampler import set_sampler
     from compute.policy.skip_policy import SkipPolicy
     from compute.recommend.find_policy import recommend, validate
     from compute.sweep.launch import sweep
@@ -40,6 +41,7 @@ __all__ = [
     "read_graph",
     "recommend",
     "respaced_timesteps",
+    "set_sampler",
     "sweep",
     "validate",
 ]
@@ -58,6 +60,7 @@ _MODULES = {
     "read_graph": "compute.unet.graph_reader",
     "recommend": "compute.recommend.find_policy",
     "respaced_timesteps": "compute.models.glide.respacing",
+    "set_sampler": "compute.pipeline.set_sampler",
     "sweep": "compute.sweep.launch",
     "validate": "compute.recommend.find_policy",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -34,6 +34,8 @@ _GIVEN = {
 _PER_PICTURE = ("negative_prompt", "negative_prompt_2", "prompt_2", "image", "mask_image", "control_image")
 """Arguments of which pipelines want one for each prompt."""
 _PICTURE_AXES = 4
+STEP_LISTS: tuple[Literal["timesteps"], Literal["sigmas"]] = ("timesteps", "sigmas")
+"""Arguments of a pipeline's call that list a run's steps, in place of their number."""
 
 
 class CallError(SkipscopeError):
@@ -71,7 +73,7 @@ def call_arguments(
         raise CallError(f"prompts: a {type(pipe).__name__} takes none; leave prompts out")
     else:
         own["batch_size"] = len(conditions)
-    given = {key: value for key, value in own.items() if key in accepted} | _steps_of(sampler, accepted, pipe)
+    given = {key: value for key, value in own.items() if key in accepted} | steps_arguments(sampler, accepted, pipe)
     if pictures is not None:
         if "image" not in accepted:
             raise CallError(f"stage: a {type(pipe).__name__} takes no image, so it cannot follow another stage")
@@ -80,16 +82,22 @@ def call_arguments(
     return {**given, **options, **repeated}
 
 
-def _steps_of(sampler: SamplerSettings, accepted: Mapping[str, inspect.Parameter], pipe: Any) -> dict[str, Any]:
-    for name in ("timesteps", "sigmas"):
+def steps_arguments(sampler: SamplerSettings, accepted: Mapping[str, inspect.Parameter], pipe: Any) -> dict[str, Any]:
+    """Return the argument of a pipeline's call that sets its steps. Raises CallError where the pipeline takes none."""
+    for name in STEP_LISTS:
         numbers = getattr(sampler, name)
         if numbers is None:
             continue
         if name not in accepted:
             raise CallError(f"sampler.{name}: a {type(pipe).__name__} takes none; give num_inference_steps")
-        whole = name == "timesteps" and all(number == int(number) for number in numbers)
-        return {name: [int(number) if whole else number for number in numbers]}
+        return {name: plain_numbers(name, numbers)}
     return {"num_inference_steps": sampler.asked_steps}
+
+
+def plain_numbers(name: Literal["timesteps", "sigmas"], numbers: Sequence[float]) -> list[float]:
+    """Return timesteps or sigmas as a scheduler takes them: timesteps are integers where they are whole."""
+    whole = name == "timesteps" and all(number == int(number) for number in numbers)
+    return [int(number) if whole else number for number in numbers]
 
 
 def call_parameters(pipe: Any) -> Mapping[str, inspect.Parameter]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from compute.pipeline.call import call_parameters, default_guidance, pictures_of
+from compute.pipeline.call import STEP_LISTS, call_parameters, default_guidance, pictures_of, plain_numbers
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.graphs import graph_of
 from compute.pipeline.probe import RUN_ERRORS, probe, refusal
 from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import RunSteps
+from compute.pipeline.set_sampler import sampler_of
 from compute.policy.graph import GUIDANCE, UNET
 from compute.policy.rules import Rule, rules_of
 from compute.policy.run_scheduler import RunScheduler
@@ -21,7 +23,6 @@ from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
 from compute.unet.blocks import uncompiled
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest, parameter_digests
 from store.records import Action
-from store.sampler import SamplerSettings
 
 
 def policy_for_pipeline(
@@ -46,16 +47,18 @@ def policy_for_pipeline(
     a network that cannot be read; FollowError for a pipeline that cannot be followed.
     """
     check_can_be_followed(pipe)
-    timesteps, scheduler = _run_of(pipe.scheduler, steps) if call is None else _run_of_call(pipe, steps, call)
-    made = len(timesteps)
+    given = _given_steps(call or {})
+    if call is None:
+        timesteps, scheduler = run_of(pipe.scheduler, steps)
+    else:
+        timesteps, scheduler = _run_of_call(pipe, steps, call)
     if guidance is None and call is not None:
         guidance = call.get("guidance_scale")
-    sampler = SamplerSettings(
-        name=type(pipe.scheduler).__name__, steps=made, num_inference_steps=steps, options=_options(pipe.scheduler)
-    )
+    sampler = sampler_of(pipe.scheduler, steps=len(timesteps), asked=None if given else steps, **given)
+    made = len(timesteps)
     return SkipPolicy(
         name=name,
-        model=_model_of(pipe),
+        model=model_of(pipe),
         sampler=sampler,
         timesteps=timesteps,
         call={"eta": call["eta"]} if call and "eta" in call else {},
@@ -65,7 +68,7 @@ def policy_for_pipeline(
     )
 
 
-def _model_of(pipe: Any) -> PolicyModel:
+def model_of(pipe: Any) -> PolicyModel:
     """Return what a policy says of a pipeline's model: its class, and the digests of its UNet's weights."""
     network = uncompiled(pipe.unet)
     own = dtype_name(network)
@@ -74,15 +77,37 @@ def _model_of(pipe: Any) -> PolicyModel:
     return PolicyModel(name=type(pipe).__name__, weights=weights, unet=digests)
 
 
-def _run_of(scheduler: Any, steps: int) -> tuple[tuple[float, ...], RunScheduler]:
-    """Return the timesteps of the steps that a scheduler makes where `steps` are asked for, and what it does."""
+def run_of(
+    scheduler: Any, steps: int, given: Mapping[str, tuple[float, ...]] = MappingProxyType({})
+) -> tuple[tuple[float, ...], RunScheduler]:
+    """Return the timesteps of the steps that a scheduler makes where `steps` are asked for, and what it does.
+
+    `given` may hold `timesteps` or `sigmas` instead. Raises PolicyError for steps that the scheduler refuses.
+    """
     own = copy.deepcopy(scheduler)
-    try:
-        own.set_timesteps(steps)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise PolicyError(f"steps: a {type(scheduler).__name__} refuses {steps}: {error}") from None
+    set_steps(own, steps, given)
     timesteps = tuple(float(t) for t in own.timesteps.tolist())
     return timesteps, run_scheduler(own, RunSteps(timesteps=timesteps))
+
+
+def set_steps(scheduler: Any, steps: int, given: Mapping[str, tuple[float, ...]]) -> None:
+    """Set a scheduler's steps: their number, or the lists that are given. Raises PolicyError where it refuses them."""
+    name, accepted = type(scheduler).__name__, inspect.signature(scheduler.set_timesteps).parameters
+    if lacks := given.keys() - accepted.keys():
+        raise PolicyError(f"{min(lacks)}: a {name} takes none of its own; give steps, or name another sampler")
+    try:
+        if given:
+            scheduler.set_timesteps(**{key: plain_numbers(key, given[key]) for key in STEP_LISTS if key in given})
+        else:
+            scheduler.set_timesteps(steps)
+    except (*RUN_ERRORS, AssertionError) as error:
+        what, value = next(iter(given.items()), ("steps", steps))
+        raise PolicyError(f"{what}: a {name} refuses {value}: {refusal(error)}") from None
+
+
+def _given_steps(call: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Return the timesteps or the sigmas that a call is given."""
+    return {key: tuple(float(number) for number in call[key]) for key in STEP_LISTS if call.get(key) is not None}
 
 
 def _run_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[tuple[float, ...], RunScheduler]:
@@ -97,17 +122,6 @@ def _run_of_call(pipe: Any, steps: int, call: Mapping[str, Any]) -> tuple[tuple[
         return shown.steps.timesteps, shown.scheduler
     except RUN_ERRORS as error:
         raise PolicyError(f"call: the {type(pipe).__name__} refuses {', '.join(given)}: {refusal(error)}") from error
-
-
-def _options(scheduler: Any) -> dict[str, Any]:
-    """Return the options of a scheduler that are not its class' defaults, and that a policy file can hold."""
-    options = {}
-    for option, parameter in inspect.signature(type(scheduler)).parameters.items():
-        value = scheduler.config.get(option, parameter.default)
-        value = tuple(value) if isinstance(value, list) else value
-        if value != parameter.default and isinstance(value, bool | int | float | str | tuple):
-            options[option] = value
-    return options
 
 
 def _schedule(pipe: Any, rules: Sequence[Rule | Mapping[str, Any]], steps: int) -> Schedule:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compute.pipeline.call import STEP_LISTS, plain_numbers
 from compute.pipeline.run_scheduler import run_scheduler
 from compute.pipeline.run_steps import RunSteps, is_same_timestep
 from compute.pipeline.schedulers import SamplerError, make_scheduler
@@ -30,14 +31,14 @@ class PolicyCheck:
         if expected_name not in [base.__name__ for base in type(scheduler).__mro__]:
             raise PolicyError(
                 f"sampler: the policy is for {sampler.name}, pipe.scheduler is a {type(scheduler).__name__}: "
-                f"give the pipeline a {expected_name}, or make a policy for this one"
+                f"give the pipeline a {expected_name} with skipscope.set_sampler(policy, pipe), or make a policy for "
+                "this one"
             )
         for option, value in sampler.options.items():
             if scheduler.config.get(option) != (list(value) if isinstance(value, tuple) else value):
                 raise PolicyError(
                     f"sampler: the policy is for a {expected_name} with {option}={value!r}, pipe.scheduler has "
-                    f"{scheduler.config.get(option)!r}: make it with {expected_name}.from_config(pipe.scheduler.config,"
-                    f" {option}={value!r})"
+                    f"{scheduler.config.get(option)!r}: skipscope.set_sampler(policy, pipe) gives it the policy's"
                 )
         if len(steps) != sampler.steps:
             advice = (
@@ -87,7 +88,11 @@ class PolicyCheck:
         except SamplerError as error:
             raise PolicyError(str(error)) from None
         if policy.sampler.name not in _CLASS_NAMES:
-            own.set_timesteps(policy.sampler.asked_steps)
+            lists = {key: numbers for key in STEP_LISTS if (numbers := getattr(policy.sampler, key)) is not None}
+            if lists:
+                own.set_timesteps(**{key: plain_numbers(key, lists[key]) for key in STEP_LISTS if key in lists})
+            else:
+                own.set_timesteps(policy.sampler.asked_steps)
         return [float(t) for t in own.timesteps.tolist()][-policy.sampler.steps :]
 
     def _check_timesteps(self, timesteps: Sequence[float], expected: Sequence[float]) -> None:

@@ -20,6 +20,8 @@ from compute.pipeline.exact_ddpm import ExactDDPMScheduler, use_exact_tables
 from store.errors import SkipscopeError
 from store.sampler import OWN_SAMPLERS, SamplerSettings
 
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+"""What `ddpm` and `ddim` take."""
 _TRAINED_WITH = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "trained_betas", "clip_sample_range")
 
 
@@ -31,21 +33,37 @@ def make_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
     """Return a scheduler for a model whose folder has the scheduler configuration `base`.
 
     `base` determines what the model was trained with: the noise schedule, what it predicts, the range of its samples.
-    The samplers `ddpm` and `ddim` are for models that predict eps; they take GLIDE's squared cosine and, for DDPM, its
+    The samplers `ddpm` and `ddim` are for the PREDICTION_TYPES; they take GLIDE's squared cosine and, for DDPM, its
     `learned_range` where `base` does not say otherwise. The timesteps of a diffusers class are not set yet.
 
     Raises SamplerError for a class that diffusers lacks, for options that the class lacks, and for settings that the
     model does not allow.
     """
-    if settings.name not in OWN_SAMPLERS:
-        return _diffusers_scheduler(base, settings)
-    if base.get("prediction_type", "epsilon") != "epsilon":
+    is_own = settings.name in OWN_SAMPLERS
+    scheduler = _own_scheduler(base, settings) if is_own else _diffusers_scheduler(base, settings)
+    scheduler.made_from = dict(base)
+    return scheduler
+
+
+def base_configuration(scheduler: Any) -> dict[str, Any]:
+    """Return what a pipeline's model was trained with: the configuration that `make_scheduler` made its scheduler from.
+
+    Of a scheduler that comes from elsewhere it is its own configuration.
+    """
+    return dict(getattr(scheduler, "made_from", scheduler.config))
+
+
+def _own_scheduler(base: Mapping[str, Any], settings: SamplerSettings) -> Any:
+    """Return the scheduler of `ddpm` or `ddim`, with its timesteps set."""
+    prediction = str(base.get("prediction_type", "epsilon"))
+    if prediction not in PREDICTION_TYPES:
         raise SamplerError(
-            f"sampler: prediction_type is {base['prediction_type']!r}; {settings.name} is for models that predict eps: "
-            "name a diffusers scheduler"
+            f"sampler: prediction_type is {prediction!r}; {settings.name} is for models that predict "
+            f"{', '.join(PREDICTION_TYPES)}: name a diffusers scheduler"
         )
     options: dict[str, Any] = {
         "beta_schedule": "squaredcos_cap_v2",
+        "prediction_type": prediction,
         **{key: base[key] for key in _TRAINED_WITH if key in base},
         "timestep_spacing": settings.spacing,
         "clip_sample": base.get("clip_sample", True),
@@ -158,10 +176,9 @@ class SpacedDDIMScheduler(DDIMScheduler):
         eta = self.eta if eta is None else eta
         # The coefficients are float64: in float32 the difference 1 - alpha_bar_next - sigma**2 would lose its digits.
         alpha_bar, alpha_bar_next = float(self.alphas_cumprod[timestep]), self._alpha_bar_after(timestep)
-        pred_x0 = (sample - math.sqrt(1 - alpha_bar) * model_output) / math.sqrt(alpha_bar)
+        pred_x0, eps = self._predictions(model_output, sample, alpha_bar)
         if self.config.clip_sample:
             pred_x0 = pred_x0.clamp(-self.config.clip_sample_range, self.config.clip_sample_range)
-        eps = model_output
         if use_clipped_model_output:
             eps = (sample - math.sqrt(alpha_bar) * pred_x0) / math.sqrt(1 - alpha_bar)
         sigma = eta * math.sqrt((1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next))
@@ -173,6 +190,15 @@ class SpacedDDIMScheduler(DDIMScheduler):
         if not return_dict:
             return x_next, pred_x0
         return DDIMSchedulerOutput(prev_sample=x_next, pred_original_sample=pred_x0)
+
+    def _predictions(self, output: Tensor, sample: Tensor, alpha_bar: float) -> tuple[Tensor, Tensor]:
+        """Return `pred_x0`, not clipped, and eps of a model output."""
+        alpha, sigma = math.sqrt(alpha_bar), math.sqrt(1 - alpha_bar)
+        if self.config.prediction_type == "v_prediction":  # arXiv 2202.00512, appendix D
+            return alpha * sample - sigma * output, alpha * output + sigma * sample
+        if self.config.prediction_type == "sample":
+            return output, (sample - alpha * output) / sigma
+        return (sample - sigma * output) / alpha, output
 
     def _alpha_bar_after(self, timestep: int | Tensor) -> float:
         """Return `alpha_bar` of the timestep after `timestep`, 1 after the last."""

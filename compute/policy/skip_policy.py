@@ -115,10 +115,7 @@ class SkipPolicy(Record):
 
     @classmethod
     def loads(cls, data: bytes | str, where: str = "policy") -> SkipPolicy:
-        """Read a policy from JSON text (UTF-8); error messages call it `where`.
-
-        Raises PolicyError with one line for each mistake.
-        """
+        """Read a policy from JSON text (UTF-8), called `where` in errors. PolicyError has one line for each mistake."""
         where = printable(where)
         try:
             document = strict_json.parse(data)
@@ -154,8 +151,7 @@ class SkipPolicy(Record):
     def save(self, path: str | Path) -> None:
         """Write the policy to a file, atomically, with a digest of its content: `load` refuses a file that has another.
 
-        Raises PolicyError for a policy that `load` would refuse as too large, StoreError for a file that can't be
-        written.
+        Raises PolicyError for a policy that `load` would refuse as too large, StoreError where nothing can be written.
         """
         document = with_digest(self.model_dump(mode="json", exclude_none=True))
         data = (strict_json.indented(document) + "\n").encode("utf-8")
@@ -169,13 +165,15 @@ class SkipPolicy(Record):
         N is the policy's own number of steps. Step 0 stays step 0, and a rule covers about the same share of the run.
         Prediction and validation are dropped, because the new policy was not measured; `provenance["resampled"]` names
         both numbers of steps. A `reuse` may lose the step that it reads; `applied` then refuses the policy. Raises
-        PolicyError for a number of steps that the sampler does not accept.
+        PolicyError for a number of steps that the sampler does not accept, and where the policy lists its own.
         """
         if not 1 <= steps <= MAX_STEPS:
             raise PolicyError(f"steps: {steps} is no number of steps; 1 to {MAX_STEPS} are accepted")
         old = self.sampler.steps
         if steps == old:
             return self
+        if self.sampler.timesteps or self.sampler.sigmas:
+            raise PolicyError(f"steps: the policy lists its own {old}; make one for {steps} steps")
         try:
             sampler = SamplerSettings.model_validate(
                 self.sampler.model_dump() | {"steps": steps, "num_inference_steps": None}

@@ -221,5 +221,5 @@ def test_invalid_settings_are_refused(fields: dict[str, object], message: str) -
 def test_settings_that_a_model_does_not_allow_are_refused() -> None:
     with pytest.raises(SamplerError, match="steps is 1001; accepted is at most 1000"):
         make_scheduler({}, SamplerSettings(name="ddim", steps=1001))
-    with pytest.raises(SamplerError, match="prediction_type is 'v_prediction'"):
-        make_scheduler({"prediction_type": "v_prediction"}, SamplerSettings(name="ddim", steps=10))
+    with pytest.raises(SamplerError, match="prediction_type is 'flow_prediction'"):
+        make_scheduler({"prediction_type": "flow_prediction"}, SamplerSettings(name="ddim", steps=10))

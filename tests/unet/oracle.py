@@ -197,7 +197,7 @@ def _residual(
 
 
 def reused(action: Action, step: int, history: Mapping[str, list[HistoryEntry]], name: str, part: Part) -> Tensor:
-    """Return the polynomial through the last values of a component at a step (Lagrange); NaN where there are too few."""
+    """Return the polynomial through a component's last values at a step (Lagrange); NaN where there are too few."""
     entries = history.get(name, [])[-action.order - 1 :]
     if len(entries) <= action.order:
         return torch.tensor(torch.nan)

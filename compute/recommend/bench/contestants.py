@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from compute.config.bench_schema import MAX_CONTESTANTS, BenchConfig
+from compute.config.bench_schema import MAX_CONTESTANTS, BenchConfig, BenchMethod
 from compute.config.errors import ConfigError
 from compute.config.messages import error_lines
 from compute.models.model import Model
 from compute.policy.liveness import resolve
-from compute.policy.methods.deepcache import deepcache
-from compute.policy.schedule import Schedule
+from compute.policy.methods.registry import METHODS, Method
+from compute.policy.schedule import ScheduleError
 from compute.policy.skip_policy import SkipPolicy
 from compute.recommend.run_policy import policy_of_run
 from store.errors import SkipscopeError
-
-METHODS: Mapping[str, tuple[Callable[..., Schedule], Mapping[str, tuple[Any, ...]]]] = {
-    "deepcache": (deepcache, {"interval": (2, 3, 5), "branch": (0, 1, 2)}),
-}
-"""Published methods by name: a schedule from (graph, steps, parameters), and the values to try of each parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +70,39 @@ def _of_methods(config: BenchConfig, model: Model) -> Iterator[Contestant]:
         field = f"methods.{number}"
         if entry.method not in METHODS:
             raise ConfigError(f"{field}.method: {entry.method!r} is not known; accepted: {', '.join(METHODS)}")
-        schedule_of, usual = METHODS[entry.method]
-        if unknown := entry.parameters.keys() - usual.keys():
-            raise ConfigError(
-                f"{field}.parameters: {entry.method} has no {min(unknown)!r}; accepted: {', '.join(usual)}"
-            )
-        ranges = {name: entry.parameters.get(name, values) for name, values in usual.items()}
-        for steps, *values in product(entry.steps, *ranges.values()):
-            parameters = dict(zip(ranges, values, strict=True))
-            label = " ".join([f"{entry.group} {steps}", *(f"{name}={value}" for name, value in parameters.items())])
-            with _naming(field, label):
-                sampler = model.resolved(entry.sampler.with_steps(steps), config.guidance)
-                schedule = schedule_of(model.graph, steps=sampler.steps, **parameters)
+        method = METHODS[entry.method]
+        if method.needs:
+            needs = ", ".join(method.needs)
+            raise ConfigError(f"{field}.method: {entry.method} needs {needs} of a run; give its policies as files")
+        if unknown := entry.parameters.keys() - method.parameters.keys():
+            known = ", ".join(method.parameters) or "none"
+            raise ConfigError(f"{field}.parameters: {entry.method} has no {min(unknown)!r}; accepted: {known}")
+        for steps in entry.steps:
+            yield from _of_method(field, entry, method, steps, config, model)
+
+
+def _of_method(
+    field: str, entry: BenchMethod, method: Method, steps: int, config: BenchConfig, model: Model
+) -> Iterator[Contestant]:
+    """Yield a method's combinations of parameters on a number of steps.
+
+    Of the values that the method itself suggests, those that a network or so few steps do not allow are left out.
+    """
+    ranges = {name: entry.parameters.get(name, values) for name, values in method.parameters.items()}
+    for values in product(*ranges.values()):
+        parameters = dict(zip(ranges, values, strict=True))
+        label = " ".join([f"{entry.group} {steps}", *(f"{name}={value}" for name, value in parameters.items())])
+        with _naming(field, label):
+            sampler = model.resolved(entry.sampler.with_steps(steps), config.guidance)
+            try:
+                schedule = method.schedule(model.graph, steps=sampler.steps, **parameters)
                 resolve(model.graph, schedule)
-                policy = policy_of_run(model, sampler, config.guidance, name=policy_name(label), schedule=schedule)
-            yield Contestant(label=label, group=entry.group, policy=policy, reference=entry.reference)
+            except ScheduleError:
+                if parameters.keys() <= entry.parameters.keys():
+                    raise
+                continue
+            policy = policy_of_run(model, sampler, config.guidance, name=policy_name(label), schedule=schedule)
+        yield Contestant(label=label, group=entry.group, policy=policy, reference=entry.reference)
 
 
 def _of_files(config: BenchConfig, folder: Path) -> Iterator[Contestant]:
