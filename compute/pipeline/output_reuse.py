@@ -64,8 +64,9 @@ class OutputHistory:
         """
         computed, needed = len(self._outputs), action.values_read
         if computed < needed:
+            how = f"at order {action.order}" if action.weights is None else f"by {needed} weights"
             raise ReuseError(
-                f"step {step} reuses unet by {action}, but {computed} earlier step{'s' * (computed != 1)} "
+                f"step {step} reuses unet {how}, but {computed} earlier step{'s' * (computed != 1)} "
                 f"of this run computed it; it needs {needed}"
             )
         x_t = x_t.float()
