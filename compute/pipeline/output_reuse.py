@@ -65,9 +65,10 @@ class OutputHistory:
         """
         computed, needed = len(self._outputs), action.values_read
         if computed < needed:
+            how = f"at order {action.order}" if action.weights is None else f"by {needed} weights"
             raise ReuseError(
-                f"unet can't {action} at step {step}: {computed} earlier step{'s' * (computed != 1)} of this run "
-                f"computed it; it needs {needed}"
+                f"step {step} reuses unet {how}, but {computed} earlier step{'s' * (computed != 1)} "
+                f"of this run computed it; it needs {needed}"
             )
         x_t = x_t.float()
         read = self._outputs[:needed]

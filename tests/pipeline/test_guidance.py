@@ -127,6 +127,17 @@ def test_a_constant_difference_that_rests_changes_nothing_but_rounding(unet: Any
         del unet.forward
 
 
+def test_weights_of_differences(unet: Any) -> None:
+    """[1] repeats, [2, -1] extrapolates from two steps in a row, at the step after them."""
+    pipe = OtherPipeline(unet, ddpm())
+    for action, weights in ((REST, (1.0,)), (LINE, (2.0, -1.0))):
+        with applied(resting(pipe, {2: {"guidance": action}}, STEPS, guidance=3.0), pipe):
+            plain = run_pipeline(pipe)
+        weighted = {2: {"guidance": Action(name="reuse", weights=weights)}}
+        with applied(resting(pipe, weighted, STEPS, guidance=3.0), pipe):
+            torch.testing.assert_close(run_pipeline(pipe), plain, **CLOSE)
+
+
 def test_what_comes_before_the_rest_is_bit_identical_and_runs_are_apart(unet: Any) -> None:
     pipe = OtherPipeline(unet, ddpm())
     made = resting(pipe, {5: {"guidance": REST}}, STEPS)

@@ -12,6 +12,7 @@ from compute.pipeline import applied
 from compute.pipeline.batch_halves import mix_of
 from compute.pipeline.run_steps import FollowError
 from compute.policy.skip_policy import PolicyError
+from compute.unet import ExecutionError
 from tests.pipeline.pipelines import STEPS, OtherPipeline, ddpm, embeddings, initial_noise, run_pipeline
 from tests.pipeline.resting import LINE, NONE, REST, resting
 from tests.pipeline.tiny_pipelines import call, picture, scheduler, stable_diffusion
@@ -132,6 +133,28 @@ def test_pictures_of_one_batch_that_are_guided_the_other_way_round(unet: Any) ->
         return other + scale * (own - other)
 
     assert "conditional of some pictures only" in refusal(mixing(unet, mix), LATER)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda text: torch.cat(text.chunk(2)[::-1]), "has the prompts, or the half of the guidance, of another place"),
+        (lambda text: text[:, :4] if text.ndim == 3 else text, "given encoder_hidden_states with another form"),
+    ],
+)
+def test_the_call_of_a_half_step_is_compared_as_a_whole(unet: Any, change: Any, line: str) -> None:
+    """With that of the step with both halves whose cache it reads."""
+
+    class Changing(OtherPipeline):
+        def _guided(self, embeddings: dict[str, Tensor], x_t: Tensor, t: Tensor, calls: int) -> Tensor:
+            if self.used.timesteps.tolist().index(int(t)) == 1:
+                embeddings = {name: change(value) for name, value in embeddings.items()}
+            return super()._guided(embeddings, x_t, t, calls)
+
+    pipe = Changing(unet, ddpm())
+    made = resting(pipe, {1: {"guidance": REST, DEEP: REST}}, STEPS, guidance=3.0)
+    with pytest.raises(ExecutionError, match=line), applied(made, pipe):
+        run_pipeline(pipe)
 
 
 def test_a_text_without_a_row_for_each_row(unet: Any) -> None:

@@ -25,11 +25,11 @@ REPEATED = Action(name="reuse", space="x0", weights=(1.0,))
 
 
 def smooth(conditions: int = 4, noise: float = 0.0) -> StoredPredictions:
-    """Predictions that move along lines of their own over the steps, with some noise."""
+    """Predictions that grow along lines over the steps, each with a slope of its own, and with some noise."""
     rng = np.random.default_rng(0)
     start, slope = rng.normal(size=(2, 1, conditions, 48))
     steps = np.arange(STEPS).reshape(-1, 1, 1)
-    predictions = start + slope * steps + noise * rng.normal(size=(STEPS, conditions, 48))
+    predictions = start * (1 + 0.3 * steps) + 0.2 * slope * steps + noise * rng.normal(size=(STEPS, conditions, 48))
     return StoredPredictions(space="x0", x_t=rng.normal(size=(STEPS, conditions, 48)), predictions=predictions)
 
 

@@ -55,6 +55,16 @@ def test_a_dropped_step_is_cheaper_than_one_that_calls_the_network(cost: CostMod
     assert cost.seconds_of(plans[3]) == cost.step < cost.seconds_of(plans[2]) / 2
 
 
+def test_steps_whose_guidance_rests_are_timed_by_themselves(cost: CostModel, model: Model) -> None:
+    assert cost.half is not None
+    assert cost.half.computed.keys() == cost.computed.keys() and cost.half.bypassed.keys() == cost.bypassed.keys()
+    rest = Schedule(steps=STEPS, actions={3: {"guidance": Action(name="bypass")}})
+    plans = resolve(model.graph, rest).steps
+    parts = cost.half.network + sum(cost.half.computed[name] for name in plans[3].computed & cost.computed.keys())
+    assert cost.seconds_of(plans[3]) == pytest.approx(cost.step + parts)
+    assert cost.step < cost.seconds_of(plans[3]) < 1.2 * cost.seconds_of(plans[2])
+
+
 def test_timing_leaves_no_hooks_behind(cost: CostModel, model: Model) -> None:
     modules = list(model.unet.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
@@ -65,4 +75,5 @@ def test_timing_leaves_no_hooks_behind(cost: CostModel, model: Model) -> None:
 def test_the_shortest_runs_can_be_timed(model: Model, sampler: SamplerSettings) -> None:
     shortest = measure_cost(model, sampler, batch=1, guidance=1.0, repeats=2)
     assert shortest.seconds(resolve(model.graph, Schedule.empty(sampler.steps))) > 0
+    assert shortest.half is None, "at a scale of 1 no guidance can rest"
     assert sampler.steps == 1 or shortest.step > 0
