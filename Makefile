@@ -13,13 +13,14 @@ DEV_READY := $(VENV)/.ready-dev
 DOCS_READY := $(VENV)/.ready-docs
 SKIPSCOPE := $(VENV)/bin/skipscope
 STORE ?= runs/demo
+BENCH ?= runs/bench
 BUDGETS ?= 0.01,0.03
 COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
 SD_MINI ?= runs/sd-mini
 
-.PHONY: help demo paper dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
+.PHONY: help demo paper bench dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +39,9 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 
 paper: $(RUN_READY) ## the seed paper's study on glide-mini, into runs/paper: its claims beside what is found here
 	$(SKIPSCOPE) paper configs/paper.yaml --store runs/paper
+
+bench: $(RUN_READY) ## samplers and published methods side by side on glide-mini, into runs/bench (hours on a CPU); run again, it resumes
+	$(SKIPSCOPE) bench configs/bench.yaml --out $(BENCH)
 
 dashboard: $(RUN_READY) ## look at runs/demo (or the bundled example) in the browser, on 127.0.0.1
 	$(SKIPSCOPE) dashboard $(if $(wildcard $(STORE)/sweep.json),$(STORE))

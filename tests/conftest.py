@@ -28,6 +28,8 @@ CHECKED_PACKAGES = (
     "compute.pipeline.noise",
     "compute.pipeline.output_reuse",
     "compute.pipeline.schedulers",
+    "compute.recommend.bench.quality",
+    "compute.recommend.bench.results",
     "compute.recommend.closed_loop",
     "compute.recommend.timed_run",
     "compute.recommend.validation_picture",

@@ -13,7 +13,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from compute.cli.main import app as compute_app
-from compute.config.loading import load_config
+from compute.config.bench_schema import BenchConfig
+from compute.config.loading import load_config, load_record
 from compute.config.schema import SweepConfig
 from skipscope.cli import app as skipscope_app
 from store.cli import app as store_app
@@ -80,7 +81,16 @@ def test_every_setting_is_documented(setting: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/*.yaml")), ids=lambda p: p.name)
 def test_every_example_is_a_configuration(path: Path) -> None:
-    assert load_config(path).actions
+    if path.name.startswith("bench"):
+        assert load_record(path, BenchConfig).solvers
+    else:
+        assert load_config(path).actions
+
+
+@pytest.mark.parametrize("setting", BenchConfig.model_fields)
+def test_every_setting_of_the_bench_is_documented(setting: str) -> None:
+    reference = (ROOT / "docs" / "bench.md").read_text()
+    assert re.search(rf"`{setting}`|^{setting}:", reference, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)

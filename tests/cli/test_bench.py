@@ -79,7 +79,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_bad_input(
     changes: dict[str, Any], message: str, tiny_model: Path, commands: ForkServer, tmp_path: Path
 ) -> None:
-    config = written(tmp_path / "bench.yaml", changes.get("model", tiny_model), **changes)
+    config = written(tmp_path / "bench.yaml", **{"model": tiny_model, **changes})
     with nothing_written(tmp_path):
         assert_refused(commands.run("bench", config, "--out", tmp_path / "out"), message)
 
@@ -104,7 +104,7 @@ def test_a_bench_that_is_interrupted_goes_on(
 ) -> None:
     config = written(tmp_path / "bench.yaml", tiny_model)
     command = commands.start("bench", config, "--out", tmp_path / "out")
-    while not list(tmp_path.glob("out/outcomes/*.npz")) and not command.poll():
+    while not list(tmp_path.glob("out/outcomes/*.outcome")) and not command.poll():
         time.sleep(0.02)
     command.kill(2)
     stopped = command.wait()

@@ -36,6 +36,7 @@ class Engine:
         self.model, self.judge, self.batch = model, judge, batch
         self._results = results
         self._resolved: dict[str, ResolvedSchedule] = {}
+        self._costs: dict[str, float] = {}
 
     def evaluations(self, policy: SkipPolicy) -> float:
         """Return a policy's cost for a picture: FLOPs by the graph, divided by those of a full step."""
@@ -43,30 +44,31 @@ class Engine:
 
     def resolved(self, policy: SkipPolicy) -> ResolvedSchedule:
         """Return the plan of each step of a policy. Raises PolicyError for one of another model or other steps."""
-        if policy.digest not in self._resolved:
+        digest = policy.digest
+        if digest not in self._resolved:
             self._check(policy)
-            self._resolved[policy.digest] = resolve(self.model.graph, policy.schedule)
-        return self._resolved[policy.digest]
+            self._resolved[digest] = resolve(self.model.graph, policy.schedule)
+        return self._resolved[digest]
 
     def left(self, policies: Sequence[SkipPolicy], conditions: Sequence[Condition]) -> int:
         """Return the evaluations of all pictures that are still to be run."""
         missing = list(self._missing(policies, conditions))
-        return round(sum(self.evaluations(policy) * len(rows) for policy, rows in missing))
+        return round(sum(self._costs[digest] * len(rows) for digest, _, rows in missing))
 
     def run(self, policies: Sequence[SkipPolicy], conditions: Sequence[Condition], bar: Bar) -> None:
         """Run what is not kept yet: batch by batch, all policies in turn. Each outcome is kept as it comes.
 
         `bar` counts evaluations. Interrupted, it loses the batch that was running.
         """
-        for policy, rows in self._missing(policies, conditions):
-            self._results.write(self._key(policy, rows), self._sample(policy, rows))
-            bar.advance(policy.name, count=round(self.evaluations(policy) * len(rows)))
+        for digest, policy, rows in self._missing(policies, conditions):
+            self._results.write(self._key(digest, rows), self._sample(policy, rows))
+            bar.advance(policy.name, count=round(self._costs[digest] * len(rows)))
 
     def outcome(self, policy: SkipPolicy, conditions: Sequence[Condition]) -> Outcome:
         """Return what a policy makes of conditions; what is not kept yet is run."""
-        parts = []
+        parts, digest = [], policy.digest
         for rows in self._batches(conditions):
-            key = self._key(policy, rows)
+            key = self._key(digest, rows)
             part = self._results.read(key)
             if part is None:
                 part = self._sample(policy, rows)
@@ -102,21 +104,23 @@ class Engine:
 
     def _missing(
         self, policies: Sequence[SkipPolicy], conditions: Sequence[Condition]
-    ) -> Iterator[tuple[SkipPolicy, Sequence[Condition]]]:
-        different = {policy.digest: policy for policy in policies}.values()
+    ) -> Iterator[tuple[str, SkipPolicy, Sequence[Condition]]]:
+        """Yield what is not kept yet: the digests of policies, the policies and batches of conditions."""
+        different = {policy.digest: policy for policy in policies}
+        self._costs.update({digest: self.evaluations(policy) for digest, policy in different.items()})
         for rows in self._batches(conditions):
-            for policy in different:
-                if self._key(policy, rows) not in self._results:
-                    yield policy, rows
+            for digest, policy in different.items():
+                if self._key(digest, rows) not in self._results:
+                    yield digest, policy, rows
 
     def _batches(self, conditions: Sequence[Condition]) -> list[Sequence[Condition]]:
         return [conditions[start : start + self.batch] for start in range(0, len(conditions), self.batch)]
 
-    def _key(self, policy: SkipPolicy, conditions: Sequence[Condition]) -> str:
+    def _key(self, digest: str, conditions: Sequence[Condition]) -> str:
         return content_key(
             {
                 "numerics": NUMERICS,
-                "policy": policy.digest,
+                "policy": digest,
                 "conditions": [[condition.prompt, condition.seed] for condition in conditions],
                 "dtype": str(self.model.dtype),
                 "judge": None if self.judge is None else self.judge.digest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -67,15 +68,14 @@ class Yardstick:
             losses["damage"] = self.losses(own, full)
         if reference is not None:
             losses["distance"] = self.losses(own, reference)
-        seeds = self.losses(self.baseline, self.reseeded)
-        scaled = {name: ratio_of(values, seeds) for name, values in losses.items()}
+        scaled = {name: ratio_of(values, self.seeds) for name, values in losses.items()}
         return BenchQuality(
             seconds=float(np.median(own.seconds)),
             fidelity={aspect: _share(values.astype(np.float64)) for aspect, values in own.fidelity.items()},
             frechet=None if self.real is None else self.real.estimate(own.features),
             damage=scaled.get("damage"),
             distance=scaled.get("distance"),
-            tail={name: float(np.quantile(values, _TAIL) / seeds.mean()) for name, values in losses.items()},
+            tail={name: float(np.quantile(values, _TAIL) / self.seeds.mean()) for name, values in losses.items()},
         )
 
     def compared(
@@ -102,8 +102,13 @@ class Yardstick:
             difference = fidelity
         elif against is not None:
             more = self.losses(own, against[0]) - self.losses(other, against[1])
-            difference = ratio_of(more, self.losses(self.baseline, self.reseeded))
+            difference = ratio_of(more, self.seeds)
         return BenchComparison(rival=rival, fidelity=fidelity, p=p, criterion=difference)
+
+    @cached_property
+    def seeds(self) -> Floats:
+        """The loss between the baseline's two seeds, of each prompt."""
+        return self.losses(self.baseline, self.reseeded)
 
     def losses(self, own: Outcome, other: Outcome) -> Floats:
         """Return the loss of each picture of an outcome against another's, by the metric."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from store.folder.files import read_file, replace_file
 from store.folder.layout import checked_key
 
 _LIMIT = 1 << 30
+_DIGEST_SIZE = hashlib.sha256().digest_size
 _FIDELITY = "fidelity."
 Report = Callable[[str], None]
 
@@ -46,7 +47,10 @@ class Outcome:
 
 
 class ResultFolder:
-    """A folder of outcomes, one a file. A file is whole or not there, whenever the process ends."""
+    """A folder of outcomes, one a file. A file is whole or not there, whenever the process ends.
+
+    It holds the SHA-256 of what follows, and then numpy's zip archive of the arrays.
+    """
 
     def __init__(self, root: Path, report: Report) -> None:
         self._root, self._report = root, report
@@ -61,7 +65,7 @@ class ResultFolder:
             return _parsed(read_file(path, _LIMIT))
         except FileNotFoundError:
             return None
-        except (StoreError, ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except (StoreError, ValueError, KeyError) as error:
             self._report(f"{path}: is damaged and made again ({str(error)[:100]})")
             path.unlink(missing_ok=True)
             return None
@@ -78,15 +82,19 @@ class ResultFolder:
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # its second argument is allow_pickle
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, buffer.getvalue())
+        content = buffer.getvalue()
+        replace_file(path, hashlib.sha256(content).digest() + content)
 
     def _path(self, key: str) -> Path:
-        return self._root / f"{checked_key(key)}.npz"
+        return self._root / f"{checked_key(key)}.outcome"
 
 
 def _parsed(data: bytes) -> Outcome:
-    """Return the outcome of a file's content. Raises ValueError, KeyError, EOFError, BadZipFile for anything else."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+    """Return the outcome of a file's content. Raises ValueError, KeyError for anything else."""
+    digest, content = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("its content is not what was written")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         outcome = Outcome(
             pictures=arrays["pictures"],
             features=arrays["features"],

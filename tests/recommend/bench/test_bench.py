@@ -116,7 +116,9 @@ def test_an_interrupted_bench_goes_on_and_ends_as_one_that_was_not(
             report = bench_of(tiny_model, tmp_path / "out").run()
             break
         except KeyboardInterrupt:
-            write_temporary(tmp_path / "out" / "outcomes" / ("0" * 64 + ".npz"), b"half a file, as a kill leaves it")
+            write_temporary(
+                tmp_path / "out" / "outcomes" / ("0" * 64 + ".outcome"), b"half a file, as a kill leaves it"
+            )
     assert report is not None and without_times(report) == without_times(finished[1])
     made = [item for item in sampled if item != ("stopped", 0)]
     assert len(made) < len(sampled) and len(set(made)) == len(made), "nothing is run twice"

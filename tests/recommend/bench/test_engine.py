@@ -61,7 +61,7 @@ def test_what_was_run_is_kept_and_a_set_can_grow(model: Model, tmp_path: Path, m
     assert run(engine, [policy, policy.model_copy(update={"name": "b"})], conditions[:4]) == 8, "the same run once"
     first = engine.outcome(policy, conditions[:4])
     assert run(engine_of(model, tmp_path), [policy], conditions) == 4
-    assert len(list(tmp_path.glob("*.npz"))) == 3
+    assert len(list(tmp_path.glob("*.outcome"))) == 3
     monkeypatch.setattr(Model, "run", lambda *_, **__: pytest.fail("a kept outcome was sampled again"))
     again = engine_of(model, tmp_path).outcome(policy, conditions[:4])
     assert np.array_equal(first.pictures, again.pictures) and np.array_equal(first.seconds, again.seconds)
@@ -84,7 +84,7 @@ def test_a_damaged_file_is_reported_and_made_again(model: Model, tmp_path: Path)
     conditions, policy, lines = conditions_of(2), policy_of_run(model, DDIM, 3.0, name="a"), list[str]()
     engine = engine_of(model, tmp_path, lines)
     first = engine.outcome(policy, conditions)
-    (file,) = tmp_path.glob("*.npz")
+    (file,) = tmp_path.glob("*.outcome")
     whole = file.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole[:100] + bytes([whole[100] ^ 255]) + whole[101:]):
         file.write_bytes(damaged)
