@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from dashboard.data.fingerprint import read_fingerprint, store_state
 from dashboard.data.sweep import open_sweep
 from dashboard.navigation import PAGES
 from dashboard.views.overview.sweep_state import config_file
+from store.driver.driver_state import STALE_SECONDS
+from store.driver.lease import Lease
 from store.sweep_store import SweepStore
 from tests.dashboard.opened_page import OpenPage, chart_rows, charts, text
 from tests.dashboard.stores import ABLATED, ABLATIONS, PLAN, kill_driver, make_store, payload
@@ -122,6 +126,16 @@ def test_a_died_sweep_shows_how_to_resume_it(open_page: OpenPage, tmp_path: Path
     shown = text(open_page("overview", store.root))
     assert "The sweep died" in shown
     assert f"--store {store.root}" in shown
+
+
+def test_a_driver_without_a_sign_of_life_is_shown(open_page: OpenPage, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "sweep", done=4)
+    with Lease(store.root, "a test", heartbeat_seconds=600.0):
+        assert "No sign of life" not in text(open_page("overview", store.root))
+        beat = time.time() - STALE_SECONDS - 5
+        os.utime(store.root / "driver.json", (beat, beat))
+        shown = text(open_page("overview", store.root))
+        assert "No sign of life for " in shown and f"kill -CONT {os.getpid()}" in shown
 
 
 def test_a_running_sweep_shows_progress_and_failures(open_page: OpenPage, tmp_path: Path) -> None:

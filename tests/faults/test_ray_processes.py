@@ -24,6 +24,7 @@ from tests.faults.checks import (
     shard_digests,
     workers_of,
 )
+from tests.sweep.small_config import LASTING, LONG
 
 _SECONDS = 45.0
 """In which a sweep ends after it has lost a part of Ray that it needs; docs/cluster.md says a minute."""
@@ -46,9 +47,9 @@ def files_in_shared_memory() -> set[str]:
     return {path.name for path in Path("/dev/shm").iterdir() if path.is_file()}
 
 
-def start_sweep(commands: ForkServer, config: Path, store: Path) -> Command:
+def start_sweep(commands: ForkServer, config: Path, store: Path, before: str = "") -> Command:
     """Start a sweep over Ray and wait until it has finished a unit."""
-    running = commands.start("sweep", config, "--store", store, "--address", "local", "--workers", 2)
+    running = commands.start("sweep", config, "--store", store, "--address", "local", "--workers", 2, before=before)
     while not shard_digests(store):
         assert not running.poll(), running.wait()
         time.sleep(0.02)
@@ -64,7 +65,7 @@ def test_a_part_that_ray_needs(
     word: str,
 ) -> None:
     """The sweep ends with status 2; no unit counts as failed. (That a store resumes is tried once: it takes long.)"""
-    config, store = write(windows={"count": 4}, retries=0), tmp_path / "store"
+    config, store = write(**LONG, retries=0), tmp_path / "store"
     running = start_sweep(commands, config, store)
     (process,) = parts_of_ray(running.pid, word)
     process.kill()
@@ -88,7 +89,7 @@ def test_a_suspended_raylet(
     tmp_path: Path,
 ) -> None:
     """The sweep ends, or does without it; here the workers that Ray has taken down with it are missed."""
-    config, store = write(windows={"count": 4}, retries=0), tmp_path / "store"
+    config, store = write(**LASTING, retries=0), tmp_path / "store"
     running = start_sweep(commands, config, store)
     (process,) = parts_of_ray(running.pid, "raylet/raylet")
     process.suspend()
@@ -109,7 +110,7 @@ def test_parts_that_ray_does_without(
     tmp_path: Path,
 ) -> None:
     """Its dashboard's server, log monitor and autoscaler, and idle workers."""
-    config, store = write(windows={"count": 4}, retries=2), tmp_path / "store"
+    config, store = write(**LONG, retries=2), tmp_path / "store"
     running = start_sweep(commands, config, store)
     killed = [part for word in ("dashboard.py", "monitor.py", "ray::IDLE") for part in parts_of_ray(running.pid, word)]
     assert len(killed) >= 3
@@ -130,7 +131,7 @@ def test_a_signal_to_the_driver_and_all_of_ray(
     number: signal.Signals,
 ) -> None:
     """As systemd, a container's end or a closed terminal send it: Ray's processes end while the driver tidies up."""
-    config, store = write(windows={"count": 4}, retries=0), tmp_path / "store"
+    config, store = write(**LASTING, retries=0), tmp_path / "store"
     running = start_sweep(commands, config, store)
     for process in [*descendants(running.pid), psutil.Process(running.pid)]:
         try:
@@ -148,18 +149,39 @@ def test_a_signal_to_the_driver_and_all_of_ray(
     assert (opened.driver().state, opened.driver().reason, opened.failures()) == ("stopped", "interrupted", {})
 
 
+# Ray's C++ part is shut down, and Ray's library does not know it yet: what is dropped then must not reach that part.
+SHUT_DOWN_HALFWAY = """
+import time
+import ray
+from compute.sweep.executors import ray_session
+def shut_down(ended):
+    ray._private.worker.global_worker.core_worker.shutdown_driver()
+    open({path!r}, "w").close()
+    time.sleep(60)
+ray_session._shut_down = shut_down
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("halfway", [False, True])
 def test_a_second_signal_hurries(
     write: Callable[..., Path],  # noqa: F811
     commands: ForkServer,
     tmp_path: Path,
+    halfway: bool,
 ) -> None:
-    config, store = write(windows={"count": 4}, retries=0), tmp_path / "store"
-    running = start_sweep(commands, config, store)
+    """It ends the sweep as the first one would, at whatever point of Ray's shutdown it comes."""
+    config, store, mark = write(**LASTING), tmp_path / "store", tmp_path / "halfway"
+    running = start_sweep(commands, config, store, SHUT_DOWN_HALFWAY.format(path=str(mark)) if halfway else "")
     running.kill(signal.SIGTERM)
+    while halfway and not mark.exists():
+        assert not running.poll(), running.wait()
+        time.sleep(0.02)
     time.sleep(0.2)
     running.kill(signal.SIGINT)
-    assert running.wait().status == 128 + signal.SIGTERM
+    result = running.wait(30)
+    assert result.status == 128 + signal.SIGTERM, result
+    assert errors_of(result)[-1].startswith("skipscope: stopped by SIGTERM; ")
     assert SweepStore.open(store).driver().reason == "interrupted"
 
 
@@ -171,7 +193,7 @@ def test_what_kills_leave_is_removed_at_the_next_start(
     tmp_path: Path,
 ) -> None:
     """In the temporary folder and in the shared memory; HOME stays empty, and nobody else's files are touched."""
-    config, scratch, home = write(windows={"count": 4}), Path("/tmp") / f"r{os.getpid()}", tmp_path / "home"
+    config, scratch, home = write(**LONG), Path("/tmp") / f"r{os.getpid()}", tmp_path / "home"
     scratch.mkdir()
     home.mkdir()
     others = scratch / "skipscope-ray-somebody"

@@ -23,6 +23,10 @@ CONFIG: dict[str, Any] = {
     "metrics": ["mse", "rel_l2", "fidelity_all"],
     "threads_per_worker": 1,
 }
+LONG: dict[str, Any] = {"sampler": {"name": "ddpm", "steps": 40}, "conditions_per_unit": 1}
+"""Changes with which the sweep takes its workers many seconds, so that what is done to it meanwhile meets a sweep."""
+LASTING: dict[str, Any] = {"sampler": {"name": "ddpm", "steps": 100}, "seeds": list(range(40))}
+"""Changes with which it outlasts a test, and has to be stopped."""
 CAPTION = CONFIG["prompts"][-1]
 """One of the sweep's prompts."""
 WITHOUT_SWITCHES: dict[str, Any] = {**CONFIG, "components": ["unet"], "windows": [[2, 4]], "actions": ["reuse"]}

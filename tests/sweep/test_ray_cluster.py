@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweep.small_config import CONFIG, LASTING, write_config
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -81,11 +83,12 @@ def test_a_cluster_started_by_others(cluster: Cluster, config_file: Path, tmp_pa
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("stop", ["kill the head", "SIGTERM"])
 def test_a_sweep_that_loses_its_cluster_or_is_stopped(
-    cluster: Cluster, config_file: Path, tmp_path: Path, stop: str
+    cluster: Cluster, tiny_model: Path, tmp_path: Path, stop: str
 ) -> None:
-    """Both end with one line, in bounded time."""
+    """Both end with one line, in bounded time. The sweep outlasts the test, however fast its workers are."""
+    config = write_config(tmp_path / "config.yaml", tiny_model, **{**CONFIG, **LASTING})
     with subprocess.Popen(
-        cluster.command(config_file, tmp_path / "store", cluster.address),
+        cluster.command(config, tmp_path / "store", cluster.address),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=cluster.environment,
     ) as driver:  # fmt: skip
         while not list((tmp_path / "store").glob("baselines/*.h5")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import signal
 import threading
@@ -51,3 +52,13 @@ def loopback_only() -> Iterator[None]:
         yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
+
+
+def abandon_connection() -> None:
+    """Keep what this process still does from reaching the C++ part of a Ray whose shutdown is not waited for.
+
+    A reference to a result that is dropped after that part is shut down, and before Ray's library knows it, ends the
+    process with status 1; without the attribute, references and actors are dropped as after a shutdown.
+    """
+    atexit.unregister(ray.shutdown)  # it would wait for the shutdown that is not waited for
+    vars(ray._private.worker.global_worker).pop("core_worker", None)

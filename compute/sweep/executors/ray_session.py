@@ -6,7 +6,6 @@ processes, or the cluster's head, are watched here, and the sweep stops with one
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import secrets
@@ -23,8 +22,9 @@ from ray.exceptions import RayError
 
 from compute.sweep.executors.executor import SweepStopped
 from compute.sweep.executors.ray_folder import RayFolder
-from compute.sweep.executors.ray_library import loopback_only, our_output, our_signals
+from compute.sweep.executors.ray_library import abandon_connection, loopback_only, our_output, our_signals
 from store.driver.locks import process_state
+from store.stop_signals import stop_signals
 
 _OBJECT_STORE_BYTES = 128 * 1024**2  # receipts are small, and so may be the machine's shared memory
 _NEEDED = ("raylet", "gcs_server")  # Ray's processes that a sweep cannot do without
@@ -164,25 +164,29 @@ def _own_processes() -> dict[str, Any]:
 
 def _close(folder: RayFolder | None, environment: Mapping[str, str | None]) -> None:
     """Shut Ray down in a thread, because its library may wait for what is dead; what is left is killed."""
-    processes = _own_processes() if folder is not None and ray.is_initialized() else {}
-    closing = threading.Thread(target=_shut_down, name="ray-shutdown", daemon=True)
-    closing.start()
+    ended = threading.Event()  # Python 3.11 takes a thread for ended where a signal has interrupted its `join`
+    processes: dict[str, Any] = {}
     try:
-        closing.join(_CLOSE_SECONDS)
+        with stop_signals.deferred():
+            processes = _own_processes() if folder is not None and ray.is_initialized() else {}
+            threading.Thread(target=_shut_down, args=(ended,), name="ray-shutdown", daemon=True).start()
+        ended.wait(_CLOSE_SECONDS)  # a second signal interrupts this and nothing else
     finally:
-        if closing.is_alive():
-            atexit.unregister(ray.shutdown)  # it would wait for that thread
-        for process in processes.values():
-            with contextlib.suppress(OSError):
-                process.kill()
-        _set_variables(environment)
-        if folder is not None:
-            folder.remove()
+        with stop_signals.deferred():
+            if not ended.is_set():
+                abandon_connection()
+            for process in processes.values():
+                with contextlib.suppress(OSError):
+                    process.kill()
+            _set_variables(environment)
+            if folder is not None:
+                folder.remove()
 
 
-def _shut_down() -> None:
+def _shut_down(ended: threading.Event) -> None:
     with contextlib.suppress(Exception):  # of parts that are dead already
         ray.shutdown()
+    ended.set()
 
 
 def _set_variables(values: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -12,6 +12,7 @@ from dashboard.widgets.panels import errors_as_panel, fact_list, panel, section
 from dashboard.widgets.tables import table
 from dashboard.words.formatting import duration_range_text, path_argument
 from store.care.status import SweepStatus, evaluation_counts
+from store.driver.driver_state import DriverState
 
 _CONFIG_NAME = "sweep.yaml"
 _REFRESH_SECONDS = 2.0
@@ -50,7 +51,18 @@ def _show_progress(sweep: Sweep) -> None:
             ("Driver", f"{status.driver.owner} on {status.driver.host}"),
         ]
     )
+    if status.driver.silent:
+        _show_silence(status.driver)
     _show_failures(status)
+
+
+def _show_silence(driver: DriverState) -> None:
+    panel(
+        f"No sign of life for {driver.heartbeat_age or 0.0:.0f} seconds",
+        f"The driver, process {driver.pid} on {driver.host}, holds its lock and may be suspended. Continue it "
+        f"(kill -CONT {driver.pid}) or end it (kill -KILL {driver.pid}); until then no other can take over.",
+        tone="bad",
+    )
 
 
 def _show_ended(sweep: Sweep, status: SweepStatus) -> None:
