@@ -232,8 +232,7 @@ def _check_halves(plan: StepPlan, earlier: Sequence[StepPlan]) -> None:
         if half is not None:
             raise ScheduleError(
                 f"{name} can't {plan.actions[name]} at step {plan.step}: step {half}, which it would read, computes it "
-                f"for the conditional half of the batch alone, because guidance rests there; let guidance rest at step "
-                f"{plan.step} too, or compute {name} with guidance in between"
+                f"for the conditional half alone, because guidance rests there; let it rest at step {plan.step} too"
             )
 
 
@@ -241,9 +240,8 @@ def _sources(name: str, action: Action, step: int, computed: list[int]) -> tuple
     """Return the steps that a reuse reads, latest first, of the steps at which its component was computed."""
     needed = action.values_read
     if len(computed) < needed:
-        available = f"only step {computed[0]} before it computes" if computed else "no step before it computes"
-        if len(computed) > 1:
-            available = f"only steps {', '.join(map(str, computed))} before it compute"
+        steps = f"{', '.join(map(str, computed))} before it compute{'s' * (len(computed) < 2)}"
+        available = f"only step{'s' * (len(computed) > 1)} {steps}" if computed else "no step before it computes"
         words = ("one earlier step that does is", *(f"{n} earlier steps that do are" for n in ("two", "three", "four")))
         count = f"{words[needed - 1]} needed"
         raise ScheduleError(
