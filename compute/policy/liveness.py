@@ -238,8 +238,7 @@ def _check_halves(plan: StepPlan, earlier: Sequence[StepPlan]) -> None:
         if half is not None:
             raise ScheduleError(
                 f"{name} can't {plan.actions[name]} at step {plan.step}: step {half}, which it would read, computes it "
-                f"for the conditional half of the batch alone, because guidance rests there; let guidance rest at step "
-                f"{plan.step} too, or compute {name} with guidance in between"
+                f"for the conditional half alone, because guidance rests there; let it rest at step {plan.step} too"
             )
 
 

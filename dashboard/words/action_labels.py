@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from store.records import Action
+from store.records import Action, content_key
 
 _SPACES = {"x0": "clean picture", "eps": "noise prediction"}
 _ORDERS = {1: "extrapolated", 2: "extrapolated by a parabola"}
@@ -22,4 +22,5 @@ def action_token(action: Action) -> str:
 
     It has no parentheses: charts in SVG refer to their parts as `url(address#id)`, which a parenthesis would end.
     """
-    return re.sub(r"[^a-z0-9_]+", "-", str(action)).strip("-")
+    text = str(action) if action.weights is None else f"{action} {content_key(action)[:8]}"  # signs are not in it
+    return re.sub(r"[^a-z0-9_]+", "-", text).strip("-")

@@ -26,6 +26,7 @@ LABELS = {
     "skip:conv_in": ("Skip connections", "Skip from input convolution", "Skip connection"),
     "skip:down_blocks.1.attentions.1": ("Skip connections", "Skip from down 1 · attention 1", "Skip connection"),
     "unet": ("Whole network", "Whole network", "Whole network"),
+    "guidance": ("Whole network", "Guidance", "Guidance"),
 }
 
 
@@ -48,6 +49,7 @@ def test_windows_actions_and_metrics() -> None:
     assert window_label(Window(start=7, stop=8)) == "step 7"
     assert action_label(Action(name="reuse", order=1, space="x0")) == "Reuse (extrapolated, clean picture)"
     assert action_label(Action(name="reuse_delta", order=2)) == "Reuse residual (extrapolated by a parabola)"
+    assert action_label(Action(name="reuse", space="x0", weights=(1, 0.5))) == "Reuse (fitted, clean picture)"
     assert action_label(Action(name="bypass")) == "Bypass"
     assert metric_label("haarpsi") == "HaarPSI"
     assert metric_label("mse", "anything") == "Mean squared error"
@@ -58,6 +60,7 @@ def test_every_action_has_its_own_token() -> None:
     orders: tuple[Literal[0, 1], ...] = (0, 1)
     actions = [Action(name="reuse", order=order, space=space) for order in orders for space in spaces]
     actions += [Action(name=name) for name in ("compute", "bypass", "zero", "reuse_delta")]
+    actions += [Action(name="reuse", weights=weights) for weights in ((1, 0.5), (1, -0.5), (1.0001, 0.5))]
     tokens = [action_token(action) for action in actions]
     assert len(set(tokens)) == len(actions)
     assert all(re.fullmatch(r"[a-z0-9_-]+", token) for token in tokens)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import skipscope
 from compute.policy.liveness import resolve
+from compute.policy.rules import rules_of
+from compute.policy.schedule import Schedule
 from compute.statistics.estimate import Estimate
 from dashboard.charts.policy_map import DEAD, cost_share, map_policy, network_order
 from dashboard.charts.policy_map_chart import policy_map_chart
@@ -28,6 +30,7 @@ from dashboard.views.policies.quality_axes import (
 from dashboard.views.policies.validation_sentences import validation_sentences
 from dashboard.views.policies.validation_tables import policy_rows, run_rows
 from store.actions import ACTIONS
+from store.records import Action
 from tests.dashboard.validated_policies import (
     COMPONENT,
     STEPS,
@@ -131,6 +134,24 @@ def test_the_map_shows_what_runs() -> None:
     assert cost_share(resolved) == pytest.approx(resolved.total_flops / (graph.total_flops * STEPS))
     spec = policy_map_chart(policy_map, STEPS, DARK).to_dict()
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["bar"]
+
+
+def test_guidance_is_mapped_beside_the_whole_network() -> None:
+    graph = chain("mid_block.resnets.0")
+    rows = {
+        1: {"guidance": Action(name="reuse")},
+        2: {"unet": Action(name="reuse")},
+        3: {"guidance": Action(name="bypass")},
+    }
+    schedule = Schedule(steps=STEPS, actions=rows)
+    made = make_policy().model_copy(update={"rules": rules_of(schedule)})
+    resolved = resolve(graph, schedule)
+    policy_map = map_policy(made, network_order(resolved, ()), resolved)
+    assert policy_map.components == ("unet", "guidance", "mid_block.resnets.0")
+    states = [span.state for span in policy_map.spans if span.component == "guidance"]
+    own = [ACTIONS[name].state for name in ("compute", "reuse")] + [DEAD, ACTIONS["bypass"].state]
+    assert states == [*own, ACTIONS["compute"].state]
+    assert cost_share(resolved) == pytest.approx((STEPS - 3 + 2 * 0.5) / STEPS)
 
 
 def test_without_a_graph_only_rules_are_mapped() -> None:

@@ -17,7 +17,7 @@ from compute.policy.graph_document import read_stored_graph
 from compute.policy.liveness import resolve
 from compute.policy.schedule import Schedule
 from compute.sweep.prepare import Prepared, prepare
-from store.records import Ablation, Action, Window
+from store.records import Ablation, Action, Condition, Window
 from store.sampler import SamplerSettings
 from store.sweep_store import SweepStore
 from tests.sweep.run_sweep import sweep
@@ -97,6 +97,17 @@ def test_a_stored_ablation_is_that_of_a_whole_run(finished: SweepStore, tiny_mod
     pictures = model.run(list(unit.conditions), sampler, resolved)
     with finished.read(unit.key) as reader:
         torch.testing.assert_close(torch.from_numpy(reader.final), pictures, atol=1e-4, rtol=1e-4)
+
+
+def test_glide_without_guidance_at_any_step_is_a_scale_of_one(tiny_model: Path) -> None:
+    """GLIDE's conditional half is the first, and sigma is learned."""
+    model, sampler = load_model(str(tiny_model)), SamplerSettings(name="ddpm", steps=4)
+    guided = [Condition(prompt=prompt, seed=seed, guidance=3.0) for seed, prompt in enumerate(SWEPT["prompts"])]
+    rest = Schedule(steps=4, actions={step: {"guidance": Action(name="bypass")} for step in range(4)})
+    unguided = [condition.model_copy(update={"guidance": 1.0}) for condition in guided]
+    pictures = model.run(guided, sampler, resolve(model.graph, rest))
+    torch.testing.assert_close(pictures, model.run(unguided, sampler), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(pictures, model.run(guided, sampler), atol=1e-3)
 
 
 def test_weights_are_read_from_a_configuration() -> None:
