@@ -69,7 +69,7 @@ def _following_policy(policy: SkipPolicy, pipe: Any) -> Iterator[Execution]:
     unet = _unet_of(pipe)
     check_can_be_followed(pipe)
     check_no_other_cache(uncompiled(unet))
-    _check_weights(policy, uncompiled(unet))
+    check_weights(policy, uncompiled(unet))
     resolved = _resolved(policy, unet)
     acts_on_modules = any(plan.unet is None and plan.is_patched for plan in resolved.steps)
     execution_context = executing(unet, resolved) if acts_on_modules else nullcontext(Execution(unet, resolved))
@@ -93,7 +93,7 @@ def _unet_of(pipe: Any) -> nn.Module:
     return unet
 
 
-def _check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
+def check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
     """Raise PolicyError where the policy is for other weights than the UNet's."""
     name = dtype_name(unet)
     expected = policy.model.unet.get(name)
@@ -117,7 +117,7 @@ def _check_weights_again(policy: SkipPolicy, unet: nn.Module) -> None:
             stacklevel=2,
         )
     else:
-        _check_weights(policy, unet)
+        check_weights(policy, unet)
 
 
 def _resolved(policy: SkipPolicy, unet: Any) -> ResolvedSchedule:

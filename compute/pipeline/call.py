@@ -73,7 +73,7 @@ def call_arguments(
         raise CallError(f"prompts: a {type(pipe).__name__} takes none; leave prompts out")
     else:
         own["batch_size"] = len(conditions)
-    given = {key: value for key, value in own.items() if key in accepted} | steps_arguments(sampler, accepted, pipe)
+    given = {key: value for key, value in own.items() if key in accepted} | sampler_arguments(sampler, accepted, pipe)
     if pictures is not None:
         if "image" not in accepted:
             raise CallError(f"stage: a {type(pipe).__name__} takes no image, so it cannot follow another stage")
@@ -82,16 +82,20 @@ def call_arguments(
     return {**given, **options, **repeated}
 
 
-def steps_arguments(sampler: SamplerSettings, accepted: Mapping[str, inspect.Parameter], pipe: Any) -> dict[str, Any]:
-    """Return the argument of a pipeline's call that sets its steps. Raises CallError where the pipeline takes none."""
+def sampler_arguments(sampler: SamplerSettings, accepted: Mapping[str, inspect.Parameter], pipe: Any) -> dict[str, Any]:
+    """Return the arguments of a pipeline's call that set its steps, and DDIM's eta where the call would set it to 0.
+
+    Raises CallError where the pipeline takes no list of steps.
+    """
+    eta = {"eta": sampler.eta} if sampler.eta and "eta" in accepted else {}
     for name in STEP_LISTS:
         numbers = getattr(sampler, name)
         if numbers is None:
             continue
         if name not in accepted:
             raise CallError(f"sampler.{name}: a {type(pipe).__name__} takes none; give num_inference_steps")
-        return {name: plain_numbers(name, numbers)}
-    return {"num_inference_steps": sampler.asked_steps}
+        return {name: plain_numbers(name, numbers), **eta}
+    return {"num_inference_steps": sampler.asked_steps, **eta}
 
 
 def plain_numbers(name: Literal["timesteps", "sigmas"], numbers: Sequence[float]) -> list[float]:

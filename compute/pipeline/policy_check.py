@@ -61,6 +61,11 @@ class PolicyCheck:
                     f"sampler: the policy is for a {sampler.name} with {difference}: give the pipeline a scheduler "
                     "with the options that the policy was made with, or make a policy for this one"
                 )
+        elif sampler.name in _CLASS_NAMES and own.prediction_type != "epsilon":
+            raise PolicyError(
+                f"sampler: prediction_type is {own.prediction_type!r}; a policy of {sampler.name} that doesn't say its "
+                "own is for models that predict eps: make one for this model"
+            )
         elif not self._warned_of_scheduler and (difference := self._usual_difference(steps, own)):
             self._warned_of_scheduler = True
             warnings.warn(

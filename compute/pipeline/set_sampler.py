@@ -8,7 +8,7 @@ from typing import Any
 
 import diffusers
 
-from compute.pipeline.call import call_parameters, steps_arguments
+from compute.pipeline.call import call_parameters, sampler_arguments
 from compute.pipeline.exact_ddpm import ExactDDPMScheduler
 from compute.pipeline.schedulers import SamplerError, SpacedDDIMScheduler, base_configuration, make_scheduler
 from compute.policy.skip_policy import SkipPolicy
@@ -32,11 +32,9 @@ def set_sampler(policy: SkipPolicy, pipe: Any) -> dict[str, Any]:
             image = pipe("a corgi", **arguments).images[0]
     """
     accepted = call_parameters(pipe)
-    arguments = steps_arguments(policy.sampler, accepted, pipe)
+    arguments = sampler_arguments(policy.sampler, accepted, pipe)
     if "guidance_scale" in accepted:
         arguments["guidance_scale"] = policy.guidance
-    if policy.sampler.name == "ddim" and "eta" in accepted:  # diffusers' pipelines give their own, 0, to each step
-        arguments["eta"] = policy.sampler.eta
     arguments |= dict(policy.call)
     pipe.scheduler = scheduler_for(pipe, policy.sampler)
     return arguments

@@ -50,7 +50,7 @@ def run(made: SkipPolicy, kind: Any, arguments: Any = None, **options: Any) -> N
             {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
             "a noise schedule (betas)",
         ),
-        (DDIMScheduler, {}, {"set_alpha_to_one": False}, "set_alpha_to_one=True, and this run has False"),
+        (DDIMScheduler, {}, {"set_alpha_to_one": False}, "set_alpha_to_one=True, pipe.scheduler has False"),
         (DPMSolverMultistepScheduler, {}, {"solver_order": 1}, "solver_order=2, and this run has 1"),
         (DPMSolverMultistepScheduler, {}, {"algorithm_type": "sde-dpmsolver++"}, "algorithm_type"),
         (DPMSolverMultistepScheduler, {}, {"final_sigmas_type": "sigma_min"}, "final_sigmas_type"),

@@ -7,6 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute.policy.extrapolation import extrapolated
+from compute.policy.liveness import resolve
+from compute.policy.schedule import Schedule, ScheduleError
+from store.records import Action
+from tests.policy.graphs import chain
 
 STEPS = st.lists(st.integers(0, 50), min_size=1, max_size=3, unique=True).map(lambda steps: sorted(steps)[::-1])
 
@@ -29,3 +33,15 @@ def test_a_line_is_computed_as_in_earlier_releases() -> None:
 def test_other_numbers_of_values_are_refused() -> None:
     with pytest.raises(ValueError, match="4 values of 4 steps; 1, 2 or 3 are accepted"):
         extrapolated(9, (4, 3, 2, 1), (0.0, 0.0, 0.0, 0.0))
+
+
+def test_a_parabola_reads_three_steps() -> None:
+    graph, parabola = chain("block.0", "plain.1"), {"block.0": Action(name="reuse", order=2)}
+    bypass = {"block.0": Action(name="bypass")}
+    resolved = resolve(graph, Schedule(steps=6, actions={2: bypass, 5: parabola}))
+    assert resolved.steps[5].sources == {"block.0": (4, 3, 1)}
+    with pytest.raises(
+        ScheduleError,
+        match=r"block.0 can't reuse \(order 2\) at step 2: only steps 0 and 1 before it compute .* three earlier steps",
+    ):
+        resolve(graph, Schedule(steps=3, actions={2: parabola}))

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from compute.config.messages import error_lines
-from compute.pipeline.call import STEP_LISTS, call_parameters, default_guidance, steps_arguments
+from compute.pipeline.call import STEP_LISTS, call_parameters, default_guidance, sampler_arguments
 from compute.pipeline.follow import check_can_be_followed
 from compute.pipeline.for_pipeline import model_of, run_of
 from compute.pipeline.sampler_trial import check_runs
@@ -38,9 +38,11 @@ def plain(
     """
     check_can_be_followed(pipe)
     settings = _settings(pipe, sampler, {"steps": steps, "options": options, "timesteps": timesteps, "sigmas": sigmas})
-    steps_arguments(settings, call_parameters(pipe), pipe)  # raises where the call takes no list of steps
+    sampler_arguments(settings, call_parameters(pipe), pipe)  # raises where the call takes no list of steps
     scheduler = scheduler_for(pipe, settings)
-    given = {key: value for key in STEP_LISTS if (value := getattr(settings, key)) is not None}
+    given: dict[str, tuple[float, ...]] = {
+        key: numbers for key in STEP_LISTS if (numbers := getattr(settings, key)) is not None
+    }
     made, does = run_of(scheduler, settings.asked_steps, given)
     check_runs(scheduler, settings.asked_steps, given)
     own = sampler_of(scheduler, steps=len(made), asked=None if given else settings.asked_steps, **given)

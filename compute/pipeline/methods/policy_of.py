@@ -38,10 +38,23 @@ def policy_of(method: str, pipe: Any, steps: int | None, run: RunOptions, **para
 
 def _base(pipe: Any, steps: int | None, run: RunOptions) -> SkipPolicy:
     call, guidance = run.get("call"), run.get("guidance")
-    sampling = {key: run[key] for key in ("sampler", "options", "timesteps", "sigmas") if run.get(key) is not None}  # type: ignore[literal-required]
+    sampler, options, timesteps, sigmas = (
+        run.get("sampler"),
+        run.get("options"),
+        run.get("timesteps"),
+        run.get("sigmas"),
+    )
     if call is None:
-        return plain(pipe, steps=steps, guidance=guidance, **sampling)
-    if sampling or steps is None:
+        return plain(
+            pipe,
+            sampler=sampler,
+            steps=steps,
+            options=options,
+            timesteps=timesteps,
+            sigmas=sigmas,
+            guidance=guidance,
+        )
+    if steps is None or any(value is not None for value in (sampler, options, timesteps, sigmas)):
         raise PolicyError("call: give the pipeline its sampler first, and steps; the call's arguments hold the rest")
     return policy_for_pipeline(pipe, rules=(), steps=steps, guidance=guidance, call=call)
 
