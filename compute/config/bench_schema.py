@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from compute.config.field_types import Prompts
-from compute.config.messages import error_lines
 from compute.config.plain_text import Name, PlainText
 from store.records import Record
 from store.sampler import SamplerSettings, SchedulerOption, Spacing
@@ -35,7 +34,8 @@ class BenchSampler(Record):
             try:
                 self.with_steps(steps)
             except ValidationError as error:
-                raise ValueError(f"steps: {steps}: {error_lines(error, SamplerSettings, whole=self.name)[0]}") from None
+                message = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+                raise ValueError(f"{self.name}, steps {steps}: {message}") from None
 
 
 class BenchRun(BenchSampler):

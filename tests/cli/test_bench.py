@@ -46,13 +46,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"budgets": [3, 0.5]}, "budgets.1: no contestant takes at most 0.5 evaluations; the least is 1 (DDIM 1)"),
     ({"budgets": []}, "budgets: Tuple should have at least 1 item"),
     ({"budget": [3]}, "budget: is no field; accepted: model, guidance"),
-    ({"solvers": [{"group": "A", "name": "ddpm", "steps": [1]}]}, "solvers.0: steps: 1: steps of ddpm is at least 2"),
     (
-        {"solvers": [{"group": "A", "name": "NoScheduler", "steps": [2]}]},
+        {"solvers": [{"group": "A", "name": "ddpm", "steps": [1]}]},
+        "solvers.0: ddpm, steps 1: steps of ddpm is at least 2",
+    ),
+    (
+        {"solvers": [{"group": "A", "name": "MissingScheduler", "steps": [2]}]},
         "solvers.0: A 2: sampler.name: diffusers",
     ),
     ({"solvers": [{"group": "A", "name": "ddim", "steps": [2], "reference": "x"}]}, "solvers: 0: reference 'x' is not"),
-    ({"solvers": [{"group": "A", "name": "ddim", "steps": [2, 2]}]}, "'A 2' competes 2 times; rename a group"),
+    ({"solvers": [{"group": "A", "name": "ddim", "steps": [2, 2]}]}, "'A 2' competes 2 times: give it once"),
     (
         {"methods": [{**SETTINGS["methods"][0], "method": "x"}]},
         "methods.0.method: 'x' is not known; accepted: ",

@@ -46,7 +46,7 @@ def contestants_of(config: BenchConfig, model: Model, folder: Path) -> tuple[Con
     for label, count in Counter(contestant.label for contestant in found).items():
         if count > 1:
             raise ConfigError(
-                f"solvers, methods, policies: {label!r} competes {count} times; give each group its own name"
+                f"solvers, methods, policies: {label!r} competes {count} times: give it once, in one group"
             )
     return tuple(found)
 
