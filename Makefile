@@ -18,9 +18,10 @@ BUDGETS ?= 0.01,0.03
 COUNT ?= 32
 EXAMPLE := dashboard/example
 MINI ?= runs/glide-mini
+UPSAMPLER ?= runs/glide-upsampler
 SD_MINI ?= runs/sd-mini
 
-.PHONY: help demo paper bench dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-sd-mini
+.PHONY: help demo paper bench dashboard example screenshots test test-slow coverage lint docs architecture wheel train-mini train-glide-upsampler train-sd-mini
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,9 @@ demo: $(RUN_READY) ## sweep the bundled glide-mini over Ray into runs/demo, find
 	compgen -G '$(STORE)/policies/*.json' >/dev/null || \
 		$(SKIPSCOPE) recommend $(STORE) --max-damage $(BUDGETS) --count 24 -o $(STORE)/policies
 	$(SKIPSCOPE) validate --keep --count $(COUNT) $(STORE)/policies/*.json
+	@echo 'a picture by a policy, enlarged to 64x64 by the upsampler at full compute:'
+	$(SKIPSCOPE) sample --policy "$$(ls $(STORE)/policies/*.json | head -n 1)" --model glide-mini-64 \
+		--prompt 'a rocket above an apple on a gray background' -o $(STORE)/reports/sample-64.png
 	@echo 'to look at all of it:    make dashboard'
 	@echo 'to sample by a policy:   $(SKIPSCOPE) sample --policy $(STORE)/policies/mse-damage-0.01.json --prompt "a cat on a blue background" -o cat.png'
 	@echo 'to apply it in Python:   policy = SkipPolicy.load("$(STORE)/policies/mse-damage-0.01.json")'
@@ -83,6 +87,9 @@ wheel: $(RUN_READY) ## build the wheel into dist/
 
 train-mini: $(RUN_READY) ## train glide-mini from nothing into runs/glide-mini (hours on a CPU); run again, it resumes
 	$(SKIPSCOPE) train-mini -o $(MINI)
+
+train-glide-upsampler: $(RUN_READY) ## train glide-mini's upsampler into runs/glide-upsampler (an hour on a CPU); run again, it resumes
+	$(SKIPSCOPE) train-glide-upsampler -o $(UPSAMPLER)
 
 train-sd-mini: $(RUN_READY) ## train sd-mini on its bundled autoencoder into runs/sd-mini (an hour or two on a CPU); run again, it resumes
 	$(SKIPSCOPE) train-sd-mini -o $(SD_MINI)

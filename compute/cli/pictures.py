@@ -20,7 +20,7 @@ commands = typer.Typer()
 def sample(
     prompt: Annotated[str, typer.Option(help="What the picture shows.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The PNG to write.")],
-    model: Annotated[str | None, typer.Option("--model", help="glide-mini, sd-mini, or a pipeline's folder.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="A bundled model, or a pipeline's folder.")] = None,
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the last unless given.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A skip policy; sampler, steps and guidance are its own.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 0,
@@ -52,6 +52,7 @@ def sample(
         settings = settings or _sampler_settings(sampler or loaded.own_sampler, steps or 25)
         pictures = loaded.run([Condition(prompt=prompt, seed=seed, guidance=guidance)], settings)
     else:
+        from compute.models.later_stages import LaterStages
         from compute.policy.skip_policy import SkipPolicy
         from compute.recommend.policy_model import check_same_run, load_for
         from compute.recommend.stages_under_policy import earlier_stages
@@ -67,13 +68,15 @@ def sample(
             resolve(loaded.graph, skip_policy.schedule),
             inputs=None if before is None else before.sampled(conditions),
         )
+        if stage is None and (later := LaterStages(loaded)):
+            pictures = later.pictures(conditions, pictures)
     save_png(image_of(pictures[0].cpu().numpy()), output)
     print(output)
 
 
 @commands.command()
 def fidelity(
-    model: Annotated[str, typer.Option("--model", help="glide-mini, sd-mini, or a pipeline's folder.")] = "glide-mini",
+    model: Annotated[str, typer.Option("--model", help="A bundled model, or a pipeline's folder.")] = "glide-mini",
     stage: Annotated[str | None, typer.Option(help="A stage of a cascade; the first unless given.")] = None,
     split: Annotated[str, typer.Option(help="held-out or train.")] = "held-out",
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Prompts, each with a seed of its own.")] = 1000,

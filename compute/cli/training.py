@@ -25,6 +25,33 @@ def train_mini(
     train_pipeline(output, iterations=iterations, seed=seed)
 
 
+@commands.command("train-glide-upsampler")
+def train_glide_upsampler(
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder for checkpoint, log and pipeline.")],
+    iterations: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Train glide-mini's upsampler; stops at SIGTERM with a checkpoint, and the same command resumes."""
+    from compute.models.mini.training.upsampler_commands import train_glide_upsampler
+
+    train_glide_upsampler(output, iterations=iterations, seed=seed)
+
+
+@commands.command("glide-mini-quality")
+def glide_mini_quality(
+    model: Annotated[str, typer.Option("--model", help="A cascade of a base and an upsampler.")] = "glide-mini-64",
+    split: Annotated[str, typer.Option(help="held-out or train.")] = "held-out",
+    count: Annotated[int, typer.Option(min=10, max=100_000, help="Prompts, each with a seed of its own.")] = 300,
+    sheet: Annotated[Path | None, typer.Option(help="Write the first pictures of both stages (PNG) here.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """What the upsampler adds: prompt fidelity beside the base's, and how much sharper than bilinear enlarging."""
+    from compute.models.mini.upsampler_quality import upsampler_quality
+
+    report = upsampler_quality(model, split, count=count, sheet=sheet)
+    print(json.dumps(report.as_json(), indent=1) if json_ else report.describe())
+
+
 @commands.command("train-sd-mini")
 def train_sd_mini(
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder for checkpoints, log and pipeline.")],

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 _KEPT_BYTES = 256 << 20  # of pictures; one of 1024 pixels a side has 3 MB
 _DEFAULT_STEPS = 50  # diffusers' own, for a pipeline that does not say
-StagePictures = UInt8[np.ndarray, "B h w 3"]
-"""Pictures as one stage hands them to the next: with 8 bits a channel, as GLIDE's own code and others' do."""
+StagePictures = UInt8[np.ndarray, "B _ _ 3"]
+"""Pictures as one stage hands them to the next: with 8 bits a channel, as GLIDE's own code and others' do.
+
+Their height and width have no names, because those of the stage's own pictures, which stand beside them, differ.
+"""
 
 
 class OtherStage:

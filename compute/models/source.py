@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from compute.file_digest import file_digest
-from compute.models.cascade import Cascade, CascadeError, CascadeStage
+from compute.models.cascade import CASCADE_FILE, Cascade, CascadeError, CascadeStage
 from store.errors import SkipscopeError, StoreError
 from store.folder.files import JSON_LIMIT, parse_json, read_file
 from store.folder.header import SweepHeader
@@ -17,8 +18,10 @@ from store.records import ONLY_STAGE
 from store.sampler import SamplerSettings
 
 GLIDE_MINI = "glide-mini"
+GLIDE_MINI_64 = "glide-mini-64"
 SD_MINI = "sd-mini"
-BUNDLED = {name: Path(__file__).parent / "mini" / "weights" / name for name in (GLIDE_MINI, SD_MINI)}
+_WEIGHTS = Path(__file__).parent / "mini" / "weights"
+BUNDLED = {name: _WEIGHTS / name for name in (GLIDE_MINI, GLIDE_MINI_64, SD_MINI)}
 """The folders of the models that are known by name."""
 _HASHED = (".json", ".safetensors", ".txt", ".model")
 _UNHASHED_PARTS = ("safety_checker", "feature_extractor")  # they do not change numbers: the checker is not loaded
@@ -102,7 +105,7 @@ def stage_runs(name: str) -> Iterator[StageRun]:
     """Yield the stages of a model in the order in which they run. Raises ModelNotFound, CascadeError."""
     root, previous = _folder(name), None
     for stage in _stages(root):
-        folder = root if stage.folder == "." else (root / Path(stage.folder).expanduser()).resolve()
+        folder = _stage_folder(root, stage)
         if not (folder / "model_index.json").is_file():
             raise _no_pipeline(name if folder == root else str(folder))
         source = ModelSource(name=name, folder=folder, digest=_digest(folder), stage=stage.name, previous=previous)
@@ -126,9 +129,26 @@ def _stages(folder: Path) -> tuple[CascadeStage, ...]:
     return (CascadeStage(name=ONLY_STAGE, folder="."),) if cascade is None else cascade.stages
 
 
+def _stage_folder(root: Path, stage: CascadeStage) -> Path:
+    """Return the folder of a stage of the cascade in `root`. Raises CascadeError for one that lies outside.
+
+    A cascade may come from anybody, so it names no other folders of this machine; a link in its folder is its user's
+    own. The bundled ones may name each other's, so that a base's weights are stored once.
+    """
+    inside = Path(os.path.normpath(stage.folder))
+    bundled = root.parent == _WEIGHTS.absolute()
+    parts = inside.parts[1:] if bundled and inside.parts[:1] == ("..",) else inside.parts
+    if inside.is_absolute() or parts[:1] == ("..",) or stage.folder.startswith("~"):
+        raise CascadeError(
+            f"{root / CASCADE_FILE}: folder: {stage.folder[:200]!r} lies outside the cascade's own folder; name a "
+            "folder in it, or a link in it to another"
+        )
+    return root if stage.folder == "." else (root / inside).resolve()
+
+
 def _no_pipeline(name: str) -> ModelNotFound:
     return ModelNotFound(
-        f"model: {name[:200]!r} is no pipeline: give {' or '.join(BUNDLED)}, or a folder with model_index.json"
+        f"model: {name[:200]!r} is no pipeline: give {', '.join(BUNDLED)}, or a folder with model_index.json"
     )
 
 

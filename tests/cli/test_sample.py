@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_picture(tiny_model: Path, commands: ForkSe
 
 
 WRONG_OPTIONS: list[tuple[tuple[object, ...], str]] = [
-    (("--model", "nowhere"), "model: 'nowhere' is no pipeline: give glide-mini or sd-mini, or a folder"),
+    (("--model", "nowhere"), "model: 'nowhere' is no pipeline: give glide-mini, glide-mini-64, sd-mini, or a folder"),
     (("--sampler", "euler"), "--sampler: name: ddpm or ddim is accepted, or the class of a diffusers scheduler"),
     (("--steps", 0), "--steps"),
     (("--steps", "x"), "--steps"),

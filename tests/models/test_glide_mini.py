@@ -81,7 +81,7 @@ def test_other_weights_are_refused(mini: GlidePipeline, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_pipeline_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match=r"give glide-mini or sd-mini, or a folder"):
+    with pytest.raises(ModelNotFound, match=r"give glide-mini, glide-mini-64, sd-mini, or a folder"):
         ModelSource.find(str(tmp_path))
 
 

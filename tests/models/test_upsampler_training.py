@@ -12,7 +12,7 @@ import torch
 from compute.models.glide.upsampler import GlideUpsamplerPipeline
 from compute.models.mini.glide_mini_upsampler import build_pipeline
 from compute.models.mini.sd_training.optimisation import Pace
-from compute.models.mini.training.losses import NoiseSchedule
+from compute.models.mini.training.losses import NoiseSchedule, coarse_error
 from compute.models.mini.training.low_resolution import Damage, damaged, enlarged, reduced
 from compute.models.mini.training.upsampler_commands import train_glide_upsampler
 from compute.models.mini.training.upsampler_training import (
@@ -24,7 +24,7 @@ from compute.models.mini.training.upsampler_training import (
 )
 
 PACE = Pace(iterations=3, batch=2, learning_rate=1e-3, matrix_learning_rate=5e-3, warmup=2, shards=1)
-TINY = UpsamplerRecipe(pace=PACE, window=16, whole_from=0.5)
+TINY = UpsamplerRecipe(pace=PACE, window=32, whole_from=0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_the_true_velocity_with_the_true_sigma_has_no_loss() -> None:
     """The noise's error that sigma is trained with is the velocity's, scaled as x_t says."""
     schedule = NoiseSchedule(build_pipeline(load_text_transformer()).scheduler.betas)
     generator = torch.Generator().manual_seed(0)
-    x_0, eps, wrong = torch.randn(3, 4, 3, 8, 8, generator=generator)
+    x_0, eps, wrong = torch.randn(3, 4, 3, 32, 32, generator=generator)
     t = torch.tensor([5, 200, 600, 999])
     alpha_bar = schedule.alpha_bar[t][:, None, None, None]
     velocity = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0
@@ -81,9 +81,9 @@ def test_the_true_velocity_with_the_true_sigma_has_no_loss() -> None:
     x_t = schedule.add_noise(x_0, eps, t)
     predicted_eps = alpha_bar.sqrt() * (velocity + wrong) + (1 - alpha_bar).sqrt() * x_t
     of_sigma = 1e-3 * schedule._variational_term(predicted_eps - eps, least_sigma, t)
-    assert schedule.velocity_loss(output, x_0, eps, t) == pytest.approx(
-        float(wrong.square().mean() + of_sigma), rel=1e-4
-    )
+    of_means = (schedule.coarse_weight[t] * coarse_error(wrong)).mean()
+    expected = float(wrong.square().mean() + of_means + of_sigma)
+    assert schedule.velocity_loss(output, x_0, eps, t) == pytest.approx(expected, rel=1e-4)
 
 
 def test_low_resolution_is_enlarged_as_the_pipeline_does() -> None:

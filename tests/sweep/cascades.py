@@ -25,9 +25,10 @@ def make_cascade(folder: Path) -> Path:
     return folder
 
 
-def write_cascade(folder: Path, base_run: dict[str, Any], pipelines: Path = Path()) -> None:
-    stages = [
-        {"name": "base", "folder": str(pipelines / "base"), **base_run},
-        {"name": "refiner", "folder": str(pipelines / "refine")},
-    ]
+def write_cascade(folder: Path, base_run: dict[str, Any], pipelines: Path | None = None) -> None:
+    """Write cascade.json to the folder of the two pipelines, or to one with links to those in `pipelines`."""
+    if pipelines is not None:
+        for name in ("base", "refine"):
+            (folder / name).symlink_to(pipelines / name)
+    stages = [{"name": "base", "folder": "base", **base_run}, {"name": "refiner", "folder": "refine"}]
     (folder / "cascade.json").write_text(json.dumps({"format": "skipscope-cascade", "version": 1, "stages": stages}))

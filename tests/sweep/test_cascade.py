@@ -156,7 +156,8 @@ def test_wrong_stages_are_refused(
 
 
 def test_a_stage_that_takes_no_picture_cannot_follow_another(cascade: Path, tmp_path: Path) -> None:
-    stages = [{"name": name, "folder": str(cascade / "base"), **BASE_RUN} for name in ("base", "refiner")]
+    (tmp_path / "pipeline").symlink_to(cascade / "base")
+    stages = [{"name": name, "folder": "pipeline", **BASE_RUN} for name in ("base", "refiner")]
     (tmp_path / "cascade.json").write_text(json.dumps({"stages": stages}))
     with pytest.raises(CallError, match="stage: a StableDiffusionPipeline takes no image"):
         sweep(config(tmp_path, tmp_path, call=BASE_RUN["call"]), tmp_path / "store", address="serial")
@@ -177,6 +178,17 @@ def test_a_damaged_cascade_is_refused(tmp_path: Path, text: str, error: type[Ski
     with pytest.raises(error, match=message) as caught:
         ModelSource.find(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["../{name}", "inner/../../{name}", "{path}", "~/{name}"])
+def test_a_cascade_names_no_folder_outside_its_own(cascade: Path, tmp_path: Path, form: str) -> None:
+    (tmp_path / "elsewhere").symlink_to(cascade / "base")
+    own = tmp_path / "cascade"
+    (own / "inner").mkdir(parents=True)
+    folder = form.format(name="elsewhere", path=cascade / "base")
+    (own / "cascade.json").write_text(json.dumps({"stages": [{"name": "base", "folder": folder}]}))
+    with pytest.raises(CascadeError, match=r"folder: '.*' lies outside the cascade's own folder; name a folder in it"):
+        ModelSource.find(str(own))
 
 
 def test_the_dashboard_says_how_the_stages_before_ran(swept: SweepStore) -> None:

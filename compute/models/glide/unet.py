@@ -63,12 +63,13 @@ def build_unet(sizes: UNetSizes) -> UNet2DConditionModel:
 def build_scheduler(
     betas: Literal["squaredcos_cap_v2", "linear"] = "squaredcos_cap_v2",
     prediction: Literal["epsilon", "v_prediction"] = "epsilon",
+    variance: Literal["learned_range", "fixed_small"] = "learned_range",
 ) -> DDPMScheduler:
     """Return GLIDE's scheduler: DDPM with a learned range of sigma. The upsampler has linear betas."""
     return DDPMScheduler(
         num_train_timesteps=TRAINING_TIMESTEPS,
         beta_schedule=betas,
-        variance_type="learned_range",
+        variance_type=variance,
         timestep_spacing="linspace",
         prediction_type=prediction,
         clip_sample=True,

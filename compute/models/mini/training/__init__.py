@@ -1,1 +1,1 @@
-"""The training of glide-mini."""
+"""The training of glide-mini and of its upsampler."""

@@ -39,7 +39,7 @@ class UpsamplerRecipe:
 
     pace: Pace = field(
         default_factory=lambda: Pace(
-            iterations=8500,
+            iterations=8200,
             batch=16,
             learning_rate=2e-3,
             matrix_learning_rate=1e-2,
@@ -50,7 +50,7 @@ class UpsamplerRecipe:
     damage: Damage = field(default_factory=Damage)
     window: int = 32
     """The side of the windows of pictures that most of the training sees."""
-    whole_from: float = 0.92
+    whole_from: float = 0.95
     """The share of the iterations after which it sees whole pictures."""
     single_share: float = 0.2
     """The share of scenes with a single object."""
