@@ -50,12 +50,15 @@ def show(sweep: Sweep) -> None:
 def _show_bench(sweep: Sweep, graph: ComponentGraph) -> None:
     with errors_as_panel():
         draft = _stored_draft(sweep.steps)
-        draft = _keep(_show_start(sweep, graph, draft), draft)
+        started = _show_start(sweep, graph)
+        if started is not None:
+            _keep(started)
+            draft = started
         problem, resolved = _resolved(graph, draft)
         shown = map_schedule(draft, network_order(resolved, ()) or _names(graph, draft), resolved)
         section("The draft", help="Click tiles to tick components, choose steps and an action, and apply it to them.")
         _show_map(sweep, graph, draft, shown)
-        show_rule_form(graph, draft, lambda changed: _keep(changed, draft))
+        show_rule_form(graph, draft, _keep)
         if problem:
             panel("This draft cannot run", problem, tone="bad")
         section("What to expect", help="Nothing here is measured: validate the draft before using it.")
@@ -79,11 +82,9 @@ def _stored_draft(steps: int) -> Schedule:
     return draft
 
 
-def _keep(changed: Schedule, draft: Schedule) -> Schedule:
-    """Keep a draft in the address, and return it."""
-    if changed != draft:
-        _remember(draft_text(changed))
-    return changed
+def _keep(draft: Schedule) -> None:
+    """Keep a draft in the address."""
+    _remember(draft_text(draft))
 
 
 def _remember(text: str) -> None:
@@ -94,8 +95,8 @@ def _remember(text: str) -> None:
         del st.query_params[_DRAFT]
 
 
-def _show_start(sweep: Sweep, graph: ComponentGraph, draft: Schedule) -> Schedule:
-    """Let the user start anew; return the draft after it."""
+def _show_start(sweep: Sweep, graph: ComponentGraph) -> Schedule | None:
+    """Let the user start anew; return the new draft, or None without one."""
     options = starts(sweep, graph)
     columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
     with columns[0]:
@@ -111,12 +112,12 @@ def _show_start(sweep: Sweep, graph: ComponentGraph, draft: Schedule) -> Schedul
     if start.source:
         note(start.source)
     if not clicked:
-        return draft
+        return None
     try:
         return start.schedule(parameters)
     except SkipscopeError as error:
         panel("This cannot be started from", problem_line(error), tone="bad")
-        return draft
+        return None
 
 
 def _resolved(graph: ComponentGraph, draft: Schedule) -> tuple[str, ResolvedSchedule | None]:
