@@ -18,7 +18,8 @@ from store.errors import SkipscopeError
 from store.records import Ablation, Action
 
 _RULES = TypeAdapter(tuple[Rule, ...])
-_TEXT_LIMIT = 6_000  # characters of an address
+TEXT_LIMIT = 6_000
+"""Characters of a draft that stands in an address."""
 _SIZE_LIMIT = 1 << 18
 
 
@@ -39,8 +40,8 @@ def draft_of(text: str, steps: int) -> Schedule:
     """Return the schedule that a text holds. Raises NoDraft."""
     if not text:
         return Schedule.empty(steps)
-    if len(text) > _TEXT_LIMIT:
-        raise NoDraft(f"draft: {len(text)} characters; at most {_TEXT_LIMIT} are accepted")
+    if len(text) > TEXT_LIMIT:
+        raise NoDraft(f"draft: {len(text)} characters; at most {TEXT_LIMIT} are accepted")
     try:
         packed = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         data = zlib.decompressobj().decompress(packed, _SIZE_LIMIT)

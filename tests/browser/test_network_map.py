@@ -11,6 +11,7 @@ from benchmarks.server import Server
 from tests.browser.tab import Tab
 
 pytestmark = pytest.mark.browser
+_LIMIT = 30_000.0  # milliseconds
 
 _TILES = '.st-key-network path[aria-roledescription="rect mark"]'
 _SLIDER = ".st-key-network .vega-bindings input"
@@ -45,14 +46,14 @@ def test_a_click_pins_and_shows_the_film_strip(fresh: BrowserContext, example: S
     tab.open(example.page("impact"))
     tab.page.locator(f'{_TILES}[aria-label^="Middle · attention 0, steps 0–4"]').click(position={"x": 5, "y": 5})
     drawer = tab.page.locator(".st-key-pinned-component")
-    expect(drawer.get_by_text("Middle · attention 0 · bypass · steps 0–4")).to_be_visible()
-    expect(drawer.get_by_role("img", name="Baseline, step 0")).to_be_visible()
+    expect(drawer.get_by_text("Middle · attention 0 · bypass · steps 0–4")).to_be_visible(timeout=_LIMIT)
+    expect(drawer.get_by_role("img", name="Baseline, step 0")).to_be_visible(timeout=_LIMIT)
     tab.page.wait_for_url("**/impact?**component=mid_block.attentions.0**")
     tab.settle()
     drawer.get_by_role("button", name="All its pictures").click()
     tab.page.wait_for_url("**/evidence?**component=mid_block.attentions.0**")
     heading = tab.page.get_by_role("heading", name="Middle · attention 0 · bypass · steps 0–4")
-    expect(heading).to_be_visible()
+    expect(heading).to_be_visible(timeout=_LIMIT)
     tab.assert_no_errors()
 
 
@@ -64,5 +65,5 @@ def test_the_keyboard_walks_over_the_map_and_pins(fresh: BrowserContext, example
     tab.page.keyboard.press("ArrowRight")
     label = str(tab.page.evaluate("document.activeElement.getAttribute('aria-label')"))
     tab.page.keyboard.press("Enter")
-    expect(tab.page.locator(".st-key-pinned-component").get_by_text(label.split(",")[0])).to_be_visible()
+    expect(tab.page.locator(".st-key-pinned-component").get_by_text(label.split(",")[0])).to_be_visible(timeout=_LIMIT)
     tab.assert_no_errors()

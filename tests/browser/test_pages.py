@@ -14,7 +14,25 @@ from tests.browser.tab import Tab
 pytestmark = pytest.mark.browser
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "../../../etc/passwd", "9" * 4000, "NaN", "\x00\ud7ff' OR 1=1 --", "-1")
-PARAMETERS = ("component", "window", "action", "condition", "metric", "step", "budget", "policy", "follow", "shown")
+PARAMETERS = (
+    "component",
+    "window",
+    "action",
+    "condition",
+    "metric",
+    "step",
+    "budget",
+    "policy",
+    "follow",
+    "shown",
+    "draft",
+    "at",
+    "start",
+    "network_unfold",
+    "budget_in",
+    "compare_left",
+    "compare_how",
+)
 
 
 def test_every_page_is_shown_in_the_browsers_theme(

@@ -26,7 +26,7 @@ def test_a_chosen_theme_holds_on_every_page(fresh: BrowserContext, example: Serv
 def test_the_keyboard_reaches_a_cell_and_opens_its_evidence(fresh: BrowserContext, example: Server) -> None:
     tab = Tab(fresh)
     tab.open(example.page("impact"))
-    cell = tab.page.locator('[data-testid=stVegaLiteChart] path[tabindex="0"]').first
+    cell = tab.page.locator('.st-key-impact-map path[tabindex="0"]').first
     cell.focus()
     first = _focused(tab.page)
     tab.page.keyboard.press("ArrowRight")

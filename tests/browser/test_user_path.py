@@ -36,7 +36,7 @@ def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(
     since = tab.now()
     tab.page.get_by_role("link", name="Policies").click()
     tab.settle(since)
-    budget = tab.page.get_by_role("slider")
+    budget = tab.page.get_by_role("slider", name="The greatest mean damage")
     budget.focus()
     budget.press("Home")
     expect(tab.page.get_by_text("No policy is within this budget")).to_be_visible(timeout=_LIMIT)

@@ -13,13 +13,13 @@ from dashboard.data.compared_pictures import Contender, PicturePair, picture_pai
 from dashboard.data.policy_budget import choose_in_time, choose_within, damage_by, seconds_of, seconds_options
 from dashboard.theme.palette import LIGHT
 from dashboard.views.policies.blind_test import answer_rows, questions, result_sentence
-from dashboard.views.policies.budget import Budget
+from dashboard.views.policies.budget import Budget, uneven_seconds
 from dashboard.views.policies.frontier_chart import frontier_chart
 from dashboard.views.policies.quality_axes import SECONDS, SPEEDUP, QualityAxis
 from store.folder.documents import write_document
 from tests.analysis.synthetic_sweeps import made_sweep
 from tests.dashboard.opened_page import OpenPage, line, markup
-from tests.dashboard.validated_policies import policy_file, tile_png, validation, write_policy
+from tests.dashboard.validated_policies import policy_file, run_quality, tile_png, validation, write_policy
 
 FILES = (
     policy_file("gentle", validation(1.2, 0.001)),
@@ -136,6 +136,13 @@ def test_two_policies_are_compared_by_a_wipe_and_blind(open_page: OpenPage, root
     assert "Download 1 answer as CSV" in [button.label for button in app.get("download_button")]
     app.button(key="blind same").click().run()
     assert "Of 2 pairs" in line(app) and "neither in 1" in line(app)
+
+
+def test_seconds_of_unlike_machines_are_not_compared_in_silence() -> None:
+    assert uneven_seconds(FILES) == ""
+    slow = run_quality("full", 1.0, 0.9, seconds_per_picture=3.0)
+    other = policy_file("slow", validation(1.5, runs=(slow, run_quality("policy", 1.5, 0.9))))
+    assert "from 2 to 3 seconds" in uneven_seconds([*FILES, other])
 
 
 def test_a_budget_of_seconds_recommends_the_least_harmful(open_page: OpenPage, root: Path) -> None:

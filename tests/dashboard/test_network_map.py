@@ -21,7 +21,7 @@ from dashboard.charts.network.phase_ribbon import Ribbon
 from dashboard.charts.network.policy_coloring import policy_coloring
 from dashboard.charts.policy_map import DEAD, map_policy, network_order
 from dashboard.data.arguments import EXAMPLE
-from dashboard.data.impact_cells import Cell
+from dashboard.data.impact_cells import Cell, MissingCell
 from dashboard.theme.palette import DARK, LIGHT, Palette, themed
 from dashboard.widgets.impact_coloring import impact_coloring
 from dashboard.words.component_labels import component_label
@@ -161,6 +161,18 @@ def test_a_tile_shows_what_matters_most_at_the_step(drawn: list[tuple[str, int, 
             assert len(shown) == bool(there)
             if there and len({c.ablation.components for c in there}) == len(there):
                 assert shown[0]["mean"] == pytest.approx(max(c.mean for c in there), abs=1e-6)
+
+
+def test_what_was_not_run_is_marked_at_its_steps() -> None:
+    missing = [
+        MissingCell(ablation=cell(UNET_LIKE.names[1], 2, 5, 0).ablation, failure=None),
+        MissingCell(ablation=cell("unet", 0, 3, 0).ablation, failure="out of memory"),
+    ]
+    coloring = impact_coloring([], missing, network_layout(UNET_LIKE), STEPS, colors(), "Damage")
+    assert [(row["tile"], row["begin"], row["end"], row["state"]) for row in coloring.hatched] == [
+        (UNET_LIKE.names[1], 2, 5, "Not run yet"),
+        ("unet", 0, 3, "Failed: out of memory"),
+    ]
 
 
 def test_impact_draws_the_network_and_pins_by_a_link(open_page: OpenPage, sweep: SweepStore) -> None:

@@ -18,6 +18,7 @@ from compute.policy.liveness import resolve
 from compute.policy.methods.registry import METHODS
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import SkipPolicy
+from dashboard.data import draft as drafts
 from dashboard.data.draft import NoDraft, draft_of, draft_policy, draft_text, schedule_of_ablations, with_action
 from dashboard.views.workbench.forecast import cost_facts
 from store.folder.documents import write_document
@@ -181,6 +182,18 @@ def test_ticks_steps_and_an_action_change_the_draft(open_page: OpenPage, root: P
         4: {ABLATED[0][0]: "bypass", ABLATED[2][0]: "zero"},
         5: {},
     }
+
+
+def test_a_draft_that_is_too_long_for_an_address_is_kept(
+    open_page: OpenPage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "TEXT_LIMIT", 10)
+    app = open_page("workbench", root)
+    app.selectbox(key="choice start").select("policy-stored").run()
+    _press(app, "Start anew")
+    assert "1 dropped" in line(app) and "draft" not in app.query_params
+    app.run()
+    assert "1 dropped" in line(app)
 
 
 def test_what_can_rest_goes_to_the_workbench(open_page: OpenPage, root: Path) -> None:

@@ -29,6 +29,8 @@ from dashboard.words.metric_labels import metric_in_sentence
 BudgetKind = Literal["damage", "seconds"]
 _LABELS: dict[BudgetKind, str] = {"damage": "Damage", "seconds": "Seconds a picture"}
 
+_EVEN = 1.1  # seconds of full compute that differ by less are the same machine's
+
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -92,6 +94,18 @@ def show_budget(files: Sequence[PolicyFile], kind: BudgetKind, metric: str | Non
     if metric is None:
         note("No damage was measured in these validations: the slowest policy within the budget is recommended.")
     return Budget(kind="seconds", limit=limit, metric=metric, choice=choose_in_time(files, metric, limit))
+
+
+def uneven_seconds(files: Sequence[PolicyFile]) -> str:
+    """Return why seconds of these validations cannot be compared, or "" where full compute took them as long."""
+    validations = [file.policy.validation for file in files if file.policy and file.policy.validation]
+    full = [run.seconds_per_picture for validation in validations if (run := validation.run("full")) is not None]
+    if not full or max(full) <= _EVEN * min(full):
+        return ""
+    return (
+        f"Full compute took from {min(full):.3g} to {max(full):.3g} seconds a picture in these validations, so they "
+        "ran on machines or at times of different speed: compare speedups, each of which was measured in turn."
+    )
 
 
 def show_empty_budget(budget: Budget, name: str) -> None:

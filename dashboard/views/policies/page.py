@@ -16,11 +16,14 @@ from dashboard.views.policies.budget import (
     reason,
     show_budget,
     show_empty_budget,
+    uneven_seconds,
 )
 from dashboard.views.policies.compare_pictures import show_comparison
 from dashboard.views.policies.frontier_chart import PICKED, frontier_chart
 from dashboard.views.policies.policy_details import show_policy
 from dashboard.views.policies.quality_axes import (
+    SECONDS,
+    SPEEDUP,
     TIME_AXES,
     QualityAxis,
     TimeAxis,
@@ -70,8 +73,14 @@ def _show_validated(sweep: Sweep, files: Sequence[PolicyFile]) -> None:
         quality = _show_quality_choice(measured_qualities(runs, metrics), kind)
     metric = quality.name if quality and quality.measure == "damage" else next(iter(metrics), None)
     with right:
+        uneven = uneven_seconds(files)
         time = choices.segments(
-            "time", "Time", TIME_AXES, token=lambda axis: axis.token, format_func=lambda axis: axis.label
+            "time",
+            "Time",
+            TIME_AXES,
+            token=lambda axis: axis.token,
+            format_func=lambda axis: axis.label,
+            default=SPEEDUP if uneven and kind == "damage" else SECONDS,
         )
     with left:
         budget = show_budget(files, kind, metric)
@@ -154,6 +163,8 @@ def _show_frontier(
     )
     if quality.measure == "damage":
         note(_NO_DAMAGE)
+    if (time is SECONDS or budget.kind == "seconds") and (uneven := uneven_seconds(files)):
+        note(uneven)
     picked = (event.selection.get(PICKED) or [{}])[0].get("stem") if event else None
     if picked != st.session_state.get(PICKED):  # a new click, not the one of an earlier run
         st.session_state[PICKED] = picked

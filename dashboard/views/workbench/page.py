@@ -16,7 +16,7 @@ from dashboard.charts.network.phase_ribbon import Ribbon
 from dashboard.charts.network.policy_coloring import policy_coloring, used_parts
 from dashboard.charts.policy_map import PolicyMap, map_schedule, network_order
 from dashboard.charts.policy_map_chart import policy_map_chart
-from dashboard.data.draft import NoDraft, draft_of, draft_policy, draft_text
+from dashboard.data.draft import TEXT_LIMIT, NoDraft, draft_of, draft_policy, draft_text
 from dashboard.data.sweep import Sweep
 from dashboard.views.workbench.forecast import problem_line, show_forecast
 from dashboard.views.workbench.rule_form import show_rule_form, toggle
@@ -33,7 +33,7 @@ from dashboard.words.component_labels import component_label
 from dashboard.words.formatting import window_label
 from store.errors import SkipscopeError
 
-_DRAFT, _EMPTY = "draft", ""
+_DRAFT, _KEPT = "draft", "workbench draft"
 _NAME = "draft"
 
 
@@ -50,12 +50,15 @@ def show(sweep: Sweep) -> None:
 def _show_bench(sweep: Sweep, graph: ComponentGraph) -> None:
     with errors_as_panel():
         draft = _stored_draft(sweep.steps)
-        draft = _keep(_show_start(sweep, graph, draft), draft)
+        started = _show_start(sweep, graph)
+        if started is not None:
+            _keep(started)
+            draft = started
         problem, resolved = _resolved(graph, draft)
         shown = map_schedule(draft, network_order(resolved, ()) or _names(graph, draft), resolved)
         section("The draft", help="Click tiles to tick components, choose steps and an action, and apply it to them.")
         _show_map(sweep, graph, draft, shown)
-        show_rule_form(graph, draft, lambda changed: _keep(changed, draft))
+        show_rule_form(graph, draft, _keep)
         if problem:
             panel("This draft cannot run", problem, tone="bad")
         section("What to expect", help="Nothing here is measured: validate the draft before using it.")
@@ -68,55 +71,56 @@ def _show_bench(sweep: Sweep, graph: ComponentGraph) -> None:
 
 
 def _stored_draft(steps: int) -> Schedule:
-    """Return the draft of the address, or the remembered one."""
-    text = st.query_params.get(_DRAFT) or st.session_state.get("workbench draft", _EMPTY)
-    try:
-        draft = draft_of(text, steps)
-    except NoDraft:
-        note("The address asks for a draft that is none for this sweep. Shown instead: full compute.")
-        text, draft = _EMPTY, Schedule.empty(steps)
-    _remember(text)
+    """Return the draft of the address, else the one that this session keeps."""
+    text, kept = st.query_params.get(_DRAFT), st.session_state.get(_KEPT)
+    if kept is not None and kept[1].steps == steps and text in (None, kept[0]):
+        draft: Schedule = kept[1]
+    else:
+        try:
+            draft = draft_of(text or "", steps)
+        except NoDraft:
+            note("The address asks for a draft that is none for this sweep. Shown instead: full compute.")
+            draft = Schedule.empty(steps)
+    _keep(draft)
     return draft
 
 
-def _keep(changed: Schedule, draft: Schedule) -> Schedule:
-    """Keep a draft in the address, and return it."""
-    if changed != draft:
-        _remember(draft_text(changed))
-    return changed
-
-
-def _remember(text: str) -> None:
-    st.session_state["workbench draft"] = text
-    if text and st.query_params.get(_DRAFT) != text:
-        st.query_params[_DRAFT] = text
-    elif not text and _DRAFT in st.query_params:
+def _keep(draft: Schedule) -> None:
+    """Keep a draft, in the address, too, where it is short enough."""
+    text = draft_text(draft)
+    st.session_state[_KEPT] = (text, draft)
+    if text and len(text) <= TEXT_LIMIT:
+        if st.query_params.get(_DRAFT) != text:
+            st.query_params[_DRAFT] = text
+    elif _DRAFT in st.query_params:
         del st.query_params[_DRAFT]
 
 
-def _show_start(sweep: Sweep, graph: ComponentGraph, draft: Schedule) -> Schedule:
-    """Let the user start anew; return the draft after it."""
+def _show_start(sweep: Sweep, graph: ComponentGraph) -> Schedule | None:
+    """Let the user start anew; return the new draft, or None without one."""
     options = starts(sweep, graph)
-    columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
-    with columns[0]:
+    left, right = st.columns([4, 2], vertical_alignment="bottom")
+    with left:
         start: Start = choices.select(
             "start", "Start from", options, token=lambda option: option.token, format_func=lambda option: option.label
         )
     parameters: dict[str, Any] = {}
-    for column, (name, values) in zip(columns[1:3], start.parameters.items(), strict=False):
+    for column, (name, values) in zip(
+        st.columns(max(len(start.parameters), 4)), start.parameters.items(), strict=False
+    ):
         with column:
-            parameters[name] = choices.select(f"start_{name}", name.capitalize(), list(values))
-    with columns[3]:
+            parameters[name] = choices.select(f"start_{name}", name.replace("_", " ").capitalize(), list(values))
+    with right:
         clicked = st.button("Start anew", help="Replaces the draft.", width="stretch")
     if start.source:
         note(start.source)
     if not clicked:
-        return draft
+        return None
     try:
         return start.schedule(parameters)
     except SkipscopeError as error:
         panel("This cannot be started from", problem_line(error), tone="bad")
-        return draft
+        return None
 
 
 def _resolved(graph: ComponentGraph, draft: Schedule) -> tuple[str, ResolvedSchedule | None]:

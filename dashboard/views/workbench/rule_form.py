@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -21,7 +22,7 @@ _REMOVE, _COMPUTE = "Remove (bypass or zero)", "Compute (take back)"
 _EVERY = (1, 2, 3, 4, 5)
 
 
-def show_rule_form(graph: ComponentGraph, draft: Schedule, keep: Callable[[Schedule], object]) -> None:
+def show_rule_form(graph: ComponentGraph, draft: Schedule, keep: Callable[[Schedule], None]) -> None:
     """Show the form below the map; `keep` is given the changed draft when it is applied."""
     components = _ticked(graph)
     columns = st.columns([4, 2, 3, 2], vertical_alignment="bottom")
@@ -93,8 +94,8 @@ def _steps(steps: int) -> tuple[int, int]:
     stored = st.session_state.get(key)
     if stored is None or max(stored) >= steps:
         st.session_state[key] = (steps // 2, steps - 1)
-    first, last = st.slider("Steps (0 is the noisiest)", 0, steps - 1, key=key)
-    return int(first), int(last)
+    chosen: Any = st.slider("Steps (0 is the noisiest)", 0, steps - 1, key=key)  # two, as its state is
+    return int(chosen[0]), int(chosen[1])
 
 
 def _every_label(every: int) -> str:
