@@ -72,6 +72,13 @@ def test_a_disagreement_is_named_on_its_own_side() -> None:
     assert "down_blocks.5.resnets.0 change the prediction little and the picture much" in sentence
 
 
+def test_neighbours_that_change_places_are_no_disagreement() -> None:
+    impact = of_window([0.1, 0.2, 0.3, 0.4])
+    found = observed_change(Units(impact, [2, 1, 3, 4]), impact, EARLY)
+    assert found.spearman == pytest.approx(0.8)
+    assert "no component disagrees" in observed_change_sentence(found)
+
+
 def test_an_ablation_without_distances_is_left_out() -> None:
     impact = of_window([0.1, 0.2, 0.3, 0.4, 0.5])
     found = observed_change(Units(impact, [1, None, 2, 3, 4]), impact, EARLY)

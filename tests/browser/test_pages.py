@@ -32,6 +32,8 @@ PARAMETERS = (
     "budget_in",
     "compare_left",
     "compare_how",
+    "store",
+    "state",
 )
 
 
@@ -43,7 +45,8 @@ def test_every_page_is_shown_in_the_browsers_theme(
     for name in PAGES:
         tab.open(server.page(name))
         assert tab.title == name.title()
-        assert tab.page.get_by_test_id("stVegaLiteChart").count() >= 1, name
+        if name != "compare":  # of one sweep it only says how to show several
+            assert tab.page.get_by_test_id("stVegaLiteChart").count() >= 1, name
         backgrounds.add(tab.background)
         tab.assert_no_errors()
     dark = "dark" in request.node.name

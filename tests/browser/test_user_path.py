@@ -60,3 +60,21 @@ def test_from_a_cell_of_the_map_to_a_picture_by_a_policy(
     )
     with Image.open(picture) as image:
         assert (image.format, image.size) == ("PNG", (16, 16))
+
+
+def test_the_report_and_a_chart_are_saved_from_the_page(tab: Tab, server: Server, tmp_path: Path) -> None:
+    tab.open(server.page("overview"))
+    report = tab.download("Download report", tmp_path)
+    assert report.name == "store-report.html"
+    opened = Tab(tab.page.context)
+    opened.page.goto(report.as_uri())
+    assert opened.page.locator("svg[role=img]").count() >= 6
+    assert opened.page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    assert opened.errors == []
+    opened.page.close()
+
+    tab.open(server.page("analyses"))
+    tab.page.get_by_role("button", name="Save chart").first.click()
+    for button, start in (("SVG of the chart", b"<svg"), ("PNG of the chart", b"\x89PNG")):
+        assert tab.download(button, tmp_path).read_bytes().startswith(start)
+    tab.assert_no_errors()

@@ -17,7 +17,7 @@ from compute.analysis.trajectories.step_similarity import ALIKE, alike_from
 
 _NAMED = 3
 _LEAST_GAP = 0.25
-"""Of the number of ablations: ranks that differ by less are no disagreement."""
+"""Of the number of ablations: ranks that differ by less are no disagreement, nor are neighbours."""
 _SAME = 1.05
 """A ratio of frequencies that counts as none."""
 _PROMPT = 80  # characters of a prompt within a sentence
@@ -76,7 +76,8 @@ def observed_change_sentence(change: ObservedChange) -> str:
 def _disagreeing(change: ObservedChange, sign: int) -> list[str]:
     gaps = [sign * gap for gap in change.rank_gaps]
     worst = sorted(range(len(gaps)), key=lambda place: -gaps[place])[:_NAMED]
-    return [group_name(change.ablations[place].ablation.components) for place in worst if gaps[place] >= _LEAST_GAP]
+    least = max(_LEAST_GAP, 2 / len(gaps))
+    return [group_name(change.ablations[place].ablation.components) for place in worst if gaps[place] >= least]
 
 
 def prompts_sentence(matrix: PromptMatrix, noun: str) -> str:

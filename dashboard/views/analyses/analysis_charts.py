@@ -17,13 +17,15 @@ from dashboard.theme.palette import Palette, kind_scale, shape_scale
 from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.formatting import condition_label, number_text, window_label
+from store.records import Window
 
 _HEIGHT = 300
 _CURVES = 6  # of a spectrum
 _MATRIX_STEPS = 60  # at most as many rows; of more kept steps every n-th is shown
-_LABEL_WIDTH = 260
+_LABEL_WIDTH = 150  # pixels: what a phone has room for
 _LABEL_CHARACTERS = 60
 _ROW_HEIGHT = 26
+_PROMPT_AXES = 116  # pixels of axes and legend, part of a chart's height
 
 
 def similarity_chart(
@@ -114,7 +116,7 @@ def curvature_chart(curvature: Curvature, schedule: Sequence[int], total: int, p
     ]
     scale = fixed_scale([0.0, *(float(bend) for bend in curvature.bend)])
     x = alt.X("step:Q", **step_axis(total))
-    y = alt.Y("bend:Q", scale=scale, axis=alt.Axis(title="Bend (change of velocity ÷ mean speed)", tickCount=5))
+    y = alt.Y("bend:Q", scale=scale, axis=alt.Axis(title="Bend (÷ mean speed)", tickCount=5))
     base = alt.Chart(inline_data(rows)).encode(x=x, y=y)
     tooltip = [
         alt.Tooltip("step:Q", title="Step", format="d"),
@@ -149,7 +151,7 @@ def observed_chart(change: ObservedChange, damage_title: str, palette: Palette) 
     kinds = list(dict.fromkeys(str(row["kind"]) for row in rows))
     legend = alt.Legend(title=None, orient="top", columns=3, values=kinds, symbolOpacity=1)
     floor = {name: _sqrt_scale([float(row[name]) for row in rows]) for name in ("observed", "causal")}
-    x_title = "Observed: how far the prediction moves in the first step (relative L2)"
+    x_title = "Observed: change of the prediction"
     points = (
         alt.Chart(inline_data(rows))
         .mark_point(filled=True, size=90, opacity=0.9)
@@ -181,7 +183,8 @@ def prompt_chart(matrix: PromptMatrix, colors: ColorScale, title: str) -> alt.La
         {
             "condition": names[row],
             "whole": condition_label(matrix.conditions[row])[:400],
-            "window": window_label(window),
+            "window": _columns_name(window),
+            "steps": window_label(window),
             "value": float(matrix.values[row, column]),
             "text": number_text(float(matrix.values[row, column])),
             "ink": "#000000" if colors.needs_dark_text(float(matrix.values[row, column])) else "#FFFFFF",
@@ -190,12 +193,12 @@ def prompt_chart(matrix: PromptMatrix, colors: ColorScale, title: str) -> alt.La
         for column, window in enumerate(matrix.windows)
         if np.isfinite(matrix.values[row, column])
     ]
-    windows = [window_label(window) for window in matrix.windows]
+    windows = [_columns_name(window) for window in matrix.windows]
     x = alt.X(
         "window:N",
         sort=None,
         scale=alt.Scale(domain=windows, paddingInner=0, paddingOuter=0),
-        axis=alt.Axis(title=None, orient="top", domain=False, ticks=False, labelAngle=0),
+        axis=alt.Axis(title="Window of steps", orient="top", domain=False, ticks=False, labelAngle=0),
     )
     y = alt.Y(
         "condition:N",
@@ -203,10 +206,10 @@ def prompt_chart(matrix: PromptMatrix, colors: ColorScale, title: str) -> alt.La
         scale=alt.Scale(domain=names, paddingInner=0, paddingOuter=0),
         axis=alt.Axis(title=None, domain=False, ticks=False, labelLimit=_LABEL_WIDTH),
     )
-    legend = alt.Legend(title=f"Mean {title.lower()}", orient="top", gradientLength=160, tickCount=4)
+    legend = alt.Legend(title=f"Mean {title.lower()}", orient="top", gradientLength=120, tickCount=3)
     tooltip = [
         alt.Tooltip("whole:N", title="Condition"),
-        alt.Tooltip("window:N", title="Window"),
+        alt.Tooltip("steps:N", title="Window"),
         alt.Tooltip("text:N", title=f"Mean {title.lower()}"),
     ]
     base = alt.Chart(inline_data(rows)).encode(x=x, y=y)
@@ -214,7 +217,11 @@ def prompt_chart(matrix: PromptMatrix, colors: ColorScale, title: str) -> alt.La
         color=alt.Color("value:Q", scale=colors.vega, legend=legend), tooltip=tooltip
     )
     texts = base.mark_text(fontSize=11).encode(text="text:N", color=alt.Color("ink:N", scale=None))
-    return numbered_tiles(tiles, texts, height=_ROW_HEIGHT * len(names) + 90)
+    return numbered_tiles(tiles, texts, height=_ROW_HEIGHT * len(names) + _PROMPT_AXES)
+
+
+def _columns_name(window: Window) -> str:
+    return f"{window.start}–{window.stop - 1}" if window.stop - window.start > 1 else str(window.start)
 
 
 def _row_name(number: int, label: str) -> str:

@@ -20,6 +20,7 @@ _AXIS_HEIGHT = 96  # pixels of axis and legend, part of a chart's height
 _LABEL_WIDTH = 150
 _MAX_NUMBERED_WINDOWS = 8  # with more windows the cells of three maps side by side are too narrow for numbers
 _PHASE_ROW = 34
+_LEGEND_ROW = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def phases_chart(
     ]
     kinds = list(dict.fromkeys(mark.evidence for mark in marks))
     colors = [palette.accent, palette.first, palette.second, palette.muted][: len(kinds)]
-    legend = alt.Legend(orient="top", title=None, symbolOpacity=1)
+    legend = alt.Legend(orient="top", title=None, symbolOpacity=1, columns=1)  # below each other: a phone is narrow
     color = alt.Color("evidence:N", sort=kinds, scale=alt.Scale(domain=kinds, range=colors), legend=legend)
     shapes = ["diamond", "circle", "triangle-up", "square"][: len(kinds)]
     shape = alt.Shape("evidence:N", sort=kinds, scale=alt.Scale(domain=kinds, range=shapes), legend=legend)
@@ -128,7 +129,7 @@ def phases_chart(
         alt.Tooltip("interval:N", title="95% interval"),
     ]
     points = base.mark_point(filled=True, size=90, opacity=1).encode(x="mean:Q", shape=shape, tooltip=tooltip)
-    return layered(spans, points, height=_PHASE_ROW * len(sweeps) + _AXIS_HEIGHT)
+    return layered(spans, points, height=_PHASE_ROW * len(sweeps) + _AXIS_HEIGHT + _LEGEND_ROW * len(kinds))
 
 
 def _sweep_axis() -> alt.Axis:
