@@ -13,8 +13,8 @@ from compute.analysis.impact.fragile_prompts import PromptMatrix
 from compute.analysis.impact.observed_change import ObservedChange
 from compute.analysis.trajectories.curvature import Curvature
 from dashboard.charts.axes import STEP_TITLE, Row, fixed_scale, inline_data, layered, numbered_tiles, step_axis
+from dashboard.charts.color_scale import ColorScale
 from dashboard.theme.palette import Palette, kind_scale, shape_scale
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.formatting import condition_label, number_text, window_label
 from store.records import Window

@@ -11,11 +11,11 @@ from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.fragile_prompts import PromptMatrix, prompt_matrix
 from compute.analysis.impact.observed_change import ObservedChange
 from compute.analysis.report.analysis_sentences import observed_change_sentence, prompts_sentence
+from dashboard.charts.color_scale import ColorScale
 from dashboard.data.analyses import observed_change_of
 from dashboard.data.sweep import Sweep
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.analyses import analysis_charts as charts
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.panels import note, panel, section, sentence_list

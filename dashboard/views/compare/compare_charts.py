@@ -9,8 +9,8 @@ import altair as alt
 
 from compute.statistics.estimate import Estimate
 from dashboard.charts.axes import Row, inline_data, layered, numbered_tiles, step_axis
+from dashboard.charts.color_scale import ColorScale
 from dashboard.theme.palette import Palette
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.words.component_labels import ablated_label
 from dashboard.words.formatting import interval_text, number_text, window_label
 from store.records import Ablation, Components

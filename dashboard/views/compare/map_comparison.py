@@ -11,12 +11,12 @@ import streamlit as st
 
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.impact.comparison import ImpactComparison, ImpactPair, compare_impacts
+from dashboard.charts.color_scale import ColorScale
 from dashboard.data.impact_cells import in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.theme.palette import Figure, Palette
 from dashboard.views.compare.compare_charts import MapCell, small_map
 from dashboard.views.impact.cell_filters import action_options, actions_label, actions_token, length_options
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.widgets import choices
 from dashboard.widgets.cached_chart import cached_chart
 from dashboard.widgets.escaping import escape_markdown

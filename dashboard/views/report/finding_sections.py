@@ -7,11 +7,11 @@ from typing import Any
 from compute.analysis.impact.ablation_impact import Impact
 from compute.analysis.phases.phase_evidence import Phases
 from compute.analysis.report.phase_sentences import interval_sentence, phase_sentences
+from dashboard.charts.color_scale import ColorScale
 from dashboard.data.impact_cells import Cell, in_network_order
 from dashboard.data.sweep import Sweep
 from dashboard.data.verdicts import Verdict
 from dashboard.theme.palette import LIGHT
-from dashboard.views.impact.color_scale import ColorScale
 from dashboard.views.impact.heat_map import heat_map
 from dashboard.views.impact.ranking_chart import ranking_chart
 from dashboard.views.overview.window_chart import means_by_kind, means_by_window
