@@ -22,6 +22,7 @@ from compute.policy.skip_policy import PolicyError, SkipPolicy
 from compute.unet.blocks import uncompiled
 from compute.unet.execution import Execution
 from compute.unet.hooks import executing
+from compute.unet.numeric_settings import numeric_settings
 from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest
 
 
@@ -104,8 +105,13 @@ def check_weights(policy: SkipPolicy, unet: nn.Module) -> None:
     if digest != expected:
         raise PolicyError(
             f"weights: the policy is for {policy.model.name} ({name} {expected[:12]}), this UNet has others "
-            f"({digest[:12]}): load that model, or make a policy for this one"
+            f"({digest[:12]}){_of_settings(unet)}: load that model, or make a policy for this one"
         )
+
+
+def _of_settings(unet: nn.Module) -> str:
+    count = len(numeric_settings(unet))
+    return f", with {count} settings of LoRA or FreeU, which count as weights" if count else ""
 
 
 def _check_weights_again(policy: SkipPolicy, unet: nn.Module) -> None:

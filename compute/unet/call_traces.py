@@ -8,11 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
+from compute.unet.numeric_settings import FREEU
 from compute.unet.trace import Trace
 from compute.unet.tracer import trace_call
 
-_FREEU = ("s1", "s2", "b1", "b2")
-"""The attributes of a decoder block for which FreeU writes into its input."""
 _traces: weakref.WeakKeyDictionary[nn.Module, dict[Any, Trace]] = weakref.WeakKeyDictionary()
 
 
@@ -34,7 +33,7 @@ def _form(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def freeu_of(unet: Any) -> tuple[bool, ...]:
     """Return which decoder blocks' FreeU is on, setting by setting."""
     blocks = [vars(block) for block in getattr(unet, "up_blocks", ())]
-    return tuple(block.get(name) is not None for block in blocks for name in _FREEU)
+    return tuple(block.get(name) is not None for block in blocks for name in FREEU)
 
 
 def form_of(leaf: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from compute.unet.numeric_settings import numeric_settings
 from store.errors import SkipscopeError
 
 DtypeName = Literal["float32", "float16", "bfloat16"]
@@ -53,6 +54,7 @@ def parameter_digests(unet: nn.Module) -> dict[DtypeName, str]:
 def parameter_digest(unet: nn.Module, dtype: torch.dtype) -> str:
     """Return the SHA-256 over the names, shapes and little-endian bytes of all parameters and buffers, sorted by name.
 
+    Scales of LoRA adapters and FreeU's settings follow where they are set: they change the numbers as weights do.
     Floating-point tensors are rounded to `dtype` before. A digest that was computed before is returned where sums over
     all bytes are as they were then, so no change goes unnoticed, whatever code made it. Raises WeightsError for weights
     on the meta device.
@@ -79,7 +81,7 @@ def _sums(unet: nn.Module) -> str:
     The words of a tensor are laid out in rows, and summed by row and by column, modulo 2**64. A change of one word
     changes both sums, an exchange of two at least one.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\n".join(numeric_settings(unet)).encode())
     parts: dict[torch.device, list[Tensor]] = {}
     for name, tensor in sorted(_tensors(unet), key=lambda item: item[0]):
         if tensor.is_meta:
@@ -110,4 +112,5 @@ def _digest(unet: nn.Module, dtype: torch.dtype) -> str:
         rounded = tensor.detach().to(device="cpu", dtype=dtype if tensor.is_floating_point() else tensor.dtype)
         digest.update(f"{name} {list(tensor.shape)}\n".encode())
         digest.update(rounded.reshape(-1).view(torch.uint8).numpy().data)
+    digest.update("\n".join(numeric_settings(unet)).encode())
     return digest.hexdigest()
