@@ -18,7 +18,7 @@ from dashboard.charts.network.folding import block_of, blocks, fold
 from dashboard.charts.network.layout import NetworkLayout, Tile, network_layout, segments
 from dashboard.charts.network.network_chart import network_chart
 from dashboard.charts.network.phase_ribbon import Ribbon
-from dashboard.charts.network.policy_coloring import policy_coloring
+from dashboard.charts.network.policy_coloring import MIXED, policy_coloring
 from dashboard.charts.policy_map import DEAD, map_policy, network_order
 from dashboard.data.arguments import EXAMPLE
 from dashboard.data.impact_cells import Cell, MissingCell
@@ -38,6 +38,8 @@ STEPS = 20
 UNET_LIKE = chain(
     ABLATED[0][0], ABLATED[1][0], "up_blocks.0.resnets.0", skips=((ABLATED[0][0], "up_blocks.0.resnets.0"),)
 )
+
+TWO_IN_A_BLOCK = chain("down_blocks.0.resnets.0", "down_blocks.0.resnets.1", "mid_block.attentions.0")
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +145,7 @@ def test_a_large_sweep_is_a_valid_chart_of_bearable_size(sdxl: ComponentGraph, p
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(UNET_LIKE.names), st.integers(0, 18), st.integers(1, 6), st.floats(0, 1)),
+        st.tuples(st.sampled_from(TWO_IN_A_BLOCK.names), st.integers(0, 18), st.integers(1, 6), st.floats(0, 1)),
         min_size=1,
         max_size=12,
     ),
@@ -152,7 +154,7 @@ def test_a_large_sweep_is_a_valid_chart_of_bearable_size(sdxl: ComponentGraph, p
 @settings(max_examples=80, deadline=None)
 def test_a_tile_shows_what_matters_most_at_the_step(drawn: list[tuple[str, int, int, float]], folded: bool) -> None:
     cells = [cell(name, start, min(start + length, STEPS), mean) for name, start, length, mean in drawn]
-    layout = network_layout(UNET_LIKE, folded=("down_blocks.0",) if folded else ())
+    layout = network_layout(TWO_IN_A_BLOCK, folded=("down_blocks.0",) if folded else ())
     rows = impact_coloring(cells, (), layout, STEPS, colors(), "Damage").rows
     for tile in layout.tiles:
         for step in range(STEPS):
@@ -200,6 +202,16 @@ def test_a_policy_is_drawn_with_each_state_at_its_steps() -> None:
             assert shown.keys() == {tile.name for tile in layout.tiles if tile.members}
             assert all((shown[name] == DEAD) == (name in plan.dead) for name in shown if name != "down_blocks.0")
         assert shown["mid_block.attentions.0"] == ACTIONS["compute"].state
+
+
+def test_a_folded_block_of_unlike_states_says_so() -> None:
+    schedule = Schedule(steps=3, actions={1: {"down_blocks.0.resnets.0": Action(name="bypass")}})
+    resolved = resolve(TWO_IN_A_BLOCK, schedule)
+    policy_map = map_policy(policy_of(schedule), network_order(resolved, ()), resolved)
+    layout = network_layout(TWO_IN_A_BLOCK, folded=("down_blocks.0",))
+    rows = [row for row in policy_coloring(policy_map, layout, 3, DARK).rows if row["tile"] == "down_blocks.0"]
+    computed = ACTIONS["compute"].state
+    assert [(row["begin"], row["state"]) for row in rows] == [(0, computed), (1, MIXED), (2, computed)]
 
 
 @pytest.mark.parametrize("text", ["nan", "<script>", "9" * 5000])

@@ -218,7 +218,7 @@ def _kind_marks(coloring: Coloring, geometry: Sequence[Row], plane: Plane, palet
 
 def _names(geometry: Sequence[Row], plane: Plane, palette: Palette) -> alt.Chart:
     """The names of what has no kind to recognize it by: the ends below their tiles, the network beside its own."""
-    names = {"conv_in": "in", "conv_out": "out", UNET: " Whole network"}
+    names = {"conv_in": "in", "conv_out": "out", UNET: "\u00a0Whole network"}
     rows = [
         row | {"name": names[row["tile"]], "at": row["right"] if row["tile"] == UNET else row["x"]}
         for row in geometry
