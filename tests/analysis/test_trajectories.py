@@ -80,6 +80,12 @@ def test_a_wave_has_its_power_at_its_own_frequency(frequency: int, axis: int) ->
     assert abs(half_power_frequency(spectrum) - frequency) <= 0.5
 
 
+def test_a_slanted_wave_is_in_the_nearest_ring() -> None:
+    slanted = 2 * wave(2, axis=0) * wave(2, axis=1)  # 2.83 cycles a side, both ways
+    spectrum = radial_spectrum(slanted[None, None, None])[0]
+    assert spectrum[3] == pytest.approx(1) and np.delete(spectrum, 3) == pytest.approx(0)
+
+
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.float64, (2, 1, 3, 6, 9), elements=st.floats(-2, 2)))
 def test_the_rings_add_up_to_the_mean_square(pictures: np.ndarray) -> None:

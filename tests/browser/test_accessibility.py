@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from benchmarks.server import PAGES, Server
+from benchmarks.server import PAGES, Server, serving
 from dashboard.data.arguments import EXAMPLE
 from dashboard.views.report.document import write_report
 from tests.browser.tab import Tab
@@ -37,6 +38,19 @@ def test_a_page_has_no_serious_violation(themed: BrowserContext, example: Server
     tab = Tab(themed)
     tab.open(example.page(name))
     assert violations(tab.page) == []
+    tab.page.close()
+
+
+def test_two_compared_sweeps_have_no_serious_violation(themed: BrowserContext, tmp_path: Path) -> None:
+    pytest.importorskip("axe_playwright_python", reason="requirements-dev.txt has it")
+    other = tmp_path / "other"
+    shutil.copytree(EXAMPLE, other)
+    tab = Tab(themed)
+    with serving(tmp_path, ["--store", str(EXAMPLE), "--store", str(other)]) as server:
+        tab.open(server.page("compare"))
+        assert tab.page.get_by_test_id("stVegaLiteChart").count() == 4
+        assert violations(tab.page) == []
+        tab.assert_no_errors()
     tab.page.close()
 
 

@@ -18,6 +18,7 @@ from dashboard.views.report.document import report_html, write_report
 from dashboard.views.report.html_parts import picture_card, table_html, text_html
 from dashboard.views.report.inline_svg import inline
 from skipscope.cli import app
+from store.records import Condition
 from store.sweep_store import SweepStore
 from tests.dashboard.opened_page import OpenPage, line
 from tests.dashboard.stores import HOSTILE, PLAN, file_digests, make_store
@@ -173,6 +174,16 @@ def test_the_command_writes_the_file_or_nothing(tmp_path: Path) -> None:
     assert "is not a sweep" in str(result.exception)
     assert path.read_text() == "an earlier one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_prompts_of_any_length_and_direction_stay_inert(tmp_path: Path) -> None:
+    prompts = ("\u202eevil\u202c </bdi><script>alert(1)</script>", "x" * 2000, "קוף ']]>&#x3c;script&#x3e;")
+    conditions = tuple(Condition(prompt=prompt, seed=7, guidance=3.0) for prompt in prompts)
+    plan = tuple(unit.model_copy(update={"conditions": conditions}) for unit in PLAN)
+    document = Document(report_html(open_sweep(make_store(tmp_path / "sweep", plan=plan).root)))
+    assert document.open == []
+    assert_inert(document)
+    assert all(prompt in document.words for prompt in prompts)
 
 
 @pytest.mark.parametrize("text", ["\u202emoc.live\u202c", "שלום <b>", "x" * 2000, "\x00\x07&amp;</bdi><script>"])

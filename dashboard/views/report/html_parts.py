@@ -82,7 +82,8 @@ class Figures:
         """Return a chart with its caption."""
         self._count += 1
         svg = chart_svg(chart, caption, self._count, width=width)
-        return f'<figure class="chart">{svg}<figcaption>{text_html(caption)}</figcaption></figure>'
+        scrolled = f'<div class="wide" tabindex="0" role="group" aria-label="{escape_html(caption)}">{svg}</div>'
+        return f'<figure class="chart">{scrolled}<figcaption>{text_html(caption)}</figcaption></figure>'
 
 
 def picture(source: str, caption: str, alt: str) -> str:
