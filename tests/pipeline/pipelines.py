@@ -33,7 +33,10 @@ REUSE = Action(name="reuse")
 SCHEDULES = {
     f"unet {space} order {order}": Schedule(
         steps=STEPS,
-        actions={step: {"unet": Action(name="reuse", space=space, order=order)} for step in (3, 5, 6)},  # type: ignore[arg-type]
+        actions={
+            step: {"unet": Action(name="reuse", space=space, order=order)}  # type: ignore[arg-type]
+            for step in ((2, 4, 5, 7) if order < 2 else (3, 5, 6))
+        },
     )
     for space in ("eps", "x0")
     for order in (0, 1, 2)
