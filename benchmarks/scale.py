@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.large_store import make_planned_store
 from benchmarks.synthetic_units import SyntheticUnits
-from compute.sweep.executors.executor import Done, Outcome
+from compute.sweep.executors.executor import Done, Outcome, Slow
 from compute.sweep.run import run_sweep
 from store.care.status import sweep_status
 from store.folder.layout import CATALOGUE, HEADER, MANIFEST, SHARD_FOLDERS, shard_name
@@ -63,6 +63,9 @@ class Silent:
     """A watcher that shows nothing."""
 
     def ended(self, outcome: Outcome) -> None:
+        """Ignore it."""
+
+    def slow(self, slow: Slow) -> None:
         """Ignore it."""
 
     def discarded(self, unit: Unit, reason: str) -> None:

@@ -29,6 +29,7 @@ from compute.sweep.executors.executor import Done, Executor
 from compute.sweep.executors.ray_executor import RayExecutor
 from compute.sweep.executors.resources import Resources
 from compute.sweep.executors.serial import SerialExecutor
+from compute.sweep.executors.unit_clock import UnitClock
 from compute.sweep.open_store import open_or_create
 from compute.sweep.prepare import Prepared, prepare
 from compute.sweep.worker.worker_spec import WorkerSpec
@@ -66,7 +67,8 @@ def measure(model: str, *, rounds: int, batch: int, units: int, threads: int) ->
         spec = WorkerSpec.of(prepared.config, prepared.source, store, threads=threads)
         serial = SerialExecutor(spec, retries=0, model=prepared.model, runs=prepared.plan.runs)
         _execute(store, serial, [unit for unit in prepared.plan.units if unit.role != "ablation"])
-        ray = RayExecutor(spec, Resources(workers=1, threads=threads), address="local", retries=0)
+        resources = Resources(workers=1, threads=threads)
+        ray = RayExecutor(spec, resources, address="local", retries=0, clock=UnitClock(None))
         with closing(ray):
             seconds = _rounds(prepared, store, {"serial": serial, "ray": ray}, halves, rounds, units)
     shares = {

@@ -55,6 +55,7 @@ class SweepConfig(Record):
     gpus_per_worker: Annotated[float, Field(ge=0, le=64)] = 0
     threads_per_worker: Annotated[int, Field(ge=1, le=4096)] | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 2
+    max_unit_seconds: Annotated[float, Field(ge=1, le=10_000_000)] | None = None
 
     @field_validator("gpus_per_worker")
     @classmethod

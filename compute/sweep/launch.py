@@ -11,7 +11,7 @@ from compute.metrics.metric_weights import MetricWeights
 from compute.models.long_prompts import long_prompts
 from compute.progress import Bar, bar
 from compute.sweep.executors.address import check_address, executor_at
-from compute.sweep.executors.executor import Executor, Failed, Outcome
+from compute.sweep.executors.executor import Executor, Failed, Outcome, Slow
 from compute.sweep.executors.resources import Resources
 from compute.sweep.open_store import open_or_create
 from compute.sweep.plan.plan import Plan
@@ -104,6 +104,12 @@ class _ProgressWatcher:
             self._failed += 1
             self._bar.print(f"failed: {outcome.unit.intervention or 'baseline'}: {outcome.reason}")
         self._bar.advance(f"{self._failed} failed" if self._failed else "")
+
+    def slow(self, slow: Slow) -> None:
+        self._bar.print(
+            f"slow: {slow.unit.intervention or 'baseline'}: not ended after {slow.seconds:.0f} s; its worker is "
+            f"replaced at {slow.limit:.0f} s (max_unit_seconds)"
+        )
 
     def discarded(self, unit: Unit, reason: str) -> None:
         self._bar.print(f"damaged, computed again: {unit.intervention or 'baseline'}: {reason}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from compute.sweep.executors.executor import Done, Executor, Failed, Outcome, SweepStopped
+from compute.sweep.executors.executor import Done, Executor, Failed, Outcome, Slow, SweepStopped
 from store.errors import ShardDamaged
 from store.records import Unit
 from store.sweep_store import SweepStore
@@ -21,6 +21,9 @@ class Watcher(Protocol):
 
     def ended(self, outcome: Outcome) -> None:
         """A unit is finished or has failed."""
+
+    def slow(self, slow: Slow) -> None:
+        """A unit has been running for much longer than others took."""
 
     def discarded(self, unit: Unit, reason: str) -> None:
         """A damaged shard was removed; its unit will be executed again."""
@@ -55,6 +58,9 @@ def run_sweep(store: SweepStore, make_executor: Callable[[], Executor], watcher:
                 for outcome in _outcomes(executor, missing, present):
                     if lease.lost:
                         raise SweepStopped(f"{store.root}: another driver took over this store; this one stops")
+                    if isinstance(outcome, Slow):
+                        watcher.slow(outcome)
+                        continue
                     _record(store, outcome)
                     watcher.ended(outcome)
                     executed += isinstance(outcome, Done)
@@ -87,7 +93,7 @@ def _user_name() -> str:
         return f"user {os.getuid()}"
 
 
-def _outcomes(executor: Executor, missing: Sequence[Unit], present: set[str]) -> Iterator[Outcome]:
+def _outcomes(executor: Executor, missing: Sequence[Unit], present: set[str]) -> Iterator[Outcome | Slow]:
     finished = set(present)
     for outcome in executor.execute([unit for unit in missing if unit.baseline is None]):
         if isinstance(outcome, Done):

@@ -15,10 +15,11 @@ import pytest
 import ray
 
 from compute.sweep.executors import ray_executor
-from compute.sweep.executors.executor import Done, Failed, Outcome, SweepStopped
+from compute.sweep.executors.executor import Done, Failed, Outcome, Slow, SweepStopped
 from compute.sweep.executors.ray_executor import RayExecutor
 from compute.sweep.executors.ray_session import RaySession
 from compute.sweep.executors.resources import Resources
+from compute.sweep.executors.unit_clock import UnitClock
 from store.records import Condition, Unit
 
 WORKERS = 2
@@ -41,11 +42,14 @@ def actor_class() -> type:
 
         def run(self, unit: Any) -> Any:
             import os
+            import time
             from types import SimpleNamespace
 
             command = unit.conditions[0].prompt.split()[0]
             with (self.folder / "ran").open("a") as file:
                 file.write(unit.conditions[0].prompt + "\n")
+            if command == "hang":
+                time.sleep(600)
             if command == "die":
                 os._exit(1)
             receipt = unit.key if command == "do" else None
@@ -86,13 +90,15 @@ def folder(cluster: RaySession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
-def executor_in(folder: Path, *, workers: int = WORKERS, gpus: float = 0, retries: int = 2) -> RayExecutor:
+def executor_in(
+    folder: Path, *, workers: int = WORKERS, gpus: float = 0, retries: int = 2, max_seconds: float | None = None
+) -> RayExecutor:
     resources = Resources(workers=workers, threads=1, gpus=gpus)
-    return RayExecutor(folder, resources, address="local", retries=retries)  # type: ignore[arg-type]  # actor_class
+    return RayExecutor(folder, resources, address="local", retries=retries, clock=UnitClock(max_seconds))  # type: ignore[arg-type]
 
 
-def execute(folder: Path, to_do: Sequence[Unit], retries: int = 2) -> list[Outcome]:
-    executor = executor_in(folder, retries=retries)
+def execute(folder: Path, to_do: Sequence[Unit], **options: Any) -> list[Outcome | Slow]:
+    executor = executor_in(folder, **options)
     try:
         return list(executor.execute(to_do))
     finally:
@@ -104,7 +110,7 @@ def kill_actors(executor: RayExecutor) -> None:
         ray.kill(handle.actor)
 
 
-def prompt_of(outcome: Outcome) -> str:
+def prompt_of(outcome: Outcome | Slow) -> str:
     return outcome.unit.conditions[0].prompt
 
 
@@ -141,6 +147,19 @@ def test_a_unit_that_kills_its_worker_is_given_up_and_no_other_is_lost(folder: P
     runs = runs_by_prompt(folder)
     assert set(runs) == {"die 1", *(f"do {i}" for i in (0, *range(2, 10)))}
     assert runs["die 1"] >= 3  # one more where the worker died before it could return the unit before
+
+
+def test_a_worker_that_hangs_is_noticed_and_replaced(folder: Path) -> None:
+    """Its unit is tried again and given up; no other is lost, not even the one that waited for it."""
+    outcomes = execute(folder, units("do", "hang", *["do"] * 8), retries=1, max_seconds=8.0)
+    slow = [outcome for outcome in outcomes if isinstance(outcome, Slow)]
+    assert "hang 1" in {prompt_of(outcome) for outcome in slow} and all(2.0 < outcome.seconds < 8.5 for outcome in slow)
+    (failed,) = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert (prompt_of(failed), failed.attempts) == ("hang 1", 2)
+    assert failed.reason == "the worker was replaced: it had not ended this unit after 8 s"
+    assert sorted(prompt_of(outcome) for outcome in outcomes if isinstance(outcome, Done)) == [
+        f"do {number}" for number in (0, *range(2, 10))
+    ]
 
 
 def test_units_that_kill_every_worker_stop_the_sweep(folder: Path) -> None:

@@ -13,6 +13,7 @@ from compute.sweep.executors import ray_executor
 from compute.sweep.executors.executor import Attempt, Done
 from compute.sweep.executors.ray_executor import RayExecutor
 from compute.sweep.executors.resources import Resources
+from compute.sweep.executors.unit_clock import UnitClock
 from store.records import Condition, Unit, content_key
 
 WORKERS, UNITS = 100, 1000
@@ -101,7 +102,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch, ray: _Ray) -> list[Any]:
     monkeypatch.setattr(ray_executor, "ray", ray)
     monkeypatch.setattr("compute.sweep.executors.ray_session.RaySession.connect", lambda *_: _Session())
     resources = Resources(workers=WORKERS, threads=1, gpus=0)
-    executor = RayExecutor(None, resources, address="local", retries=50)  # type: ignore[arg-type]
+    executor = RayExecutor(None, resources, address="local", retries=50, clock=UnitClock(None))  # type: ignore[arg-type]
     return [*executor.execute(PLAN[:10]), *executor.execute(PLAN[10:])]
 
 

@@ -8,6 +8,7 @@ import socket
 from compute.sweep.executors.executor import ON_THIS_MACHINE, Executor, SweepStopped
 from compute.sweep.executors.resources import Resources
 from compute.sweep.executors.serial import SerialExecutor
+from compute.sweep.executors.unit_clock import UnitClock
 from compute.sweep.prepare import Prepared
 from compute.sweep.worker.worker_spec import WorkerSpec
 
@@ -22,7 +23,8 @@ def executor_at(address: str, spec: WorkerSpec, resources: Resources, prepared: 
         return SerialExecutor(spec, retries=retries, model=prepared.model, runs=prepared.plan.runs)
     from compute.sweep.executors.ray_executor import RayExecutor  # Ray takes a second to import
 
-    return RayExecutor(spec, resources, address=address, retries=retries)
+    clock = UnitClock(prepared.config.max_unit_seconds)
+    return RayExecutor(spec, resources, address=address, retries=retries, clock=clock)
 
 
 def check_address(address: str) -> None:

@@ -38,14 +38,26 @@ class Failed:
     details: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Slow:
+    """A unit that runs for `seconds` and has not ended; at `limit` its worker is replaced, and the unit tried again."""
+
+    unit: Unit
+    seconds: float
+    limit: float
+
+
 Outcome = Done | Failed
 
 
 class Executor(Protocol):
     """Executes units."""
 
-    def execute(self, units: Sequence[Unit]) -> Iterator[Outcome]:
-        """Yield one outcome for each unit, in any order. Raises SweepStopped if the sweep cannot continue."""
+    def execute(self, units: Sequence[Unit]) -> Iterator[Outcome | Slow]:
+        """Yield one outcome for each unit, in any order. Raises SweepStopped if the sweep cannot continue.
+
+        A unit that takes much longer than others is also reported as Slow, once an attempt.
+        """
 
     def close(self) -> None:
         """Release workers and connections."""

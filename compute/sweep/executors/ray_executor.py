@@ -11,15 +11,15 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from compute.sweep.executors.executor import Attempt, Done, Failed, Outcome, SweepStopped, attempt
+from compute.sweep.executors.executor import Attempt, Done, Failed, Outcome, Slow, SweepStopped, attempt
 from compute.sweep.executors.ray_session import RaySession
 from compute.sweep.executors.resources import Resources
+from compute.sweep.executors.unit_clock import ActorHandle, UnitClock
 from compute.sweep.worker.worker import Worker, WorkerRefused, this_worker
 from compute.sweep.worker.worker_spec import WorkerSpec
 from store.errors import SkipscopeError
@@ -54,30 +54,11 @@ class WorkerActor:
         return attempt(self._worker, unit)
 
 
-@dataclass(kw_only=True, eq=False)
-class _ActorHandle:
-    """The driver's side of an actor: Ray's handle, and the units assigned to it, the running one first.
-
-    `start_ref` is the result of the actor's start until that has ended; only then units are assigned.
-    """
-
-    actor: Any
-    start_ref: Any
-    assigned: deque[tuple[Any, Unit]] = field(default_factory=deque)
-
-    @property
-    def next_ref(self) -> Any | None:
-        """The next result that the actor will give; None if it has nothing to do."""
-        if self.start_ref is not None:
-            return self.start_ref
-        return self.assigned[0][0] if self.assigned else None
-
-
 class RayExecutor:
     """Executes units on one actor for each worker of `resources`. Close it after use."""
 
-    def __init__(self, spec: WorkerSpec, resources: Resources, *, address: str, retries: int) -> None:
-        self._spec, self._resources, self._retries = spec, resources, retries
+    def __init__(self, spec: WorkerSpec, resources: Resources, *, address: str, retries: int, clock: UnitClock) -> None:
+        self._spec, self._resources, self._retries, self._clock = spec, resources, retries, clock
         self._deaths_in_a_row = 0
         self._attempts: dict[str, int] = {}
         self._waiting: deque[Unit] = deque()
@@ -85,9 +66,10 @@ class RayExecutor:
         options = {"num_cpus": resources.threads, "num_gpus": resources.gpus, "max_restarts": 0, "max_task_retries": 0}
         environment = {"OMP_NUM_THREADS": str(resources.threads)}
         self._actor_class = ray.remote(WorkerActor).options(runtime_env={"env_vars": environment}, **options)
-        self._handles: list[_ActorHandle] = []
-        self._with_room: dict[_ActorHandle, None] = {}  # started, and may take another unit
-        self._ready: deque[_ActorHandle] = deque()  # have a result that is not collected yet
+        self._handles: list[ActorHandle] = []
+        self._with_room: dict[ActorHandle, None] = {}  # started, and may take another unit
+        self._ready: deque[ActorHandle] = deque()  # have a result that is not collected yet
+        self._slow: deque[Slow] = deque()  # units to be reported
         try:
             for _ in range(resources.workers):
                 self._start_actor()
@@ -95,7 +77,7 @@ class RayExecutor:
             self.close()
             raise
 
-    def execute(self, units: Sequence[Unit]) -> Iterator[Outcome]:
+    def execute(self, units: Sequence[Unit]) -> Iterator[Outcome | Slow]:
         """Yield the outcomes in the order in which units end."""
         self._waiting = deque(units)
         while True:
@@ -103,6 +85,10 @@ class RayExecutor:
             if not self._waiting and not any(handle.assigned for handle in self._handles):
                 return
             handle = self._next_ready()
+            while self._slow:
+                yield self._slow.popleft()
+            if handle is None:
+                continue
             if handle.start_ref is not None:
                 self._finish_start(handle)
                 continue
@@ -121,29 +107,42 @@ class RayExecutor:
                     return
                 if len(handle.assigned) < depth:
                     unit = self._waiting.popleft()
+                    if not handle.assigned:
+                        handle.begin()
                     handle.assigned.append((handle.actor.run.remote(unit), unit))
         self._with_room.clear()
 
-    def _next_ready(self) -> _ActorHandle:
-        """Return an actor that started, ended a unit, or died. Ray looks at every actor, so one call finds them all."""
+    def _next_ready(self) -> ActorHandle | None:
+        """Return an actor that started, ended a unit, or died; None where a unit is slow and nobody is ready.
+
+        Ray looks at every actor, so one call finds them all.
+        """
         if not self._ready:
             self._ready.extend(self._wait())
-        return self._ready.popleft()
+        return self._ready.popleft() if self._ready else None
 
-    def _wait(self) -> Sequence[_ActorHandle]:
-        """Wait until at least one actor is ready. Raises SweepStopped where none starts in time."""
+    def _wait(self) -> Sequence[ActorHandle]:
+        """Wait until at least one actor is ready or a unit is slow. Raises SweepStopped where none starts in time."""
         handles = {ref: handle for handle in self._handles if (ref := handle.next_ref) is not None}
         any_started = any(handle.start_ref is None for handle in self._handles)
         deadline = math.inf if any_started else time.monotonic() + _START_TIMEOUT_SECONDS
         ready: list[Any] = []
         while not ready and time.monotonic() < deadline:
             self._session.check()
+            self._slow.extend(self._clock.look(self._handles))
+            if self._slow or any(handle.is_stuck for handle in self._handles):
+                break
             ready, _ = ray.wait(list(handles), num_returns=1, timeout=_SECONDS_BETWEEN_CHECKS)
+        else:
+            if not ready:
+                self._session.check()
+                raise SweepStopped(self._none_started())
         self._session.check()
-        if not ready:
-            raise SweepStopped(self._none_started())
         ready, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0)
-        return [handles[ref] for ref in ready]
+        found = [handles[ref] for ref in ready]
+        for handle in found:
+            handle.is_stuck = False
+        return found + [handle for handle in self._handles if handle.is_stuck]
 
     def _none_started(self) -> str:
         available, needed = ray.cluster_resources(), f"{self._resources.threads} CPU cores"
@@ -155,19 +154,19 @@ class RayExecutor:
             "each takes"
         )
 
-    def _collect(self, handle: _ActorHandle) -> Outcome | None:
+    def _collect(self, handle: ActorHandle) -> Outcome | None:
         """Return the outcome of the unit that an actor ended or died from; None if the unit will be tried again."""
         ref, unit = handle.assigned[0]
+        if handle.is_stuck:
+            reason = f"the worker was replaced: it had not ended this unit after {self._clock.limit:.0f} s"
+            return self._lose(handle, reason)
         try:
             result: Attempt = ray.get(ref)
         except RayError as error:
             self._session.check(grace=_SECONDS_BETWEEN_CHECKS)  # Ray's own end ends the worker a little earlier
-            self._count_death(error)
-            others = [unit for _, unit in handle.assigned][1:]
-            self._waiting.extendleft(others)  # they did not run and lose no attempt
-            self._replace(handle)
-            return self._retry_or_fail(unit, "the worker died while it ran this unit", str(error)[-8000:])
+            return self._lose(handle, "the worker died while it ran this unit", str(error))
         handle.assigned.popleft()
+        self._clock.ended(handle)
         self._with_room[handle] = None
         self._deaths_in_a_row = 0
         if result.receipt is not None:
@@ -175,6 +174,14 @@ class RayExecutor:
         if result.fatal:
             raise SweepStopped(result.reason)
         return self._retry_or_fail(unit, result.reason, result.details)
+
+    def _lose(self, handle: ActorHandle, reason: str, details: str = "") -> Failed | None:
+        """Replace an actor that will not end its unit."""
+        self._count_death(details or reason)
+        (_, unit), *others = handle.assigned
+        self._waiting.extendleft(other for _, other in others)  # they did not run and lose no attempt
+        self._replace(handle)
+        return self._retry_or_fail(unit, reason, details[-8000:])
 
     def _retry_or_fail(self, unit: Unit, reason: str, details: str) -> Failed | None:
         """Put a unit at the end of the queue if it has retries left."""
@@ -184,10 +191,10 @@ class RayExecutor:
         self._waiting.append(unit)
         return None
 
-    def _count_death(self, error: RayError) -> None:
+    def _count_death(self, details: str) -> None:
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row >= _LETHAL_UNITS * (self._retries + 1):
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            reason = next((line.strip() for line in details.splitlines() if line.strip()), "without a reason")
             raise SweepStopped(
                 f"workers: {self._deaths_in_a_row} died in a row without finishing a unit ({reason[:200]}); where "
                 "memory is short, lower conditions_per_unit or workers; the same command then resumes"
@@ -195,16 +202,16 @@ class RayExecutor:
 
     def _start_actor(self) -> None:
         actor = self._actor_class.remote(self._spec)
-        self._handles.append(_ActorHandle(actor=actor, start_ref=actor.start.remote()))
+        self._handles.append(ActorHandle(actor=actor, start_ref=actor.start.remote()))
 
-    def _replace(self, handle: _ActorHandle) -> None:
+    def _replace(self, handle: ActorHandle) -> None:
         with contextlib.suppress(RayError):
             ray.kill(handle.actor)  # it may only be unreachable, and would keep its cores
         self._handles.remove(handle)
         self._with_room.pop(handle, None)
         self._start_actor()
 
-    def _finish_start(self, handle: _ActorHandle) -> None:
+    def _finish_start(self, handle: ActorHandle) -> None:
         """Mark an actor as started, or replace it if it died. Raises SweepStopped where its start failed."""
         try:
             problem = ray.get(handle.start_ref)
@@ -212,7 +219,7 @@ class RayExecutor:
             problem = f"workers: one cannot start: {str(error).strip().splitlines()[-1][:300]}"
         except RayError as error:
             self._session.check(grace=_SECONDS_BETWEEN_CHECKS)
-            self._count_death(error)
+            self._count_death(str(error))
             self._replace(handle)
             return
         if problem is not None:
