@@ -140,7 +140,7 @@ def _run_block(execution: Execution, block: _Block, original: Forward, *args: An
         leaves = _idle_leaves(execution, block, main_input(args, kwargs))
         if leaves is not None:
             return tree_unflatten(leaves, execution.trace.blocks[block.path].spec)
-    if block.skips is not None and (plan.actions or plan.dead or plan.writes):
+    if block.skips is not None and plan.is_patched:
         names = execution.trace.blocks[block.path].skips
         values = zip(names, block.skips.get(args, kwargs), strict=True)
         changed = tuple(value if name is None else _skip_value(execution, name, value) for name, value in values)

@@ -86,7 +86,7 @@ def _of_method(
 ) -> Iterator[Contestant]:
     """Yield a method's combinations of parameters on a number of steps.
 
-    Of the values that the method itself suggests, those that a network or so few steps do not allow are left out.
+    Where the configuration gives none, those that a network or so few steps do not allow are left out.
     """
     ranges = {name: entry.parameters.get(name, values) for name, values in method.parameters.items()}
     for values in product(*ranges.values()):
@@ -98,7 +98,7 @@ def _of_method(
                 schedule = method.schedule(model.graph, steps=sampler.steps, **parameters)
                 resolve(model.graph, schedule)
             except ScheduleError:
-                if parameters.keys() <= entry.parameters.keys():
+                if entry.parameters:
                     raise
                 continue
             policy = policy_of_run(model, sampler, config.guidance, name=policy_name(label), schedule=schedule)
