@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from compute.pipeline import methods
     from compute.pipeline.applied import applied
     from compute.pipeline.set_sampler import set_sampler
+    from compute.policy.bench_report import BenchReport
     from compute.policy.skip_policy import SkipPolicy
     from compute.recommend.find_policy import recommend, validate
+    from compute.recommend.fitted_reuse import fit_reuse
     from compute.sweep.launch import sweep
     from compute.sweep.run import SweepResult
     from compute.unet.graph_reader import read_graph
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from store.sweep_reader import SweepReader
 
 __all__ = [
+    "BenchReport",
     "SkipPolicy",
     "SkipscopeError",
     "SweepConfig",
     "SweepReader",
     "SweepResult",
     "applied",
+    "fit_reuse",
     "load_config",
     "load_model",
     "methods",
@@ -47,12 +51,14 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BenchReport": "compute.policy.bench_report",
     "SkipPolicy": "compute.policy.skip_policy",
     "SkipscopeError": "store.errors",
     "SweepConfig": "compute.config.schema",
     "SweepReader": "store.sweep_reader",
     "SweepResult": "compute.sweep.run",
     "applied": "compute.pipeline.applied",
+    "fit_reuse": "compute.recommend.fitted_reuse",
     "load_config": "compute.config.loading",
     "load_model": "compute.models.loading",
     "methods": "compute.pipeline",

@@ -170,7 +170,7 @@ class BenchReport(Record):
         save_file(expanded(path), (self.dumps() + "\n").encode("ascii"))
 
     @classmethod
-    def load(cls, path: Path) -> BenchReport:
+    def load(cls, path: str | Path) -> BenchReport:
         """Read a report without trusting it. Raises BenchError with a line for each mistake."""
         where = printable(path)
         try:

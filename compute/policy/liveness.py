@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from compute.policy.graph import GUIDANCE, UNET, Component, ComponentGraph
+from compute.policy.admission import check_admitted
+from compute.policy.graph import GUIDANCE, UNET, ComponentGraph
 from compute.policy.schedule import Schedule, ScheduleError, StepActions
 from store.actions import CachedPart
 from store.records import Action
@@ -115,11 +116,6 @@ class ResolvedSchedule:
         }
 
 
-_FIELD_RULES = {
-    "space": (("unet",), "a space belongs to unet"),
-    "state": (("unet",), "a state belongs to unet"),
-    "weights": (("unet", "guidance"), "weights belong to unet and guidance"),
-}
 _NONE = "no step before it computes"
 _NEEDED = (
     "one earlier step that does is needed",
@@ -168,32 +164,13 @@ def resolve(graph: ComponentGraph, schedule: Schedule) -> ResolvedSchedule:
 def _checked(graph: ComponentGraph, row: StepActions, step: int) -> StepActions:
     """Return the actions of a step after checking that their components admit them; `unet` gets its default space."""
     for name, action in row.items():
-        _check_admitted(graph.component(name), action, step)
+        check_admitted(graph.component(name), action, step)
     if UNET in row and len(row) > 1:
         others = ", ".join(name for name in row if name != UNET)
         raise ScheduleError(f"{UNET} can't {row[UNET]} at step {step} beside {others}: unet alone is accepted")
     if UNET in row and row[UNET].space is None:
         return {UNET: row[UNET].model_copy(update={"space": "eps"})}
     return row
-
-
-def _check_admitted(component: Component, action: Action, step: int) -> None:
-    accepted = f"accepted for it: {', '.join(component.actions)}"
-    if action.name not in component.actions:
-        reason = _reason(component, action)
-        raise ScheduleError(f"{component.name} can't {action} at step {step}: {reason}; {accepted}")
-    for name, (kinds, rule) in _FIELD_RULES.items():
-        if getattr(action, name) is not None and component.kind not in kinds:
-            raise ScheduleError(f"{component.name} can't {action} at step {step}: {rule}; {accepted}")
-
-
-def _reason(component: Component, action: Action) -> str:
-    """Return why a component does not admit an action, for an error message."""
-    if component.kind in ("downsampler", "upsampler") and action.properties.requires == "residual":
-        return "a plain convolution has no shortcut to fall back on"
-    if component.kind == "unet":
-        return "without the network there is nothing to sample from"
-    return f"a component of kind {component.kind} does not admit it"
 
 
 def _live(graph: ComponentGraph, row: StepActions) -> frozenset[str]:

@@ -7,6 +7,7 @@ what an error does to later steps is not part of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from compute.policy.graph import UNET
+from compute.policy.rules import rules_of
 from compute.policy.schedule import Schedule
+from compute.policy.skip_policy import SkipPolicy
 from store.errors import SkipscopeError
 from store.records import WEIGHTS_LIMIT, Action
 from store.sweep_store import SweepStore
@@ -70,6 +73,31 @@ def stored_predictions(store: SweepStore, space: Space = "x0") -> StoredPredicti
 
 
 def fit_reuse(
+    store: str | os.PathLike[str],
+    policy: SkipPolicy,
+    *,
+    space: Space = "x0",
+    depth: int = 2,
+    with_state: bool = True,
+    ridge: float = 0.01,
+) -> SkipPolicy:
+    """Return a policy whose reuses of `unet` have weights that are fitted to the baselines of the sweep in `store`.
+
+    The sweep is one of the policy's model with its steps. The arguments are those of `fitted_schedule`. The policy's
+    prediction and validation are dropped, because the new one was not measured. Raises SkipscopeError for a folder that
+    is no sweep, NotFitted for a sweep of other weights and for what `fitted_schedule` refuses.
+    """
+    opened = SweepStore.open(store)
+    if opened.header.settings.get("model") != policy.model.weights:
+        raise NotFitted(
+            f"{opened.root}: is a sweep of other weights than the policy's; give one of {policy.model.name!r}"
+        )
+    stored = stored_predictions(opened, space)
+    schedule = fitted_schedule(stored, policy.schedule, depth=depth, with_state=with_state, ridge=ridge)
+    return policy.model_copy(update={"rules": rules_of(schedule), "prediction": None, "validation": None})
+
+
+def fitted_schedule(
     stored: StoredPredictions, schedule: Schedule, *, depth: int = 2, with_state: bool = True, ridge: float = 0.01
 ) -> Schedule:
     """Return a schedule with each reuse of `unet` replaced by one whose weights are fitted to the stored baselines.

@@ -32,9 +32,9 @@ PAGES: Mapping[str, tuple[str, int]] = {
     "impact": ("Components by windows", 3),
     "evidence": ("Every condition", 1),
     "policies": ("No policies yet", 0),
+    "workbench": ("No workbench here", 0),
     "analyses": ("Which prompts are fragile", 4),
     "compare": ("Only one sweep is shown", 0),
-    "workbench": ("No workbench here", 0),
 }
 """A text and the number of charts that each page shows of a finished sweep."""
 WITH_CHARTS = [name for name, (_, number) in PAGES.items() if number]

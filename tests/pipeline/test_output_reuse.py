@@ -224,8 +224,7 @@ def test_reuse_before_enough_steps_were_computed_is_refused(order: int, reused_a
 
 
 @given(
-    # Not from step 0, where rounding is magnified 20,000 times, and by a parabola again.
-    reused=st.sets(st.integers(4, STEPS - 1)),
+    reused=st.sets(st.integers(3, STEPS - 1)),
     order=st.integers(0, 2),
     space=st.sampled_from(["eps", "x0"]),
 )
@@ -245,8 +244,7 @@ def test_a_constant_prediction_is_reused_exactly(reused: set[int], order: int, s
                 eps = (sample - math.sqrt(kept) * eps) / math.sqrt(1 - kept)
             return SimpleNamespace(sample=torch.cat([eps, eps], dim=1))
 
-    full = run(Constant(unet.script), DDIM, None)
-    constant = Constant(unet.script)
+    full, constant = run(Constant(unet.script), DDIM, None), Constant(unet.script)
     skipped = run(constant, DDIM, UNetActions({index: reuse(order, space) for index in reused}))
     assert len(constant.calls) == STEPS - len(reused)
     torch.testing.assert_close(skipped[-1].x_next, full[-1].x_next, atol=1e-3, rtol=1e-3)
