@@ -12,6 +12,8 @@ from store.records import ONLY_STAGE
 
 NUMERICS_VERSION = 2
 """Counts the changes of this program that changed numbers. A new version gives every unit a new key."""
+_WITH_ETA = 3
+"""The version of `ddim` with `eta`: until then pipelines whose call has an `eta` of its own sampled with 0."""
 
 
 def settings_of(
@@ -28,7 +30,7 @@ def settings_of(
     input pictures.
     """
     settings = {
-        "numerics": NUMERICS_VERSION,
+        "numerics": _WITH_ETA if config.sampler.name == "ddim" and config.sampler.eta else NUMERICS_VERSION,
         "model": digest,
         "stage": config.stage or ONLY_STAGE,
         "call": dict(call),

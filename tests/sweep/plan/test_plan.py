@@ -120,3 +120,10 @@ def test_batches_take_the_conditions_in_order(graph: ComponentGraph) -> None:
     assert [(condition.prompt, condition.seed) for batch in baselines for condition in batch] == [
         (prompt, seed) for prompt in "abc" for seed in (0, 1)
     ]
+
+
+def test_ddim_with_eta_has_keys_of_its_own_version(graph: ComponentGraph) -> None:
+    """Until version 3 it sampled without noise where the pipeline's call has an eta."""
+    samplers = ({"name": "ddim"}, {"name": "ddim", "eta": 0.5}, {"name": "ddpm"})
+    plans = [plan_of(graph, sampler=sampler | {"steps": STEPS}) for sampler in samplers]
+    assert [plan.settings["numerics"] for plan in plans] == [2, 3, 2]
