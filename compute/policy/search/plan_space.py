@@ -75,23 +75,25 @@ class PlanSpace:
             fields["guided"] = plan.steps
         return {name: fields[name] for name in self.parameters}
 
-    def plain(self, budgets: Sequence[float]) -> Iterator[SamplingPlan]:
-        """Yield full compute by each solver within each budget: what plans have to be better than."""
+    def plain(self, solvers: Sequence[str], budgets: Sequence[float]) -> Iterator[SamplingPlan]:
+        """Yield full compute by some solvers within each budget: what plans have to be better than."""
         for budget in budgets:
-            for solver in self.solvers:
+            for solver in solvers:
                 if int(budget) >= _LEAST_PLAIN:
                     yield SamplingPlan(solver=solver, steps=int(budget))
 
-    def proposals(self) -> Iterator[SamplingPlan]:
-        """Yield plans that a search begins with: guidance that rests after the first steps, at the cost of each budget.
+    def proposals(self, solvers: Sequence[str]) -> Iterator[SamplingPlan]:
+        """Yield plans by some solvers that a search begins with: guidance that rests after the first steps.
 
-        The guided part is a third or a half of the steps' cost, which trials on small models showed to be worthwhile.
+        Each costs about as much as one of the budgets, which take turns. The guided part is a third or a half of a
+        plan's cost, which trials on small models showed to be worthwhile.
         """
         if not self.guided:
             return
-        for budget in self.budgets:
-            for guided in sorted({max(1, round(budget * share)) for share in (0.3, 0.5)}):
-                steps = guided + int(2 * (budget - guided))
-                if steps > guided and steps in self.parameters["steps"]:
-                    for solver in self.solvers:
+        for share in (0.5, 0.3):
+            for solver in solvers:
+                for budget in self.budgets:
+                    guided = max(1, round(budget * share))
+                    steps = guided + int(2 * (budget - guided))
+                    if steps > guided and steps in self.parameters["steps"]:
                         yield SamplingPlan(solver=solver, steps=steps, guided=guided)

@@ -30,6 +30,8 @@ ROUNDS = (16, 40, 96)
 """Conditions that a candidate is run on in each round of the search, where there are as many."""
 _BEST = (4, 2)
 """Candidates of a budget that go on to the second and the third round."""
+_BEST_SOLVERS = 3
+"""Solvers that the first plans that rest are tried with."""
 _FRUITLESS = 400
 """Proposals in a row that cannot be run before the search gives up proposing."""
 
@@ -71,14 +73,14 @@ class FrontierSearch:
         """
         population = Population(self.space, seed)
         later = self._cost_of_later_rounds()
-        plain = list(self.space.plain(self.space.budgets))
-        least = later + self.contest.rounds[0] * sum(plan.steps for plan in plain)
+        least = later + self.contest.rounds[0] * sum(int(b) for b in self.space.budgets) * len(self._solvers)
         if spend < least:
             raise SkipscopeError(
                 f"--samples: too few: the search needs {least:.0f} evaluations of the network for full compute by "
                 f"{len(self._solvers)} solvers alone; {spend:.0f} are allowed"
             )
-        for plan in dict.fromkeys([*plain, *self.space.proposals()]):
+        solvers = self._good_solvers()
+        for plan in [*self.space.plain(solvers, self.space.budgets), *self.space.proposals(solvers[:_BEST_SOLVERS])]:
             if self.contest.spent + later > spend:
                 break
             if (standing := self._enter(plan)) is not None:
@@ -99,6 +101,20 @@ class FrontierSearch:
         for number, best in enumerate(_BEST, start=1):
             if number < len(self.contest.rounds):
                 self.contest.promote(number, self.budgets, best, by=self.unit)
+
+    def _good_solvers(self) -> list[str]:
+        """Run full compute by every solver at the middle budget, and return those that may be best, the best first.
+
+        Left out is whose loss there is greater than the least one beyond doubt.
+        """
+        middle = self.space.budgets[len(self.space.budgets) // 2]
+        found = {plan.solver: self._enter(plan) for plan in self.space.plain(self.space.solvers, [middle])}
+        standings = {solver: standing for solver, standing in found.items() if standing is not None}
+        if not standings:
+            return list(self.space.solvers)
+        best = min(standings.values(), key=lambda standing: standing.loss)
+        good = [solver for solver, standing in standings.items() if standing.minus(best).low <= 0]
+        return sorted(good, key=lambda solver: standings[solver].loss)
 
     def choices(self) -> Iterator[Choice]:
         """Yield the choice for each budget into which something fits."""

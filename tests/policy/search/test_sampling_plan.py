@@ -73,7 +73,7 @@ def test_plans_that_run_the_same_are_equal() -> None:
 
 
 def test_proposals_cost_about_a_budget_each_and_belong_to_the_space() -> None:
-    proposals = list(SPACE.proposals())
+    proposals = list(SPACE.proposals(SPACE.solvers))
     assert proposals
     for plan in proposals:
         assert plan.guided is not None
@@ -85,7 +85,7 @@ def test_proposals_cost_about_a_budget_each_and_belong_to_the_space() -> None:
 def test_without_guidance_in_one_batch_no_parameter_rests_it() -> None:
     space = PlanSpace(solvers=("DDIM",), placed=(), budgets=(4.0,), guided=False, branches=0)
     assert set(space.parameters) == {"solver", "steps", "placement"}
-    assert list(space.proposals()) == []
+    assert list(space.proposals(space.solvers)) == []
     assert space.plan({"solver": "DDIM", "steps": 4, "placement": None}) == SamplingPlan(solver="DDIM", steps=4)
 
 
