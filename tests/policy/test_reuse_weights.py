@@ -70,10 +70,8 @@ def test_repetition_and_extrapolation_are_weights() -> None:
         distance = (step - sources[0]) / (sources[0] - sources[1])
         line = Action(name="reuse", weights=(1 + distance, -distance))
         assert reused_value(Action(name="reuse", weights=(1,)), step, sources[:1], values[:1]) == values[0]
-        assert reused_value(line, step, sources, values) == pytest.approx(extrapolated(step, sources, *values))
-        assert reused_value(Action(name="reuse", order=1), step, sources, values) == extrapolated(
-            step, sources, *values
-        )
+        assert reused_value(line, step, sources, values) == pytest.approx(extrapolated(step, sources, values))
+        assert reused_value(Action(name="reuse", order=1), step, sources, values) == extrapolated(step, sources, values)
 
 
 def test_a_policy_file_holds_them() -> None:
