@@ -83,14 +83,15 @@ class PlanSpace:
                     yield SamplingPlan(solver=solver, steps=int(budget))
 
     def proposals(self, solvers: Sequence[str]) -> Iterator[SamplingPlan]:
-        """Yield plans by some solvers that a search begins with: guidance that rests after the first steps.
+        """Yield plans by some solvers that a search begins with: steps placed otherwise, and guidance that rests.
 
-        Each costs about as much as one of the budgets, which take turns. The guided part is a third or a half of a
-        plan's cost, which trials on small models showed to be worthwhile.
+        Each costs about as much as one of the budgets, which take turns. Trials on small models showed that more steps
+        where there is much noise are worthwhile, and a guided part of a third or a half of a plan's cost.
         """
-        if not self.guided:
-            return
-        for share in (0.5, 0.3):
+        for placement in (0.6, 0.8):
+            for plan in self.plain([solver for solver in solvers if solver in self.placed], self.budgets):
+                yield plan.model_copy(update={"placement": placement})
+        for share in (0.5, 0.3) if self.guided else ():
             for solver in solvers:
                 for budget in self.budgets:
                     guided = max(1, round(budget * share))

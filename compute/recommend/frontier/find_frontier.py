@@ -28,7 +28,7 @@ from store.sampler import SamplerSettings
 
 ROUNDS = (16, 40, 96)
 """Conditions that a candidate is run on in each round of the search, where there are as many."""
-_BEST = (4, 2)
+_BEST = (3, 1)
 """Candidates of a budget that go on to the second and the third round."""
 _BEST_SOLVERS = 3
 """Solvers that the first plans that rest are tried with."""

@@ -74,11 +74,12 @@ def test_plans_that_run_the_same_are_equal() -> None:
 
 def test_proposals_cost_about_a_budget_each_and_belong_to_the_space() -> None:
     proposals = list(SPACE.proposals(SPACE.solvers))
-    assert proposals
+    assert {plan.guided is None for plan in proposals} == {True, False}
     for plan in proposals:
-        assert plan.guided is not None
-        cost = plan.guided + (plan.steps - plan.guided) / 2
+        guided = plan.steps if plan.guided is None else plan.guided
+        cost = guided + (plan.steps - guided) / 2
         assert any(budget - 0.5 <= cost <= budget for budget in SPACE.budgets)
+        assert plan.guided is not None or plan.placement is not None
         assert SPACE.plan(SPACE.values(plan)) == plan
 
 
