@@ -25,7 +25,7 @@ def _verdict(choice: FrontierChoice, report: FrontierReport) -> str:
     if choice.plain is None:
         return "; full compute by no solver fits"
     if choice.difference is None:
-        return "; nothing that rests was better than full compute"
+        return "; nothing else was better than full compute"
     beaten = f"{choice.plain} ({report.candidate(choice.plain).loss})"
     told = "" if choice.gains else ", which these conditions cannot tell from none"
     return f"; {choice.difference} against {beaten}{told}"

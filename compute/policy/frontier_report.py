@@ -33,7 +33,8 @@ class FrontierError(SkipscopeError):
 class FrontierCandidate(Record):
     """A policy that was run: what a picture costs, and its loss on the first `conditions` of the search's.
 
-    `evaluations` are FLOPs divided by those of a full step, `seconds` are by the cost model. `plain` is full compute.
+    `evaluations` are FLOPs divided by those of a full step, `seconds` are by the cost model. `plain` is full compute
+    with the solver's own spacing.
     """
 
     label: Text

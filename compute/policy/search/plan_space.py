@@ -10,7 +10,7 @@ from typing import Any, get_args
 from compute.policy.search.sampling_plan import Rest, SamplingPlan
 
 Values = tuple[Any, ...]
-_PLACEMENTS: Values = (None, 0.6, 0.8, 1.0, 1.2, 1.5)
+_PLACEMENTS: Values = (None, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5)
 _INTERVALS: Values = (1, 2, 3)
 _REFRESHES: Values = (0, 2, 3)
 _LEAST_STEPS, _LEAST_PLAIN = 3, 2
@@ -88,7 +88,7 @@ class PlanSpace:
         Each costs about as much as one of the budgets, which take turns. Trials on small models showed that more steps
         where there is much noise are worthwhile, and a guided part of a third or a half of a plan's cost.
         """
-        for placement in (0.6, 0.8):
+        for placement in (0.6, 0.5, 0.8):
             for plan in self.plain([solver for solver in solvers if solver in self.placed], self.budgets):
                 yield plan.model_copy(update={"placement": placement})
         for share in (0.5, 0.3) if self.guided else ():

@@ -157,7 +157,7 @@ class FrontierSearch:
         return Candidate(
             label=str(plan),
             policy=policy,
-            is_plain=schedule.is_empty,
+            is_plain=schedule.is_empty and plan.placement is None,
             evaluations=self.contest.engine.evaluations(policy),
             seconds=self._cost.seconds(resolved) / self._cost.batch,
         )

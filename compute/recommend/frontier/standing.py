@@ -13,7 +13,10 @@ from compute.statistics.estimate import Estimate, mean_of
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A policy that competes. `is_plain` says that it is full compute, which every other has to be better than."""
+    """A policy that competes.
+
+    `is_plain` says that it is full compute with the solver's own spacing, which every other has to be better than.
+    """
 
     label: str
     policy: SkipPolicy
