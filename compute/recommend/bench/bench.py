@@ -49,9 +49,10 @@ class Bench:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Model = load_model(config.model, device=device, dtype=getattr(torch, config.dtype))
         judge = judge_for(self.model.source)
-        self.calibration, self.held_out = bench_conditions(config, self.model, judge, folder)
-        self.engine = self._engine(self.model)
         self.contestants = contestants_of(config, self.model, folder)
+        policies = [contestant.policy for contestant in self.contestants]
+        self.calibration, self.held_out = bench_conditions(config, self.model, judge, folder, policies)
+        self.engine = self._engine(self.model)
         self.baseline = self._policy("baseline", config.baseline)
         self.references = {name: self._policy(name, run) for name, run in config.references.items()}
         self.evaluations = {c.label: self.engine.evaluations(c.policy) for c in self.contestants}

@@ -15,6 +15,7 @@ from compute.models.mini.scenes.scene import captions
 from compute.models.model import Model
 from compute.models.unreadable_prompts import check_prompts
 from compute.policy.bench_report import BenchSet
+from compute.policy.skip_policy import SkipPolicy
 from compute.sweep.plan.conditions import read_prompts
 from store.errors import SkipscopeError
 from store.records import Condition, content_key
@@ -24,17 +25,24 @@ _MOST_DRAWN = 50  # captions drawn for one that is taken
 
 
 def bench_conditions(
-    config: BenchConfig, model: Model, judge: Judge | None, folder: Path
+    config: BenchConfig, model: Model, judge: Judge | None, folder: Path, policies: Sequence[SkipPolicy] = ()
 ) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
     """Return the conditions of the calibration and of the held-out set; prompt files lie in `folder`.
 
-    Random captions may repeat within a set, with another seed each. Raises ConfigError for prompts that are in both
-    sets, that the model takes for the same, or that it or the judge can't read.
+    Random captions may repeat within a set, with another seed each; the held-out ones took no part in the search for
+    one of the `policies`. Raises ConfigError for prompts that are in both sets or that such a search has used, that the
+    model takes for the same, or that it or the judge can't read.
     """
+    searched = [prompt for policy in policies if policy.prediction for prompt in policy.prediction.prompts]
     calibration = _prompts("calibration", config.calibration, folder, seen=())
-    held_out = _prompts("held_out", config.held_out, folder, seen=calibration)
+    held_out = _prompts("held_out", config.held_out, folder, seen=[*calibration, *searched])
     components = model.pipe.components
     key = token_key(components)
+    used = {key(prompt) for prompt in searched}
+    if (prompt := next((prompt for prompt in held_out if key(prompt) in used), None)) is not None:
+        raise ConfigError(
+            f"held_out.prompts: {prompt[:80]!r} took part in the search for one of the policies; give other prompts"
+        )
     known = {key(prompt) for prompt in calibration}
     for field, prompts in {"calibration": calibration, "held_out": held_out}.items():
         check_prompts(components, prompts, f"{field}.prompts")
