@@ -162,19 +162,30 @@ ray_session._shut_down = shut_down
 """
 
 
+# Says that the first signal has been taken: of two that wait together Python runs the lower number's handler first.
+SHUT_DOWN = """
+from compute.sweep.executors import ray_session
+whole = ray_session._shut_down
+def shut_down(ended):
+    open({path!r}, "w").close()
+    whole(ended)
+ray_session._shut_down = shut_down
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("halfway", [False, True])
+@pytest.mark.parametrize("shut_down", [SHUT_DOWN, SHUT_DOWN_HALFWAY], ids=["whole", "halfway"])
 def test_a_second_signal_hurries(
     write: Callable[..., Path],  # noqa: F811
     commands: ForkServer,
     tmp_path: Path,
-    halfway: bool,
+    shut_down: str,
 ) -> None:
     """It ends the sweep as the first one would, at whatever point of Ray's shutdown it comes."""
-    config, store, mark = write(**LASTING), tmp_path / "store", tmp_path / "halfway"
-    running = start_sweep(commands, config, store, SHUT_DOWN_HALFWAY.format(path=str(mark)) if halfway else "")
+    config, store, mark = write(**LASTING), tmp_path / "store", tmp_path / "began"
+    running = start_sweep(commands, config, store, shut_down.format(path=str(mark)))
     running.kill(signal.SIGTERM)
-    while halfway and not mark.exists():
+    while not mark.exists():
         assert not running.poll(), running.wait()
         time.sleep(0.02)
     time.sleep(0.2)
