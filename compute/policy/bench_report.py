@@ -6,19 +6,15 @@ It is plain data, written and read without torch. The calibration prompts choose
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from compute.config.messages import error_lines
-from compute.config.plain_text import Name, Text, printable
+from compute.config.plain_text import Name, Text
+from compute.policy.report_file import ReportFile
 from compute.statistics.estimate import Estimate
-from store.errors import SkipscopeError, StoreError
-from store.folder.files import JSON_LIMIT, parse_json, read_file, save_file
-from store.folder.own_digest import with_digest, without_digest
-from store.paths import expanded
-from store.records import Record, canonical_json
+from store.errors import SkipscopeError
+from store.records import Record
 
 Track = Literal["ODE", "SDE"]
 Unit = Literal["evaluations", "seconds", "speedup"]
@@ -124,13 +120,16 @@ class BenchTiming(Record):
     rounds: Count
 
 
-class BenchReport(Record):
+class BenchReport(ReportFile):
     """A bench's result.
 
     `lines` are runs that nothing competes with, which show what differences mean: another seed of the baseline, the
     baseline in bfloat16, real scenes.
     """
 
+    _whole, _document = "bench", "docs/bench.md"
+    _accepted = "is no result of a bench; a file bench.json of `skipscope bench` is accepted"
+    _refused = BenchError
     format: Literal["skipscope-bench"] = "skipscope-bench"
     version: Literal[1] = 1
     model: Name
@@ -160,30 +159,3 @@ class BenchReport(Record):
     def entry(self, label: str) -> BenchEntry:
         """Return the entry of a label. Raises KeyError."""
         return next(entry for entry in self.entries if entry.label == label)
-
-    def dumps(self) -> str:
-        """Return the report as JSON text, with a digest of its content."""
-        return canonical_json(with_digest(self.model_dump(mode="json")))
-
-    def save(self, path: Path) -> None:
-        """Write the report atomically. Raises StoreError."""
-        save_file(expanded(path), (self.dumps() + "\n").encode("ascii"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> BenchReport:
-        """Read a report without trusting it. Raises BenchError with a line for each mistake."""
-        where = printable(path)
-        try:
-            document = parse_json(read_file(expanded(path), JSON_LIMIT), where)
-            if not isinstance(document, dict) or document.get("format") != "skipscope-bench":
-                raise BenchError(
-                    f"{where}: is no result of a bench; a file bench.json of `skipscope bench` is accepted"
-                )
-            return cls.model_validate_json(canonical_json(without_digest(document)))
-        except FileNotFoundError:
-            raise BenchError(f"{where}: there is no such file") from None
-        except ValidationError as error:
-            lines = error_lines(error, cls, whole="bench", document="docs/bench.md")
-            raise BenchError("\n".join(f"{where}: {line}" for line in lines)) from None
-        except (StoreError, ValueError) as error:
-            raise BenchError(str(error) if where in str(error) else f"{where}: {error}") from None

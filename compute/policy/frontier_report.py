@@ -6,19 +6,15 @@ It is plain data, written and read without torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from compute.config.messages import error_lines
-from compute.config.plain_text import Name, Text, printable
+from compute.config.plain_text import Name, Text
+from compute.policy.report_file import ReportFile
 from compute.statistics.estimate import Estimate
-from store.errors import SkipscopeError, StoreError
-from store.folder.files import JSON_LIMIT, parse_json, read_file, save_file
-from store.folder.own_digest import with_digest, without_digest
-from store.paths import expanded
-from store.records import Record, canonical_json
+from store.errors import SkipscopeError
+from store.records import Record
 
 BudgetUnit = Literal["evaluations", "seconds"]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -65,12 +61,15 @@ class FrontierChoice(Record):
         return self.difference is not None and self.difference.high < 0
 
 
-class FrontierReport(Record):
+class FrontierReport(ReportFile):
     """A search's result. `loss` names what was minimised, `spent` counts the network's evaluations of one picture.
 
     The losses are on the conditions that the search used: the chosen ones are likely to be a little worse on others.
     """
 
+    _whole, _document = "frontier", "docs/policies.md"
+    _accepted = "is no frontier; a file that `skipscope recommend --evaluations` wrote is"
+    _refused = FrontierError
     format: Literal["skipscope-frontier"] = "skipscope-frontier"
     version: Literal[1] = 1
     model: Name
@@ -96,26 +95,3 @@ class FrontierReport(Record):
         """Return the candidate of a label. Raises KeyError."""
         found = {candidate.label: candidate for candidate in self.candidates}
         return found[label]
-
-    def save(self, path: Path) -> None:
-        """Write the report atomically, with a digest of its content. Raises StoreError."""
-        save_file(expanded(path), (canonical_json(with_digest(self.model_dump(mode="json"))) + "\n").encode("ascii"))
-
-    @classmethod
-    def load(cls, path: Path) -> FrontierReport:
-        """Read a report without trusting it. Raises FrontierError with a line for each mistake."""
-        where = printable(path)
-        try:
-            document = parse_json(read_file(expanded(path), JSON_LIMIT), where)
-            if not isinstance(document, dict) or document.get("format") != "skipscope-frontier":
-                raise FrontierError(
-                    f"{where}: is no frontier; a file that `skipscope recommend --evaluations` wrote is"
-                )
-            return cls.model_validate_json(canonical_json(without_digest(document)))
-        except FileNotFoundError:
-            raise FrontierError(f"{where}: there is no such file") from None
-        except ValidationError as error:
-            lines = error_lines(error, cls, whole="frontier", document="docs/policies.md")
-            raise FrontierError("\n".join(f"{where}: {line}" for line in lines)) from None
-        except (StoreError, ValueError) as error:
-            raise FrontierError(str(error) if where in str(error) else f"{where}: {error}") from None

@@ -6,7 +6,7 @@ best of each budget are run on more and more conditions, and the one of least lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -59,19 +59,18 @@ class FrontierSearch:
         guidance: float,
         budgets: Sequence[float],
         unit: BudgetUnit = "evaluations",
-        is_allowed: Callable[[SamplingPlan], bool] = lambda plan: True,
     ) -> None:
         self.contest, self.space = contest, space
         self._model, self._solvers, self._cost = model, solvers, cost
-        self.guidance, self._is_allowed = guidance, is_allowed
+        self.guidance = guidance
         self.budgets, self.unit = tuple(sorted(budgets)), unit
 
-    def run(self, spend: float, seed: int = 0) -> None:
+    def run(self, spend: float) -> None:
         """Search until `spend` evaluations are spent, a share of them on the later rounds.
 
         Raises SkipscopeError where nothing fits into the budgets, and where `spend` is too little for full compute.
         """
-        population = Population(self.space, seed)
+        population = Population(self.space)
         later = self._cost_of_later_rounds()
         least = later + self.contest.rounds[0] * sum(int(b) for b in self.space.budgets) * len(self._solvers)
         if spend < least:
@@ -127,8 +126,6 @@ class FrontierSearch:
 
     def _enter(self, plan: SamplingPlan, *, known: bool = True) -> Standing | None:
         """Run a plan in the first round; None for one that cannot be run, costs too much, or (if asked) is known."""
-        if not self._is_allowed(plan):
-            return None
         candidate = self.candidate(plan)
         if candidate is None or getattr(candidate, self.unit) > self.budgets[-1] + 1e-9:
             return None
