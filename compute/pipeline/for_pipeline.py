@@ -21,7 +21,7 @@ from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyError, PolicyModel, SkipPolicy
 from compute.unet.blocks import uncompiled
-from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest, parameter_digests
+from compute.unet.weights_digest import dtype_name, known_digests
 from store.records import Action
 
 
@@ -71,10 +71,8 @@ def policy_for_pipeline(
 def model_of(pipe: Any) -> PolicyModel:
     """Return what a policy says of a pipeline's model: its class, and the digests of its UNet's weights."""
     network = uncompiled(pipe.unet)
-    own = dtype_name(network)
-    weights = parameter_digest(network, DTYPES[own])
-    digests = parameter_digests(network) if own == "float32" else {own: weights}
-    return PolicyModel(name=type(pipe).__name__, weights=weights, unet=digests)
+    digests = known_digests(network)
+    return PolicyModel(name=type(pipe).__name__, weights=digests[dtype_name(network)], unet=digests)
 
 
 def run_of(

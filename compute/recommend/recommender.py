@@ -7,8 +7,7 @@ Only a validation shows whether it keeps the budget there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
@@ -17,13 +16,8 @@ from compute.analysis.impact.scale import scale_of
 from compute.analysis.phases.phase_evidence import NoPhases, phases_of
 from compute.metrics.metric_weights import NO_WEIGHTS
 from compute.metrics.registry import MetricSet
-from compute.models.equal_prompts import check_different
 from compute.models.loading import load_model
-from compute.models.long_prompts import long_prompts
-from compute.models.model import Model
 from compute.models.model_metrics import metrics_for
-from compute.models.source import ModelSource
-from compute.models.unreadable_prompts import check_prompts
 from compute.policy.quality import Prediction
 from compute.policy.search.evidence import Evidence
 from compute.policy.search.frontier import frontier
@@ -34,10 +28,9 @@ from compute.recommend.closed_loop import ClosedLoop
 from compute.recommend.closed_loop_search import ClosedLoopSearch, MeasuredCandidate, Report
 from compute.recommend.goal import Goal, NoRecommendation
 from compute.recommend.run_policy import policy_of_run
-from compute.recommend.sweep_conditions import search_prompts, tuning_conditions
+from compute.recommend.swept_model import swept_model, swept_source
 from compute.recommend.timing import measure_cost
 from store.records import Condition
-from store.sampler import SamplerSettings
 from store.sweep_reader import SweepReader
 from store.sweep_store import SweepStore
 
@@ -63,23 +56,12 @@ class Recommender:
         metric that the sweep lacks, NoRecommendation for one without a damage scale and for a sweep of other weights.
         """
         impact = impact_of(store, metric)
-        settings = store.header.settings
-        source = swept_model(store)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        paired_metric = _check_damage_scale(metrics_for(source, [metric], NO_WEIGHTS, device))
-        is_given, conditions = conditions is not None, conditions or tuning_conditions(store)
-        self.prompts = search_prompts(store, conditions)
-        self.model: Model = load_model(
-            source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=swept_call(store)
-        )
-        check_prompts(self.model.pipe.components, self.prompts)
-        own = (condition.prompt for condition in conditions)
-        check_different(self.model.pipe.components, own, "--prompts" if is_given else "prompts")
-        if (long := long_prompts(self.model.pipe.components, self.prompts)) is not None:
-            report(str(long))
-        self.sampler = SamplerSettings.model_validate(settings["sampler"])
-        self.metric, self.guidance = metric, conditions[0].guidance
-        loop = ClosedLoop(self.model, self.sampler, conditions, paired_metric, batch=_BATCH)
+        paired_metric = _check_damage_scale(metrics_for(swept_source(store), [metric], NO_WEIGHTS, device))
+        swept = swept_model(store, conditions, device=device, report=report)
+        self.model, self.sampler, self.prompts = swept.model, swept.sampler, swept.prompts
+        self.metric, self.guidance = metric, swept.guidance
+        loop = ClosedLoop(self.model, self.sampler, swept.conditions, paired_metric, batch=_BATCH)
         report("timing the components")
         cost = measure_cost(self.model, self.sampler, batch=_BATCH, guidance=self.guidance)
         evidence = [Evidence(ablation=a.ablation, damage=a.effect.mean) for a in impact.ablations]
@@ -140,28 +122,6 @@ def composition_end(store: SweepStore) -> int | None:
     except NoPhases:
         return None
     return None if boundary is None else math.ceil(boundary.high)
-
-
-def swept_model(store: SweepStore) -> ModelSource:
-    """Return the source of a sweep's model. Raises NoRecommendation if its weights are not those of the sweep."""
-    source = ModelSource.of_sweep(store.header)
-    if source.digest != store.header.settings.get("model"):
-        raise NoRecommendation(
-            f"{store.root}: was swept with other weights of {source.name!r} than those here; sweep these again"
-        )
-    return source
-
-
-def swept_call(store: SweepStore) -> Mapping[str, Any]:
-    """Return the further arguments of the pipeline's call. Raises NoRecommendation where they hold files."""
-    call: dict[str, Any] = store.header.settings.get("call", {})
-    for name, value in call.items():
-        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict) for part in value)):
-            raise NoRecommendation(
-                f"call.{name}: the sweep gave its pipeline a file, which no policy can hold; write the policy by hand "
-                "(SkipPolicy.for_pipeline)"
-            )
-    return call
 
 
 def _check_damage_scale(metric_set: MetricSet) -> MetricSet:

@@ -7,7 +7,7 @@ from compute.policy.rules import rules_of
 from compute.policy.run_scheduler import RunScheduler
 from compute.policy.schedule import Schedule
 from compute.policy.skip_policy import PolicyModel, SkipPolicy
-from compute.unet.weights_digest import DTYPES, dtype_name, parameter_digest, parameter_digests
+from compute.unet.weights_digest import known_digests
 from store.sampler import OWN_SAMPLERS, SamplerSettings
 
 
@@ -34,10 +34,8 @@ def policy_of_run(
 
 
 def _model_of(model: Model) -> PolicyModel:
-    own = dtype_name(model.unet)
-    digests = parameter_digests(model.unet) if own == "float32" else {own: parameter_digest(model.unet, DTYPES[own])}
     source = model.source
-    return PolicyModel(name=source.name, weights=source.digest, stage=source.stage, unet=digests)
+    return PolicyModel(name=source.name, weights=source.digest, stage=source.stage, unet=known_digests(model.unet))
 
 
 def _scheduler(model: Model, sampler: SamplerSettings, guidance: float) -> RunScheduler:

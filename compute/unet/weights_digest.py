@@ -51,6 +51,12 @@ def parameter_digests(unet: nn.Module) -> dict[DtypeName, str]:
     return {name: parameter_digest(unet, dtype) for name, dtype in DTYPES.items()}
 
 
+def known_digests(unet: nn.Module) -> dict[DtypeName, str]:
+    """Return the digests by which a UNet's weights are recognised: `parameter_digests`, or that of a half precision."""
+    own = dtype_name(unet)
+    return parameter_digests(unet) if own == "float32" else {own: parameter_digest(unet, DTYPES[own])}
+
+
 def parameter_digest(unet: nn.Module, dtype: torch.dtype) -> str:
     """Return the SHA-256 over the names, shapes and little-endian bytes of all parameters and buffers, sorted by name.
 

@@ -82,8 +82,10 @@ class SamplingPlan(Record):
             parts.append(f"placed by {self.placement:g}")
         if self.guided is not None and self.guided < self.steps:
             verb = {"repeat": "repeated", "extrapolate": "extrapolated", "leave out": "left out"}[self.rest]
-            again = f", computed at every {self.refresh}th" if self.refresh else ""
+            again = f", computed again every {self.refresh} steps" if self.refresh else ""
             parts.append(f"guidance computed at the first {self.guided}, then {verb}{again}")
         if self.interval > 1:
-            parts.append(f"layers below {self.branch} computed at every {self.interval}th from step {self.cached_from}")
+            parts.append(
+                f"layers below {self.branch} computed every {self.interval} steps from step {self.cached_from}"
+            )
         return "; ".join(parts)

@@ -12,12 +12,9 @@ import torch
 from compute.config.errors import ConfigError
 from compute.metrics.metric_weights import NO_WEIGHTS
 from compute.metrics.registry import MetricSet
-from compute.models.equal_prompts import check_different
 from compute.models.judges import judge_for
-from compute.models.loading import load_model
 from compute.models.model_metrics import metrics_for
 from compute.models.source import ModelSource
-from compute.models.unreadable_prompts import check_prompts
 from compute.policy.cost import CostModel
 from compute.policy.frontier_report import BudgetUnit, FrontierCandidate, FrontierChoice, FrontierReport
 from compute.policy.graph import ComponentGraph
@@ -35,9 +32,8 @@ from compute.recommend.frontier.find_frontier import ROUNDS, Choice, FrontierSea
 from compute.recommend.frontier.picture_loss import DistanceLoss, JudgeLoss, PictureLoss
 from compute.recommend.frontier.solvers import solvers_for, takes_timesteps, with_steps
 from compute.recommend.frontier.standing import Standing
-from compute.recommend.recommender import swept_call, swept_model
 from compute.recommend.run_policy import policy_of_run
-from compute.recommend.sweep_conditions import search_prompts, tuning_conditions
+from compute.recommend.swept_model import swept_model
 from compute.recommend.timing import measure_cost
 from store.records import Condition
 from store.sampler import SamplerSettings
@@ -79,18 +75,11 @@ def recommend_frontier(
     """
     if unknown := set(never) - set(RESTING):
         raise ConfigError(f"--never: {min(unknown)[:60]!r} does not rest; accepted: {', '.join(RESTING)}")
-    settings = store.header.settings
-    source = swept_model(store)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_model(source, device=device, dtype=getattr(torch, str(settings["dtype"])), call=swept_call(store))
-    chosen = list(conditions or tuning_conditions(store))
-    prompts = search_prompts(store, chosen)
-    check_prompts(model.pipe.components, prompts)
-    check_different(model.pipe.components, [condition.prompt for condition in chosen], "--prompts")
-    guidance = chosen[0].guidance
-    swept = SamplerSettings.model_validate(settings["sampler"])
+    swept = swept_model(store, conditions, device=device, report=report)
+    model, source, guidance, chosen = swept.model, swept.model.source, swept.guidance, swept.conditions
     report("timing the components")
-    cost = measure_cost(model, swept, batch=_BATCH, guidance=guidance)
+    cost = measure_cost(model, swept.sampler, batch=_BATCH, guidance=guidance)
     results = ResultFolder(output / "runs", report)
     judge = None if metric else judge_for(source)
     engine = Engine(model, results, batch=_BATCH, judge=judge_for(source))
@@ -110,13 +99,13 @@ def recommend_frontier(
         guided=cost.half is not None and "guidance" not in never,
         branches=0 if "layers" in never else _branches(model.graph),
     )
-    spend = float(samples * swept.steps)
+    spend = float(samples * swept.sampler.steps)
     with bar("recommend", math.ceil(spend), unit="evaluation") as progress:
         contest = Contest(engine, chosen, loss, rounds, progress)
         search = FrontierSearch(model, contest, space, tried, cost, guidance=guidance, budgets=budgets, unit=unit)
         search.run(spend)
-    seconds = cost.seconds(resolve(model.graph, Schedule.empty(swept.steps))) / cost.batch
-    return _written(output, contest, search, Predicted(prompts=prompts, full_seconds=seconds))
+    seconds = cost.seconds(resolve(model.graph, Schedule.empty(swept.sampler.steps))) / cost.batch
+    return _written(output, contest, search, Predicted(prompts=swept.prompts, full_seconds=seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
